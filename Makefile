@@ -1,0 +1,36 @@
+# Everything runs in a virtual environment of its own, made from the lock file. Needs Python >= 3.11, make and git.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check bench lock clean
+
+demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
+	$(BIN)/merchantry demo
+
+test: $(STAMP)  ## All tests, on a real PostgreSQL that they start themselves
+	$(BIN)/pytest -n auto
+
+check: $(STAMP)  ## Style, types, and what the tree promises (floors, schema.graphql, migrations)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/merchantry schema --check schema.graphql
+
+bench: $(STAMP)  ## Every benchmark, one table each
+	$(BIN)/python -m benchmarks
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Merchantry needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+lock: $(STAMP)  ## Resolve pyproject.toml anew into requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra embedded --group dev pyproject.toml --output-file requirements.lock --upgrade --quiet --no-header
+
+clean:
+	rm -rf $(VENV) .merchantry
