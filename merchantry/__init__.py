@@ -1,0 +1,1 @@
+"""Merchantry: the backend of a multi-merchant mall."""

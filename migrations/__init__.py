@@ -1,0 +1,1 @@
+"""Alembic revisions of schema platform and of every merchant's schema."""

@@ -1,0 +1,128 @@
+"""The ASGI application: request log, tenancy, the GraphQL endpoint, and health."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+
+from graphql_api.engine import MarketSchema
+from graphql_api.errors import log_fault
+from graphql_api.http import ContextFactory, GraphQLEndpoint
+from tenancy.middleware import TenancyMiddleware
+from tenancy.principals import Directory
+from tenancy.tokens import TokenVerifier
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+
+log = structlog.get_logger()
+
+
+def create_app(
+    *,
+    schema: MarketSchema,
+    directory: Directory,
+    verifier: TokenVerifier,
+    mall_domain: str,
+    development: bool,
+    readiness: Callable[[], Awaitable[bool]],
+    context_factory: ContextFactory,
+    lifespan: Lifespan[Starlette] | None = None,
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The application that serves `/graphql`, `/health/live`, `/health/ready` and the extra routes."""
+    return Starlette(
+        routes=[
+            Route("/graphql", GraphQLEndpoint(schema, context_factory, development=development)),
+            Route("/health/live", _live),
+            Route("/health/ready", _ready(readiness)),
+            *extra_routes,
+        ],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(TenancyMiddleware, directory=directory, verifier=verifier, mall_domain=mall_domain),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _live(request: Request) -> Response:
+    return JSONResponse({"status": "live"})
+
+
+def _ready(readiness: Callable[[], Awaitable[bool]]) -> Callable[[Request], Awaitable[Response]]:
+    async def ready(request: Request) -> Response:
+        return JSONResponse({"status": "ready"}) if await readiness() else JSONResponse({"status": "not ready"}, 503)
+
+    return ready
+
+
+class RequestLog:
+    """Gives every request an id, which its log lines and its answer bear, and logs one line about it at its end.
+
+    Logged are method, path, status, time, merchant and operation name; never headers, queries, variables or answers.
+    What nobody caught below is answered here, masked.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        state = scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        answered_with: dict[str, int] = {}
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered_with["status"] = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                fault_id = log_fault(error)
+                if scope["type"] == "websocket" or answered_with:
+                    raise
+                await _internal_error(fault_id)(scope, receive, send_with_id)
+            finally:
+                _log_request(scope, state, answered_with, time.perf_counter() - started)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.getlist("x-request-id")
+    return given[0] if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else str(uuid4())
+
+
+def _internal_error(fault_id: str) -> Response:
+    error = {"message": "Internal error", "extensions": {"code": "INTERNAL", "id": fault_id}}
+    return Response(orjson.dumps({"errors": [error]}), 500, media_type="application/json")
+
+
+def _log_request(scope: Scope, state: dict[str, Any], answered_with: dict[str, int], seconds: float) -> None:
+    caller = state.get("caller")
+    merchant = caller.merchant.slug if caller and caller.merchant else None
+    log.info(
+        "request",
+        method=scope.get("method", "WEBSOCKET"),
+        path=scope["path"],
+        status=answered_with.get("status"),
+        ms=round(seconds * 1000, 1),
+        merchant=merchant,
+        operation=state.get("operation_name"),
+    )

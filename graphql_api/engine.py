@@ -1,0 +1,134 @@
+"""The schema class that this API is made with: documents are parsed, limited and validated once and then remembered."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    specified_rules,
+    visit,
+)
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
+
+from graphql_api.limits import Limits, exceeded
+from graphql_api.money import SCALARS
+from graphql_api.problems import PROBLEMS
+
+MAX_REMEMBERED_LENGTH = 250_000
+"""Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that has been checked; it may run only where `errors` is empty."""
+
+    document: DocumentNode | None
+    errors: list[GraphQLError]
+
+    def operations(self) -> list[OperationDefinitionNode]:
+        """The operations of the document, in its order."""
+        definitions = self.document.definitions if self.document else ()
+        return [definition for definition in definitions if isinstance(definition, OperationDefinitionNode)]
+
+
+class _PreparedDocument(SchemaExtension):
+    """Hands the schema the document prepared for this text, so that it is neither parsed nor validated again."""
+
+    def on_parse(self) -> Iterator[None]:
+        prepared = _prepare(self.execution_context)
+        if prepared.document is None:
+            raise prepared.errors[0]
+        self.execution_context.graphql_document = prepared.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        self.execution_context.pre_execution_errors = _prepare(self.execution_context).errors
+        yield
+
+
+def _prepare(context: ExecutionContext) -> Prepared:
+    if not isinstance(context.schema, MarketSchema):
+        raise TypeError("documents are prepared by a MarketSchema")
+    return context.schema.prepare(context.query or "")
+
+
+class MarketSchema(strawberry.Schema):
+    """A schema with our scalars, every problem type, and limits on documents."""
+
+    def __init__(
+        self,
+        query: type,
+        mutation: type | None = None,
+        subscription: type | None = None,
+        types: Iterable[type] = (),
+        limits: Limits = Limits(),
+    ) -> None:
+        self._limits = limits
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._remembered_length = 0
+        super().__init__(
+            query=query,
+            mutation=mutation,
+            subscription=subscription,
+            types=[*types, *PROBLEMS.values()],
+            extensions=[_PreparedDocument],
+            config=StrawberryConfig(scalar_map=SCALARS),
+        )
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log nothing here: the answer's errors are logged where they are masked, once and with their ids."""
+
+    def prepare(self, text: str) -> Prepared:
+        """The document of this text, checked. What may run is remembered, the latest used the longest."""
+        prepared = self._prepared.get(text)
+        if prepared is not None:
+            self._prepared.move_to_end(text)
+            return prepared
+        prepared = self._check(text)
+        if not prepared.errors:
+            self._remember(text, prepared)
+        return prepared
+
+    def _remember(self, text: str, prepared: Prepared) -> None:
+        self._prepared[text] = prepared
+        self._remembered_length += len(text)
+        while self._remembered_length > MAX_REMEMBERED_LENGTH and len(self._prepared) > 1:
+            forgotten, _ = self._prepared.popitem(last=False)
+            self._remembered_length -= len(forgotten)
+
+    def _check(self, text: str) -> Prepared:
+        try:
+            document = parse(text, max_tokens=self._limits.tokens)
+            errors = exceeded(document, self._limits) or _unstorable_texts(text, document)
+            return Prepared(document, errors or validate_document(self._schema, document, tuple(specified_rules)))
+        except GraphQLError as error:
+            return Prepared(None, [error])
+
+
+def _unstorable_texts(text: str, document: DocumentNode) -> list[GraphQLError]:
+    """PostgreSQL stores no NUL character; a document that holds one is refused before it gets that far."""
+    if "\\u" not in text and "\0" not in text:
+        return []
+    visitor = _NulFinder()
+    visit(document, visitor)
+    return visitor.errors
+
+
+class _NulFinder(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[GraphQLError] = []
+
+    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+        if "\0" in node.value and not self.errors:
+            self.errors.append(GraphQLError("A text holds the character U+0000; leave it out.", nodes=node))

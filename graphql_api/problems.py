@@ -1,0 +1,177 @@
+"""Expected failures of mutations as GraphQL types, made from the business's own errors.
+
+One problem type stands for one error class and bears its name; its fields are the error's facts, its description the
+error's docstring. A mutation declares which problems it may answer; an error that it has not declared is answered among
+the `errors`, as readable as a problem.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import Field, fields
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
+from uuid import UUID
+
+import strawberry
+
+from graphql_api.context import Context
+from graphql_api.money import Money
+from graphql_api.relay import encode_id
+from merchantry.domain import errors
+from merchantry.domain.errors import MarketError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ROW_KINDS = {"variant_id": "Variant", "line_id": "OrderLine"}
+"""Which kind of thing a fact names, for ids that the client has not named itself."""
+
+
+def _errors(root: type[MarketError]) -> Iterator[type[MarketError]]:
+    for error_class in root.__subclasses__():
+        if error_class.__module__ == errors.__name__:
+            yield error_class
+            yield from _errors(error_class)
+
+
+_codes: Any = Enum("ProblemCode", [(error.code, error.code) for error in _errors(MarketError)])  # type: ignore[misc]
+ProblemCode: Any = strawberry.enum(
+    _codes, description="Which problem it is, for clients that do not know its type yet."
+)
+
+
+@strawberry.interface(description="Why a mutation did nothing, and what can be done about it.")
+class Problem:
+    code: ProblemCode
+    message: str
+    path: list[str] = strawberry.field(description="The input that caused it, from the outermost argument inwards.")
+
+
+@strawberry.type(description="One mistake in a document, and its remedy.")
+class Mistake:
+    path: str
+    remedy: str
+
+
+def _facts(error_class: type[MarketError]) -> list[Field[Any]]:
+    return [fact for fact in fields(error_class) if fact.name != "path"]
+
+
+_PLAIN_TYPES: Mapping[object, Any] = {
+    str: str,
+    int: int,
+    bool: bool,
+    UUID: strawberry.ID,
+    datetime: datetime,
+    date: date,
+    tuple[str, ...]: list[str],
+    tuple[tuple[str, str], ...]: list[Mistake],
+    tuple[MarketError, ...]: list[Problem],
+}
+
+
+def _field_types(error_class: type[MarketError]) -> dict[str, Any]:
+    """The GraphQL fields of an error's facts: amounts become Money and take the currency with them."""
+    hints = get_type_hints(error_class)
+    facts = {fact.name: hints[fact.name] for fact in _facts(error_class)}
+    amounts = [name for name in facts if name.endswith("_minor")]
+    types: dict[str, Any] = {name.removesuffix("_minor"): Money for name in amounts}
+    for name, hint in facts.items():
+        if name.endswith("_id") and hint is str:
+            types[name] = strawberry.ID
+        elif name not in amounts and not (amounts and name == "currency"):
+            types[name] = _PLAIN_TYPES[hint]
+    return types
+
+
+_FIELD_TYPES = {error_class: _field_types(error_class) for error_class in _errors(MarketError)}
+
+
+def _problem_type(error_class: type[MarketError]) -> type[Problem]:
+    namespace = {"__annotations__": _FIELD_TYPES[error_class], "__module__": __name__}
+    made = type(error_class.__name__, (Problem,), namespace)
+    description = inspect.cleandoc(error_class.__doc__ or "")
+    typed: type[Problem] = strawberry.type(made, description=description)
+    return typed
+
+
+PROBLEMS: dict[type[MarketError], type[Problem]] = {error: _problem_type(error) for error in _errors(MarketError)}
+"""Every expected error with the type that tells a client about it."""
+
+
+def problem_of(error: MarketError, context: Context) -> Problem:
+    """The problem that tells of an error. KeyError where the error's class is not one of the business's."""
+    problem_type = PROBLEMS[type(error)]
+    values = {name: _value(error, name, context) for name in _FIELD_TYPES[type(error)]}
+    path = [str(step) for step in error.path]
+    return problem_type(code=ProblemCode(error.code), message=error.message, path=path, **values)
+
+
+def _value(error: MarketError, name: str, context: Context) -> Any:
+    if not hasattr(error, name):
+        return Money.of(getattr(error, f"{name}_minor"), error.currency)  # type: ignore[attr-defined]
+    value = getattr(error, name)
+    if isinstance(value, UUID):
+        return _id_of(name, value, context)
+    if not isinstance(value, tuple):
+        return value
+    return [_item(item, context) for item in value]
+
+
+def _item(item: object, context: Context) -> Any:
+    if isinstance(item, MarketError):
+        return problem_of(item, context)
+    if isinstance(item, tuple):
+        return Mistake(path=item[0], remedy=item[1])
+    return item
+
+
+def _id_of(fact: str, row_id: UUID, context: Context) -> strawberry.ID:
+    """The opaque id of a row: as the client called it, else as a row of the merchant in whose name the request came."""
+    if row_id in context.given_ids:
+        return strawberry.ID(context.given_ids[row_id])
+    merchant = context.caller.merchant
+    return encode_id(ROW_KINDS[fact], *((merchant.id,) if merchant else ()), row_id)
+
+
+def mutation(
+    *, problems: Sequence[type[MarketError]], description: str | None = None
+) -> Callable[[Callable[P, Awaitable[T]]], Any]:
+    """Make a mutation of an async resolver that returns its success type and raises the errors listed.
+
+    The field's type is the union `<Mutation>Result` of the success type and the problems, in this order. An error is
+    turned into its problem outside the resolver, so a transaction opened within has rolled back by then.
+    """
+
+    def decorate(resolver: Callable[P, Awaitable[T]]) -> Any:
+        expected = tuple(problems)
+
+        @functools.wraps(resolver)
+        async def answer(*args: P.args, **kwargs: P.kwargs) -> T | Problem:
+            try:
+                return await resolver(*args, **kwargs)
+            except expected as error:
+                if type(error) not in expected:
+                    raise
+                return problem_of(error, _context(args, kwargs))
+
+        signature = inspect.signature(resolver)
+        result = _union(resolver.__name__, get_type_hints(resolver)["return"], expected)
+        answer.__signature__ = signature.replace(return_annotation=result)  # type: ignore[attr-defined]
+        return strawberry.mutation(answer, description=description or inspect.getdoc(resolver))
+
+    return decorate
+
+
+def _union(field_name: str, success: Any, expected: Sequence[type[MarketError]]) -> Any:
+    name = "".join(word.capitalize() for word in field_name.split("_")) + "Result"
+    members = (success, *(PROBLEMS[error] for error in expected))
+    return Annotated[Union[members], strawberry.union(name)]  # noqa: UP007 - made of a tuple, which `|` can't be
+
+
+def _context(args: tuple[object, ...], kwargs: Mapping[str, Any]) -> Context:
+    info = next(a for a in (*args, *kwargs.values()) if isinstance(a, strawberry.Info))
+    context: Context = info.context
+    return context

@@ -1,0 +1,273 @@
+"""Everything that is expected to go wrong, as one tree of exceptions.
+
+The first paragraph of a class's docstring is its message to whoever asked; the fields are the facts behind it. The door
+maps a class to a problem by its name, so the fields are part of the contract.
+"""
+
+import inspect
+import re
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(eq=False, kw_only=True)
+class MarketError(Exception):
+    """The request can't be carried out.
+
+    `path` leads to the input that caused it, from the outermost argument inwards: `("lines", 2, "quantity")`.
+    """
+
+    code: ClassVar[str] = "MARKET_ERROR"
+    path: tuple[str | int, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.code = WORD_BOUNDARY.sub("_", cls.__name__).upper()
+
+    @property
+    def message(self) -> str:
+        """What went wrong and what to do about it, in one sentence for a person."""
+        template = inspect.cleandoc(type(self).__doc__ or self.code).split("\n\n")[0].replace("\n", " ")
+        return template.format_map({fact.name: _readable(getattr(self, fact.name)) for fact in fields(self)})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def _readable(value: object) -> object:
+    """A fact as it stands in a sentence: lists of problems as their texts, all else as it is."""
+    if not isinstance(value, tuple):
+        return value
+    return "; ".join(": ".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
+
+
+@dataclass(eq=False, kw_only=True)
+class NotFound(MarketError):
+    """There is no such {what}; check the id.
+
+    What belongs to somebody else answers the same, so that nobody learns of its existence.
+    """
+
+    what: str
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidInput(MarketError):
+    """{reason}
+
+    The reason is a whole sentence that says what to send instead.
+    """
+
+    reason: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NotPermitted(MarketError):
+    """This needs the permission {permission}; ask for a role that has it."""
+
+    permission: str
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownCurrency(MarketError):
+    """{currency} is not a currency in use; give an ISO 4217 code such as EUR or JPY."""
+
+    currency: str
+
+
+@dataclass(eq=False, kw_only=True)
+class MixedCurrencies(MarketError):
+    """These amounts are in several currencies ({currencies}); keep to one, and use another checkout for another."""
+
+    currencies: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownVariant(MarketError):
+    """Nothing is on sale under the variant {variant_id}; remove the line or choose another variant."""
+
+    variant_id: str
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidQuantity(MarketError):
+    """{quantity} is not a quantity that can be asked for; give a whole number within the limits, at least 1."""
+
+    quantity: int
+
+
+@dataclass(eq=False, kw_only=True)
+class PriceChanged(MarketError):
+    """The price has changed since it was shown; show the price of now and ask again with it."""
+
+    variant_id: UUID
+    seen_minor: int
+    now_minor: int
+    currency: str
+
+
+@dataclass(eq=False, kw_only=True)
+class OutOfStock(MarketError):
+    """Only {available} left in stock; lower the quantity or remove the line."""
+
+    variant_id: UUID
+    available: int
+
+
+@dataclass(eq=False, kw_only=True)
+class MerchantUnavailable(MarketError):
+    """The merchant {merchant} takes no orders at present; remove its lines or try again later."""
+
+    merchant: str
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownShippingOption(MarketError):
+    """The merchant {merchant} does not ship by {option}; choose one of the options that the quote lists."""
+
+    merchant: str
+    option: str
+
+
+@dataclass(eq=False, kw_only=True)
+class EmptyCheckout(MarketError):
+    """The checkout has no lines; add at least one."""
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyLines(MarketError):
+    """A checkout takes at most {limit} lines; divide it into several checkouts."""
+
+    limit: int
+
+
+@dataclass(eq=False, kw_only=True)
+class CheckoutRejected(MarketError):
+    """The checkout can't be placed as it is; mend every problem listed and ask again: {problems}"""
+
+    problems: tuple[MarketError, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class QuoteExpired(MarketError):
+    """The quote expired at {expired_at:%Y-%m-%d %H:%M:%S %Z}; ask for a new one."""
+
+    expired_at: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class IdempotencyConflict(MarketError):
+    """The idempotency key {key} was used with other input; use a new key for a new request."""
+
+    key: str
+
+
+@dataclass(eq=False, kw_only=True)
+class IdempotencyInProgress(MarketError):
+    """The request with the idempotency key {key} is still running; repeat it with the same key in a moment."""
+
+    key: str
+
+
+@dataclass(eq=False, kw_only=True)
+class OutcomeUnknown(MarketError):
+    """Whether this was done is not known yet; repeat it with the same idempotencyKey, which does it at most once.
+
+    The database did not answer the commit. Most such transactions did commit, so it must not be reported as failed.
+    """
+
+
+@dataclass(eq=False, kw_only=True)
+class PaymentDeclined(MarketError):
+    """The payment was declined ({reason}); pay by another means."""
+
+    reason: str
+
+
+@dataclass(eq=False, kw_only=True)
+class PaymentNotPossible(MarketError):
+    """The checkout can't be paid while it is {status}; look at it again before paying."""
+
+    status: str
+
+
+@dataclass(eq=False, kw_only=True)
+class TendersMismatch(MarketError):
+    """The tenders do not add up to what is due; give tenders that sum to it exactly, in its currency."""
+
+    expected_minor: int
+    given_minor: int
+    currency: str
+
+
+@dataclass(eq=False, kw_only=True)
+class OrderTransitionRefused(MarketError):
+    """An order that is {status} does not allow the act {act}; look at the order again and choose another."""
+
+    status: str
+    act: str
+
+
+@dataclass(eq=False, kw_only=True)
+class QuantityRefused(MarketError):
+    """{asked} were asked for, but only {open} of this line are open; lower the quantity."""
+
+    line_id: UUID
+    asked: int
+    open: int
+
+
+@dataclass(eq=False, kw_only=True)
+class SkuTaken(MarketError):
+    """The SKU {sku} is in use already; choose another."""
+
+    sku: str
+
+
+@dataclass(eq=False, kw_only=True)
+class SlugTaken(MarketError):
+    """The slug {slug} is in use already; choose another."""
+
+    slug: str
+
+
+@dataclass(eq=False, kw_only=True)
+class StockRefused(MarketError):
+    """A change by {change} would leave less than the {reserved} reserved of {on_hand} on hand; take away less.
+
+    Stock never falls below what orders have reserved of it, nor below zero.
+    """
+
+    variant_id: UUID
+    on_hand: int
+    reserved: int
+    change: int
+
+
+@dataclass(eq=False, kw_only=True)
+class ProductIncomplete(MarketError):
+    """The product can't be published without: {missing}. Add them and publish again."""
+
+    missing: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class PlanInvalid(MarketError):
+    """The commission plan has mistakes; mend every one and propose it again: {problems}
+
+    `problems` are pairs of a JSON path into the plan and the remedy there.
+    """
+
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class PlanMissing(MarketError):
+    """No version of the plan {plan} is in force at {at:%Y-%m-%d %H:%M:%S %Z}; approve one that starts before."""
+
+    plan: str
+    at: datetime

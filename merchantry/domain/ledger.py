@@ -1,0 +1,238 @@
+"""The ledger: balanced entries of postings, and the bytes that prove them (docs/ledger-format.md)."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from merchantry.domain.money import digits
+from merchantry.domain.split import OrderSplit
+
+Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+FORMAT: Final = "merchantry-ledger-entry/v1"
+SALT_BYTES: Final = 32
+_SAFE_INTEGER: Final = 2**53  # RFC 8785 writes numbers as IEEE doubles; below this they are exact
+_BIGINT: Final = 2**63
+
+
+class Account(StrEnum):
+    """The accounts of a merchant's ledger."""
+
+    BUYER_FUNDS = "buyer_funds"
+    MERCHANT_PENDING = "merchant_pending"
+    MERCHANT_AVAILABLE = "merchant_available"
+    MERCHANT_RESERVED = "merchant_reserved"
+    IN_PAYOUT = "in_payout"
+    PAID_OUT = "paid_out"
+    PLATFORM_COMMISSION = "platform_commission"
+    COMMISSION_TAX = "commission_tax"
+    PAYMENT_FEE = "payment_fee"
+    PLATFORM_EXPENSE = "platform_expense"
+    AFFILIATE_PAYABLE = "affiliate_payable"
+    REFUNDS = "refunds"
+    MERCHANT_RECEIVABLE = "merchant_receivable"
+
+
+class PlatformAccount(StrEnum):
+    """The accounts of the platform's own subledger."""
+
+    MERCHANT_CLEARING = "merchant_clearing"
+    COMMISSION_PENDING = "commission_pending"
+    COMMISSION_EARNED = "commission_earned"
+
+
+class EntryKind(StrEnum):
+    """Why an entry was booked."""
+
+    CAPTURE = "capture"
+    RELEASE = "release"
+    REFUND = "refund"
+    REFUND_SENT = "refund_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line of an entry. A credit is positive: more is owed to the account's party. A debit is negative."""
+
+    account: str
+    currency: str
+    amount_minor: int
+
+    def __post_init__(self) -> None:
+        digits(self.currency)
+        if type(self.amount_minor) is not int or not -_BIGINT < self.amount_minor < _BIGINT:
+            raise ValueError(f"A posting needs a whole number of minor units within 64 bits, not {self.amount_minor!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One balanced fact of a merchant's ledger, never changed, only reversed.
+
+    `occurred_at` is business time; `available_at` dates money that becomes available; `reverses` is the `seq` of the
+    entry that this one undoes. `details` explain the entry and hold no personal data. Raises ValueError where the
+    postings do not sum to zero in each currency.
+    """
+
+    kind: EntryKind
+    order_id: UUID | None
+    occurred_at: datetime
+    available_at: datetime | None
+    reverses: int | None
+    postings: tuple[Posting, ...]
+    details: Mapping[str, Json]
+
+    def __post_init__(self) -> None:
+        for posting in self.postings:
+            Account(posting.account)
+        _refuse_unbalanced(self.postings)
+        for moment in (self.occurred_at, self.available_at):
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError("An entry's instants need a time zone")
+
+
+def capture(order_id: UUID, split: OrderSplit, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
+    """The buyer's money came in: it is the merchant's to come, and the platform's commission."""
+    postings = _kept(
+        Posting(Account.BUYER_FUNDS, split.currency, -split.gross_minor),
+        Posting(Account.MERCHANT_PENDING, split.currency, split.merchant_minor),
+        Posting(Account.PLATFORM_COMMISSION, split.currency, split.commission_minor),
+    )
+    return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, details)
+
+
+def release(
+    order_id: UUID, merchant_minor: int, currency: str, *, occurred_at: datetime, available_at: datetime
+) -> Entry:
+    """The hold has ended: the merchant's part of the order is available from `available_at`."""
+    _refuse_negative(merchant_minor)
+    postings = _moved(Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE, merchant_minor, currency)
+    return Entry(EntryKind.RELEASE, order_id, occurred_at, available_at, None, postings, {})
+
+
+def refund(capture: Entry, capture_seq: int, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
+    """What was captured is owed back to the buyer: each party's part is reversed from the stored entry.
+
+    For orders whose money has not been released. Raises ValueError where the entry is no capture.
+    """
+    if capture.kind is not EntryKind.CAPTURE:
+        raise ValueError(f"Only a capture can be refunded, not a {capture.kind}")
+    paid = [posting for posting in capture.postings if posting.account == Account.BUYER_FUNDS]
+    parties = [posting for posting in capture.postings if posting.account != Account.BUYER_FUNDS]
+    postings = (
+        *(Posting(posting.account, posting.currency, -posting.amount_minor) for posting in parties),
+        *(Posting(Account.REFUNDS, posting.currency, -posting.amount_minor) for posting in paid),
+    )
+    return Entry(EntryKind.REFUND, capture.order_id, occurred_at, None, capture_seq, postings, details)
+
+
+def refund_sent(order_id: UUID, amount_minor: int, currency: str, *, occurred_at: datetime) -> Entry:
+    """What was owed back has gone to the buyer."""
+    _refuse_negative(amount_minor)
+    postings = _moved(Account.REFUNDS, Account.BUYER_FUNDS, amount_minor, currency)
+    return Entry(EntryKind.REFUND_SENT, order_id, occurred_at, None, None, postings, {})
+
+
+def platform_capture(commission_minor: int, currency: str) -> tuple[Posting, ...]:
+    """The platform's side of a capture: its commission is accrued, to be had from the merchant's clearing."""
+    _refuse_negative(commission_minor)
+    return _moved(PlatformAccount.MERCHANT_CLEARING, PlatformAccount.COMMISSION_PENDING, commission_minor, currency)
+
+
+def platform_release(commission_minor: int, currency: str) -> tuple[Posting, ...]:
+    """The platform's side of a release: its commission is earned."""
+    _refuse_negative(commission_minor)
+    return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.COMMISSION_EARNED, commission_minor, currency)
+
+
+def platform_refund(commission_minor: int, currency: str) -> tuple[Posting, ...]:
+    """The platform's side of a refund before release: the accrued commission is taken back."""
+    _refuse_negative(commission_minor)
+    return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.MERCHANT_CLEARING, commission_minor, currency)
+
+
+def canonical_bytes(merchant_id: UUID, seq: int, entry: Entry, booked_at: datetime) -> bytes:
+    """The entry as the bytes that are hashed: RFC 8785 JSON as docs/ledger-format.md specifies it.
+
+    Raises ValueError for details that hold floats, integers beyond 2^53, NUL or unpaired surrogates, or keys outside
+    ASCII: what a JSON parser or the database could not give back as it was.
+    """
+    document: Json = {
+        "available_at": None if entry.available_at is None else _rfc3339(entry.available_at),
+        "booked_at": _rfc3339(booked_at),
+        "details": entry.details,
+        "format": FORMAT,
+        "kind": entry.kind,
+        "merchant_id": str(merchant_id),
+        "occurred_at": _rfc3339(entry.occurred_at),
+        "order_id": None if entry.order_id is None else str(entry.order_id),
+        "postings": [
+            {"account": posting.account, "amount_minor": str(posting.amount_minor), "currency": posting.currency}
+            for posting in entry.postings
+        ],
+        "reverses": entry.reverses,
+        "seq": seq,
+    }
+    # With ASCII keys and safe integers only, json.dumps orders and escapes exactly as RFC 8785 does.
+    text = json.dumps(_plain(document), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8")
+
+
+def commitment(salt: bytes, canonical: bytes) -> bytes:
+    """What the public log shows of an entry: SHA-256 of the format's name, the entry's own salt, and its bytes."""
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"A salt has {SALT_BYTES} bytes, not {len(salt)}")
+    return hashlib.sha256(FORMAT.encode("ascii") + b"\n" + salt + canonical).digest()
+
+
+def _moved(debited: str, credited: str, amount_minor: int, currency: str) -> tuple[Posting, ...]:
+    return Posting(debited, currency, -amount_minor), Posting(credited, currency, amount_minor)
+
+
+def _kept(*postings: Posting) -> tuple[Posting, ...]:
+    """Without the postings of nothing, but for two where all are: an entry has two sides even over nothing."""
+    return tuple(posting for posting in postings if posting.amount_minor) or postings[:2]
+
+
+def _refuse_negative(amount_minor: int) -> None:
+    if amount_minor < 0:
+        raise ValueError(f"An amount to book is not negative: {amount_minor}")
+
+
+def _refuse_unbalanced(postings: Sequence[Posting]) -> None:
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount_minor
+    if len(postings) < 2 or any(sums.values()):
+        raise ValueError(f"An entry has at least two postings that sum to zero in each currency, not {sums}")
+
+
+def _rfc3339(instant: datetime) -> str:
+    if instant.tzinfo is None:
+        raise ValueError("An instant needs a time zone")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _plain(value: object) -> object:
+    """The value in plain JSON types, or ValueError where it has no exact form."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("A text in an entry holds neither NUL nor an unpaired surrogate")
+        return str(value)
+    if isinstance(value, int):
+        if abs(value) >= _SAFE_INTEGER:
+            raise ValueError(f"The integer {value} is beyond 2^53; write it as a text")
+        return int(value)
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) and key.isascii() for key in value):
+            raise ValueError("Keys in an entry are ASCII texts")
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise ValueError(f"An entry can't hold {type(value).__name__}; use texts, integers, lists and objects")

@@ -1,0 +1,211 @@
+"""The life of an order: what may happen to it when, and what becomes of it. Pure: state in, state out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from merchantry.domain.errors import InvalidInput, InvalidQuantity, NotFound, OrderTransitionRefused, QuantityRefused
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands."""
+
+    AWAITING_PAYMENT = "awaiting_payment"
+    TO_SHIP = "to_ship"
+    PARTIALLY_SHIPPED = "partially_shipped"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class OrderAct(StrEnum):
+    """What somebody, or the clock, does to an order."""
+
+    PAY = "pay"
+    SHIP = "ship"
+    DELIVER = "deliver"
+    CONFIRM_RECEIPT = "confirm_receipt"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    REFUND = "refund"
+
+
+_S, _A = OrderStatus, OrderAct
+
+TRANSITIONS: Final[Mapping[tuple[OrderStatus, OrderAct], frozenset[OrderStatus]]] = MappingProxyType(
+    {
+        (_S.AWAITING_PAYMENT, _A.PAY): frozenset({_S.TO_SHIP}),
+        (_S.AWAITING_PAYMENT, _A.CANCEL): frozenset({_S.CANCELLED}),
+        (_S.AWAITING_PAYMENT, _A.EXPIRE): frozenset({_S.CANCELLED}),
+        (_S.TO_SHIP, _A.SHIP): frozenset({_S.PARTIALLY_SHIPPED, _S.SHIPPED}),
+        (_S.TO_SHIP, _A.CANCEL): frozenset({_S.CANCELLED}),
+        (_S.TO_SHIP, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.PARTIALLY_SHIPPED, _A.SHIP): frozenset({_S.PARTIALLY_SHIPPED, _S.SHIPPED}),
+        (_S.PARTIALLY_SHIPPED, _A.DELIVER): frozenset({_S.PARTIALLY_SHIPPED}),
+        (_S.PARTIALLY_SHIPPED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.SHIPPED, _A.DELIVER): frozenset({_S.SHIPPED, _S.DELIVERED}),
+        (_S.SHIPPED, _A.CONFIRM_RECEIPT): frozenset({_S.COMPLETED}),
+        (_S.SHIPPED, _A.COMPLETE): frozenset({_S.COMPLETED}),
+        (_S.SHIPPED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.DELIVERED, _A.CONFIRM_RECEIPT): frozenset({_S.COMPLETED}),
+        (_S.DELIVERED, _A.COMPLETE): frozenset({_S.COMPLETED}),
+        (_S.DELIVERED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.COMPLETED, _A.REFUND): frozenset({_S.REFUNDED}),
+    }
+)
+"""What may happen in each status, and every status it can lead to. What is not here is refused.
+
+Several outcomes mean that quantities decide. A cancelled order stays cancelled whether it was paid or not: the money
+goes back by a refund booked beside it. REFUND is the refund of a whole order; nothing follows CANCELLED or REFUNDED.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """How many pieces of a line were ordered, shipped so far, and delivered so far."""
+
+    id: UUID
+    quantity: int
+    shipped: int = 0
+    delivered: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delivered <= self.shipped <= self.quantity or self.quantity < 1:
+            raise ValueError(f"A line can't have {self.delivered} delivered, {self.shipped} shipped of {self.quantity}")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """What the rules need to know of an order."""
+
+    status: OrderStatus
+    lines: tuple[LineState, ...]
+
+    def __post_init__(self) -> None:
+        if not self.lines or len({line.id for line in self.lines}) < len(self.lines):
+            raise ValueError("An order has at least one line, and each line once")
+
+
+def pay(state: OrderState) -> OrderState:
+    """The money is captured; the merchant can ship."""
+    return _moved(state, OrderAct.PAY, OrderStatus.TO_SHIP)
+
+
+def ship(state: OrderState, quantities: Mapping[UUID, int]) -> OrderState:
+    """One parcel leaves with these quantities of these lines.
+
+    Raises OrderTransitionRefused, NotFound for a line that is not the order's, InvalidQuantity, QuantityRefused for
+    more than is still to ship, InvalidInput for an empty parcel.
+    """
+    _refuse_unless_allowed(state, OrderAct.SHIP)
+    lines = _advanced(state, quantities, _open_to_ship, _with_shipped)
+    whole = all(line.shipped == line.quantity for line in lines)
+    return _moved(state, OrderAct.SHIP, OrderStatus.SHIPPED if whole else OrderStatus.PARTIALLY_SHIPPED, lines)
+
+
+def deliver(state: OrderState, quantities: Mapping[UUID, int]) -> OrderState:
+    """These quantities reached the buyer. Raises as `ship` does; only what was shipped can be delivered."""
+    _refuse_unless_allowed(state, OrderAct.DELIVER)
+    lines = _advanced(state, quantities, _open_to_deliver, _with_delivered)
+    whole = all(line.delivered == line.quantity for line in lines)
+    return _moved(state, OrderAct.DELIVER, OrderStatus.DELIVERED if whole else state.status, lines)
+
+
+def confirm_receipt(state: OrderState) -> OrderState:
+    """The buyer says that everything has come, whatever the carriers said; the order is complete."""
+    lines = tuple(replace(line, delivered=line.shipped) for line in state.lines)
+    return _moved(state, OrderAct.CONFIRM_RECEIPT, OrderStatus.COMPLETED, lines)
+
+
+def complete(state: OrderState) -> OrderState:
+    """The time after delivery has passed, or that after shipping where carriers tell nothing (`completion_due`)."""
+    return _moved(state, OrderAct.COMPLETE, OrderStatus.COMPLETED)
+
+
+def cancel(state: OrderState) -> OrderState:
+    """Buyer or merchant calls it off before anything has shipped. What was paid is refunded beside it."""
+    return _moved(state, OrderAct.CANCEL, OrderStatus.CANCELLED)
+
+
+def expire(state: OrderState) -> OrderState:
+    """Nobody paid in time."""
+    return _moved(state, OrderAct.EXPIRE, OrderStatus.CANCELLED)
+
+
+def refund(state: OrderState) -> OrderState:
+    """The whole order is refunded; quantities stay as they were."""
+    return _moved(state, OrderAct.REFUND, OrderStatus.REFUNDED)
+
+
+def completion_due(
+    last_delivered_at: datetime | None,
+    last_shipped_at: datetime | None,
+    days_after_delivery: int,
+    days_after_shipping: int,
+) -> datetime | None:
+    """When an order completes by itself, or None while nothing says so.
+
+    Give `last_delivered_at` once everything is delivered, `last_shipped_at` once everything is shipped; delivery
+    decides where both are known. Days are spans of 24 hours, because carriers' moments belong to no merchant's zone.
+    """
+    for moment, days in ((last_delivered_at, days_after_delivery), (last_shipped_at, days_after_shipping)):
+        if moment is not None:
+            return moment + timedelta(days=days)
+    return None
+
+
+def _refuse_unless_allowed(state: OrderState, act: OrderAct) -> frozenset[OrderStatus]:
+    outcomes = TRANSITIONS.get((state.status, act))
+    if outcomes is None:
+        raise OrderTransitionRefused(status=state.status, act=act)
+    return outcomes
+
+
+def _moved(
+    state: OrderState, act: OrderAct, status: OrderStatus, lines: tuple[LineState, ...] | None = None
+) -> OrderState:
+    if status not in _refuse_unless_allowed(state, act):
+        raise OrderTransitionRefused(status=state.status, act=act)
+    return OrderState(status, state.lines if lines is None else lines)
+
+
+def _advanced(
+    state: OrderState,
+    quantities: Mapping[UUID, int],
+    open_of: Callable[[LineState], int],
+    with_more: Callable[[LineState, int], LineState],
+) -> tuple[LineState, ...]:
+    if not quantities:
+        raise InvalidInput(reason="No quantities are given; name at least one line and how many of it.")
+    lines = {line.id: line for line in state.lines}
+    for line_id, quantity in quantities.items():
+        if line_id not in lines:
+            raise NotFound(what="order line")
+        if quantity < 1:
+            raise InvalidQuantity(quantity=quantity)
+        if quantity > open_of(lines[line_id]):
+            raise QuantityRefused(line_id=line_id, asked=quantity, open=open_of(lines[line_id]))
+    return tuple(with_more(line, quantities.get(line.id, 0)) for line in state.lines)
+
+
+def _open_to_ship(line: LineState) -> int:
+    return line.quantity - line.shipped
+
+
+def _open_to_deliver(line: LineState) -> int:
+    return line.shipped - line.delivered
+
+
+def _with_shipped(line: LineState, quantity: int) -> LineState:
+    return replace(line, shipped=line.shipped + quantity)
+
+
+def _with_delivered(line: LineState, quantity: int) -> LineState:
+    return replace(line, delivered=line.delivered + quantity)

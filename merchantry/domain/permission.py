@@ -1,0 +1,106 @@
+"""Who may do what: one matrix of permissions and roles, from which docs/permissions.md is made."""
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class MerchantRole(StrEnum):
+    """What a person is at one merchant."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    FULFILMENT = "fulfilment"
+    ACCOUNTANT = "accountant"
+    VIEWER = "viewer"
+
+
+class PlatformRole(StrEnum):
+    """What a person is at the platform."""
+
+    ADMIN = "admin"
+    FINANCE = "finance"
+    REVIEWER = "reviewer"
+    ANALYST = "analyst"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """What can be done. Those that start with `platform.` reach across merchants, all others one merchant only."""
+
+    PRODUCT_READ = "product.read"
+    PRODUCT_WRITE = "product.write"
+    STOCK_WRITE = "stock.write"
+    ORDER_READ = "order.read"
+    ORDER_SHIP = "order.ship"
+    ORDER_CANCEL = "order.cancel"
+    LEDGER_READ = "ledger.read"
+    STAFF_READ = "staff.read"
+    STAFF_WRITE = "staff.write"
+    NOTIFICATION_READ = "notification.read"
+    AUDIT_READ = "audit.read"
+    PLATFORM_MERCHANT_READ = "platform.merchant.read"
+    PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
+    PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
+    PLATFORM_ORDER_SEARCH = "platform.order.search"
+    PLATFORM_REPORT_READ = "platform.report.read"
+    PLATFORM_PLAN_READ = "platform.plan.read"
+    PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
+    PLATFORM_PLAN_APPROVE = "platform.plan.approve"
+    PLATFORM_AUDIT_READ = "platform.audit.read"
+
+
+Role = MerchantRole | PlatformRole
+
+_P = Permission
+_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER = MerchantRole
+_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR = PlatformRole
+
+MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
+    {
+        _P.PRODUCT_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
+        _P.PRODUCT_WRITE: frozenset({_OWNER, _MANAGER}),
+        _P.STOCK_WRITE: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
+        _P.ORDER_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
+        _P.ORDER_SHIP: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
+        _P.ORDER_CANCEL: frozenset({_OWNER, _MANAGER}),
+        _P.LEDGER_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
+        _P.STAFF_READ: frozenset({_OWNER, _MANAGER}),
+        _P.STAFF_WRITE: frozenset({_OWNER}),
+        _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
+        _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
+        _P.PLATFORM_MERCHANT_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
+        _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
+        _P.PLATFORM_ORDER_SEARCH: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
+        _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_PLAN_APPROVE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
+    }
+)
+"""Analysts read reports of all merchants but no single order, because orders show buyers. Who proposes a plan and who
+approves it may hold the same role, but are never the same person: that is checked where it is approved."""
+
+
+def may(roles: Collection[Role], permission: Permission) -> bool:
+    """Whether one of the roles has the permission. Merchant roles are those at the merchant in question."""
+    return not MATRIX[permission].isdisjoint(roles)
+
+
+def markdown() -> str:
+    """The matrix as two Markdown tables: permissions of one merchant, then of the platform."""
+    of_platform = [permission for permission in Permission if permission.startswith("platform.")]
+    of_merchant = [permission for permission in Permission if permission not in of_platform]
+    return f"{_table(of_merchant, tuple(MerchantRole))}\n\n{_table(of_platform, tuple(PlatformRole))}\n"
+
+
+def _table(permissions: Sequence[Permission], roles: Sequence[Role]) -> str:
+    rows = [["permission", *roles], ["---", *(":-:" for _ in roles)]]
+    rows += [
+        [f"`{permission}`", *("yes" if role in MATRIX[permission] else "" for role in roles)]
+        for permission in permissions
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

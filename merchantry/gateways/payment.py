@@ -1,0 +1,65 @@
+"""The payment provider as the business sees it. A provider is always asked outside any transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class ChargeStatus(StrEnum):
+    """What a provider says of a charge. UNKNOWN is our own word for no answer."""
+
+    CAPTURED = "captured"
+    PENDING = "pending"
+    ACTION_REQUIRED = "action_required"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Tender:
+    """One means of payment and its part of the amount."""
+
+    method: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a provider is asked for. ``key`` is the same for every attempt to ask for the same thing."""
+
+    key: UUID
+    currency: str
+    amount_minor: int
+    tenders: Sequence[Tender]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A provider's answer."""
+
+    status: ChargeStatus
+    reference: str | None = None
+    action_url: str | None = None
+    reason: str | None = None
+
+
+class PaymentGateway(Protocol):
+    """A payment provider. Every call may be repeated with the same key without a second effect."""
+
+    name: str
+    methods: frozenset[str]
+
+    async def charge(self, charge: Charge) -> Outcome:
+        """Take the buyer's money."""
+
+    async def find(self, key: UUID) -> Outcome:
+        """What became of a charge."""
+
+    async def cancel(self, key: UUID) -> Outcome:
+        """Give a charge up unless it is captured; the answer says which."""
+
+    async def refund(self, key: UUID, charge_key: UUID, amount_minor: int) -> Outcome:
+        """Send money of a captured charge back. CAPTURED means that it is done."""

@@ -1,0 +1,127 @@
+"""Claims due jobs and does them; any number of workers at once, and none at all for hours, give the same books."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, or_, select, tuple_, update
+
+from merchantry.jobs.handlers import ACTOR, EXPECTED, HANDLERS, Job, Tools
+from merchantry.services.queue import JobKind
+from merchantry.tables.platform import job as job_table
+
+LEASE = timedelta(minutes=2)
+FIRST_RETRY = timedelta(seconds=5)
+LONGEST_RETRY = timedelta(hours=1)
+BATCH = 20
+POLL_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+async def run_forever(tools: Tools, stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS) -> None:
+    """Work until ``stop`` is set; what is under way is finished first."""
+    while not stop.is_set():
+        done = await run_batch(tools, tools.clock())
+        if done == 0:
+            try:
+                await asyncio.wait_for(stop.wait(), poll_seconds)
+            except TimeoutError:
+                continue
+
+
+async def run_due(
+    tools: Tools, until: datetime, *, concurrency: int = 2, progress: Callable[[int], None] = lambda done: None
+) -> int:
+    """Do everything that is due until a moment, in the order in which it fell due. Returns how many jobs were done."""
+    total = 0
+    while True:
+        jobs = await claim(tools, until, BATCH * concurrency)
+        if not jobs:
+            return total
+        total += await _do_all(tools, jobs, concurrency)
+        progress(total)
+
+
+async def run_batch(tools: Tools, until: datetime, *, concurrency: int = 2) -> int:
+    """One round. Returns how many jobs were claimed."""
+    jobs = await claim(tools, until, BATCH)
+    await _do_all(tools, jobs, concurrency)
+    return len(jobs)
+
+
+async def claim(tools: Tools, until: datetime, limit: int) -> list[Job]:
+    """Lease due jobs that no other worker holds."""
+    now = tools.clock()
+    table = job_table.c
+    key = tuple_(table.merchant_id, table.kind, table.subject_id)
+    free = (
+        select(table.merchant_id, table.kind, table.subject_id)
+        .where(table.due_at <= until, or_(table.leased_until.is_(None), table.leased_until < now))
+        .order_by(table.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(job_table)
+        .where(key.in_(free))
+        .values(leased_until=now + LEASE, attempts=table.attempts + 1)
+        .returning(table.merchant_id, table.kind, table.subject_id, table.due_at, table.attempts)
+    )
+    async with tools.database.write(ACTOR) as tx, tx.as_platform() as session:
+        rows = await session.execute(statement)
+        jobs = [Job(row.merchant_id, JobKind(row.kind), row.subject_id, row.due_at, row.attempts) for row in rows]
+    return sorted(jobs, key=lambda job: job.due_at)
+
+
+async def _do_all(tools: Tools, jobs: list[Job], concurrency: int) -> int:
+    waiting = list(reversed(jobs))
+    done = 0
+
+    async def worker() -> None:
+        nonlocal done
+        while waiting:
+            done += await _do(tools, waiting.pop())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(concurrency, len(jobs))):
+            group.create_task(worker())
+    return done
+
+
+async def _do(tools: Tools, job: Job) -> bool:
+    """Do one job; what fails is tried again later, further and further apart."""
+    try:
+        await HANDLERS[job.kind](tools, job)
+    except Exception as error:
+        expected = isinstance(error, EXPECTED)
+        report = log.warning if expected else log.exception
+        report("job.failed", kind=job.kind, subject=str(job.subject_id), attempts=job.attempts, error=str(error))
+        await _postpone(tools, job, f"{type(error).__name__}: {error}"[:500])
+        return False
+    return True
+
+
+async def _postpone(tools: Tools, job: Job, reason: str) -> None:
+    wait = min(FIRST_RETRY * 2 ** min(job.attempts - 1, 12), LONGEST_RETRY)
+    table = job_table.c
+    async with tools.database.write(ACTOR) as tx, tx.as_platform() as session:
+        await session.execute(
+            update(job_table)
+            .where(table.merchant_id == job.merchant_id, table.kind == job.kind, table.subject_id == job.subject_id)
+            .values(leased_until=tools.clock() + wait, last_error=reason)
+        )
+
+
+async def backlog(tools: Tools) -> list[tuple[str, int, datetime]]:
+    """Kinds of jobs that are due, how many of each, and since when the oldest."""
+    table = job_table.c
+    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
+        rows = await session.execute(
+            select(table.kind, func.count().label("jobs"), func.min(table.due_at).label("oldest"))
+            .where(table.due_at <= tools.clock())
+            .group_by(table.kind)
+            .order_by(table.kind)
+        )
+        return [(row.kind, row.jobs, row.oldest) for row in rows]

@@ -1,0 +1,75 @@
+"""The audit trail: who did what to which thing, written in the transaction of the act and never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, null, select, tuple_
+
+from merchantry.domain.act import Act
+from merchantry.tables.platform import audit_event
+from tenancy.database import Session
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One act. ``merchant_id`` is NOBODY where it concerns no merchant; ``before`` and ``after`` hold what changed."""
+
+    merchant_id: UUID
+    id: UUID
+    actor: str
+    act: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    occurred_at: datetime
+    booked_at: datetime
+
+    @property
+    def cursor(self) -> tuple[datetime, UUID]:
+        """What ``after`` of the next page is."""
+        return self.booked_at, self.id
+
+
+async def record(
+    session: Session,
+    merchant_id: UUID,
+    act: Act,
+    what: str,
+    subject: str,
+    before: Facts | None = None,
+    after: Facts | None = None,
+) -> None:
+    """Write one event. ``what`` is noun and verb (``product.publish``), ``subject`` the id of what the noun names.
+
+    A merchant's session writes only its own; the platform writes for any merchant, with NOBODY where none is concerned.
+    """
+    row = {
+        "merchant_id": merchant_id,
+        "id": uuid4(),
+        "actor": act.actor,
+        "act": what,
+        "subject": subject,
+        "before": null() if before is None else before,
+        "after": null() if after is None else after,
+        "occurred_at": act.at,
+        "booked_at": act.booked_at,
+    }
+    await session.execute(insert(audit_event).values(row))
+
+
+async def events(
+    session: Session, merchant_id: UUID | None, first: int, after: tuple[datetime, UUID] | None = None
+) -> list[AuditEvent]:
+    """Newest first, up to ``first + 1``. None asks for everybody's, of which a merchant's session sees its own."""
+    table = audit_event.c
+    statement = select(audit_event).order_by(table.booked_at.desc(), table.id.desc()).limit(first + 1)
+    if merchant_id is not None:
+        statement = statement.where(table.merchant_id == merchant_id)
+    if after is not None:
+        statement = statement.where(tuple_(table.booked_at, table.id) < after)
+    return [AuditEvent(**row) for row in (await session.execute(statement)).mappings()]

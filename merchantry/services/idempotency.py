@@ -1,0 +1,66 @@
+"""One effect per key: written in the transaction of the effect, found again by whoever repeats the request."""
+
+import hashlib
+import json
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from merchantry.domain.act import Act
+from merchantry.domain.errors import IdempotencyConflict, IdempotencyInProgress, InvalidInput
+from merchantry.tables.platform import idempotency
+from tenancy.database import Session, sqlstate
+
+LOCK_NOT_AVAILABLE = "55P03"
+MAX_KEY = 200
+
+
+def fingerprint(mutation: str, arguments: Any) -> bytes:
+    """SHA-256 of a mutation's name and its coerced input."""
+    text = json.dumps([mutation, arguments], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).digest()
+
+
+async def claim(
+    session: Session, merchant_id: UUID, act: Act, *, key: str, mutation: str, input_hash: bytes, result_id: UUID
+) -> UUID | None:
+    """Take the key for this transaction: None where it is new, else the id of the first result.
+
+    Raises IdempotencyConflict where the key came with another input, IdempotencyInProgress where the first request is
+    still running after the lock timeout. What fails rolls its claim back, so the key may succeed later.
+    """
+    if not 0 < len(key) <= MAX_KEY:
+        raise InvalidInput(reason=f"An idempotency key has 1 to {MAX_KEY} characters.", path=("idempotencyKey",))
+    row = {
+        "merchant_id": merchant_id,
+        "actor": act.actor,
+        "key": key,
+        "mutation": mutation,
+        "input_hash": input_hash,
+        "result_id": result_id,
+        "created_at": act.booked_at,
+    }
+    try:
+        inserted = await session.execute(
+            insert(idempotency).values(row).on_conflict_do_nothing().returning(idempotency.c.result_id)
+        )
+    except DBAPIError as error:
+        if sqlstate(error) == LOCK_NOT_AVAILABLE:
+            raise IdempotencyInProgress(key=key, path=("idempotencyKey",)) from error
+        raise
+    if inserted.first():
+        return None
+    first = (
+        await session.execute(
+            select(idempotency.c.mutation, idempotency.c.input_hash, idempotency.c.result_id).where(
+                idempotency.c.merchant_id == merchant_id, idempotency.c.actor == act.actor, idempotency.c.key == key
+            )
+        )
+    ).one()
+    if first.mutation != mutation or bytes(first.input_hash) != input_hash:
+        raise IdempotencyConflict(key=key, path=("idempotencyKey",))
+    found: UUID = first.result_id
+    return found

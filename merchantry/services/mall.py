@@ -1,0 +1,30 @@
+"""The mall itself: the time zone that decides the days of reports."""
+
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import exists, select, update
+
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput
+from merchantry.services import audit
+from merchantry.services.merchant import zone_of
+from merchantry.tables.platform import NOBODY, mall, platform_entry
+from tenancy.database import PlatformSession, Session
+
+
+async def mall_zone(session: Session) -> ZoneInfo:
+    """The time zone that decides the days of reports."""
+    return ZoneInfo(await session.scalar(select(mall.c.time_zone)))
+
+
+async def set_mall_zone(session: PlatformSession, name: str, act: Act) -> None:
+    """Choose the mall's time zone. Raises InvalidInput once money has moved: reports count days in it for good."""
+    zone_of(name, path=("time_zone",))
+    held = await session.scalar(select(mall.c.time_zone).where(mall.c.id == 1).with_for_update())
+    if held == name:
+        return
+    if await session.scalar(select(exists().select_from(platform_entry))):
+        reason = f"Money has moved already, so the mall stays in {held}; use that zone, or an empty database."
+        raise InvalidInput(reason=reason, path=("time_zone",))
+    await session.execute(update(mall).where(mall.c.id == 1).values(time_zone=name))
+    await audit.record(session, NOBODY, act, "mall.set_zone", "mall", {"time_zone": held}, {"time_zone": name})

@@ -1,0 +1,291 @@
+"""Merchants: provisioned with their profiles, suspended, listed."""
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+from sqlalchemy import RowMapping, func, select, update
+
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput, NotFound, SlugTaken, UnknownCurrency
+from merchantry.domain.money import MAX_AMOUNT_MINOR, digits
+from merchantry.domain.permission import MerchantRole
+from merchantry.domain.settlement import Cycle
+from merchantry.services import audit
+from merchantry.tables.platform import audit_event, merchant_profile
+from tenancy.database import PlatformSession, Session
+from tenancy.directory import announce
+from tenancy.principals import Merchant
+from tenancy.provisioning import Blueprint, MerchantExists, NewMerchant, provision
+from tenancy.tables import membership, merchant
+
+FIRST_NUMBER = 100_001
+MAX_NAME = 200
+MAX_DAYS = 365
+SELLERS_OF_RECORD = ("agent", "principal")
+SETTABLE = ("active", "suspended")
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingOption:
+    """A flat rate per order; ``prices`` holds minor units by currency."""
+
+    code: str
+    title: str
+    prices: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a merchant is to the mall. ``number`` is unique in the mall and part of the merchant's order numbers."""
+
+    merchant_id: UUID
+    number: int
+    legal_name: str
+    display_name: str
+    category: str
+    time_zone: str
+    currency: str
+    settlement_cycle: Cycle
+    seller_of_record: str
+    commission_plan: str
+    shipping_options: tuple[ShippingOption, ...]
+    complete_days_after_delivery: int
+    complete_days_after_shipping: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewShop:
+    """A merchant to be. ``owner`` is an account that becomes its first member of staff."""
+
+    slug: str
+    legal_name: str
+    display_name: str
+    category: str
+    time_zone: str
+    currency: str
+    commission_plan: str = "standard"
+    settlement_cycle: str = Cycle.WEEKLY
+    seller_of_record: str = "agent"
+    shipping_options: Sequence[ShippingOption] = ()
+    complete_days_after_delivery: int = 7
+    complete_days_after_shipping: int = 30
+    owner: UUID | None = None
+    id: UUID = field(default_factory=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMerchant:
+    """A merchant with its profile."""
+
+    merchant: Merchant
+    profile: Profile
+
+    @property
+    def cursor(self) -> tuple[str]:
+        """What ``after`` of the next page is."""
+        return (self.merchant.slug,)
+
+
+def create(owner_url: str, blueprint: Blueprint, shops: Sequence[NewShop], act: Act) -> list[Merchant]:
+    """Provision merchants with profiles, owners and audit in one transaction, as the owner: all or none.
+
+    Any number at once is cheaper than one by one. Raises SlugTaken, UnknownCurrency, and InvalidInput whose path names
+    the field.
+    """
+    for shop in shops:
+        check(shop)
+    with psycopg.connect(owner_url) as connection:
+        # Orders the provisioners, so that numbers are given once.
+        connection.execute("SELECT 1 FROM platform.mall WHERE id = 1 FOR UPDATE")
+        try:
+            provision(connection, blueprint, [NewMerchant(shop.id, shop.slug, act.at) for shop in shops])
+        except MerchantExists as error:
+            raise SlugTaken(slug=str(error), path=("slug",)) from error
+        row = connection.execute("SELECT coalesce(max(number) + 1, %s) FROM platform.merchant_profile", [FIRST_NUMBER])
+        number = int(str((row.fetchone() or (FIRST_NUMBER,))[0]))
+        for offset, shop in enumerate(shops):
+            _describe(connection, shop, number + offset, act)
+    return [Merchant(shop.id, shop.slug, "active") for shop in shops]
+
+
+async def create_async(owner_url: str, blueprint: Blueprint, shops: Sequence[NewShop], act: Act) -> list[Merchant]:
+    """:func:`create` without blocking the loop."""
+    return await asyncio.to_thread(create, owner_url, blueprint, shops, act)
+
+
+def check(shop: NewShop) -> None:
+    """Refuse a shop whose fields can't be right. Raises InvalidInput or UnknownCurrency with the field's path."""
+    if not _SLUG.fullmatch(shop.slug):
+        _refuse("slug", "A slug has 1 to 63 of a-z, 0-9 and -, and neither starts nor ends with -.")
+    for name in ("legal_name", "display_name", "category", "commission_plan"):
+        if not 0 < len(getattr(shop, name).strip()) <= MAX_NAME:
+            _refuse(name, f"Give a text of 1 to {MAX_NAME} characters.")
+    zone_of(shop.time_zone, path=("time_zone",))
+    _check_currency(shop.currency, ("currency",))
+    if shop.settlement_cycle not in tuple(Cycle):
+        _refuse("settlement_cycle", f"Choose one of the cycles {', '.join(Cycle)}.")
+    if shop.seller_of_record not in SELLERS_OF_RECORD:
+        _refuse("seller_of_record", f"Choose one of {', '.join(SELLERS_OF_RECORD)}.")
+    for name in ("complete_days_after_delivery", "complete_days_after_shipping"):
+        if not 0 <= getattr(shop, name) <= MAX_DAYS:
+            _refuse(name, f"Give a number of days from 0 to {MAX_DAYS}.")
+    _check_shipping(shop.shipping_options)
+
+
+def zone_of(name: str, path: tuple[str | int, ...] = ()) -> ZoneInfo:
+    """The IANA time zone of this name. Raises InvalidInput."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise InvalidInput(reason="Give a time zone of the IANA list, such as Europe/Lisbon.", path=path) from error
+
+
+def _check_shipping(options: Sequence[ShippingOption]) -> None:
+    if len({option.code for option in options}) != len(options):
+        _refuse("shipping_options", "Every shipping option needs a code of its own.")
+    for position, option in enumerate(options):
+        path = ("shipping_options", position)
+        for name in ("code", "title"):
+            if not 0 < len(getattr(option, name).strip()) <= MAX_NAME:
+                raise InvalidInput(reason=f"Give a text of 1 to {MAX_NAME} characters.", path=(*path, name))
+        for currency, amount_minor in option.prices.items():
+            _check_currency(currency, (*path, "prices", currency))
+            if not 0 <= amount_minor <= MAX_AMOUNT_MINOR:
+                raise InvalidInput(reason="A shipping price is not negative.", path=(*path, "prices", currency))
+
+
+def _check_currency(currency: str, path: tuple[str | int, ...]) -> None:
+    try:
+        digits(currency)
+    except UnknownCurrency as error:
+        error.path = path
+        raise
+
+
+def _refuse(name: str, reason: str) -> None:
+    raise InvalidInput(reason=reason, path=(name,))
+
+
+def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop, number: int, act: Act) -> None:
+    """The rows beside the new schema: profile, owner, audit."""
+    facts: dict[str, Any] = {
+        "number": number,
+        "legal_name": shop.legal_name,
+        "display_name": shop.display_name,
+        "category": shop.category,
+        "time_zone": shop.time_zone,
+        "currency": shop.currency,
+        "settlement_cycle": str(shop.settlement_cycle),
+        "seller_of_record": shop.seller_of_record,
+        "commission_plan": shop.commission_plan,
+        "shipping_options": [_option_json(option) for option in shop.shipping_options],
+        "complete_days_after_delivery": shop.complete_days_after_delivery,
+        "complete_days_after_shipping": shop.complete_days_after_shipping,
+    }
+    options = {"merchant_id": shop.id, "shipping_options": Jsonb(facts["shipping_options"])}
+    _insert(connection, merchant_profile.name, {**facts, **options})
+    after = {"slug": shop.slug, **facts}
+    if shop.owner:
+        row = {"account_id": shop.owner, "merchant_id": shop.id, "role": MerchantRole.OWNER.value, "created_at": act.at}
+        try:
+            _insert(connection, membership.name, row)
+        except errors.ForeignKeyViolation as error:
+            raise InvalidInput(reason="There is no such account; check the owner's id.", path=("owner",)) from error
+        after["owner"] = str(shop.owner)
+    event = {
+        "merchant_id": shop.id,
+        "id": uuid4(),
+        "actor": act.actor,
+        "act": "merchant.create",
+        "subject": str(shop.id),
+        "after": Jsonb(after),
+        "occurred_at": act.at,
+        "booked_at": act.booked_at,
+    }
+    _insert(connection, audit_event.name, event)
+
+
+def _insert(connection: psycopg.Connection[tuple[object, ...]], table: str, row: Mapping[str, Any]) -> None:
+    statement = sql.SQL("INSERT INTO platform.{} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(map(sql.Placeholder, row)),
+    )
+    connection.execute(statement, row)
+
+
+def _option_json(option: ShippingOption) -> dict[str, Any]:
+    return {"code": option.code, "title": option.title, "prices": dict(option.prices)}
+
+
+async def set_status(session: PlatformSession, slug: str, status: str, act: Act) -> Merchant:
+    """Suspend a merchant, or let it act again. Every process learns of it at commit.
+
+    Raises NotFound, and InvalidInput for another status than active and suspended, or for a merchant that is closing.
+    """
+    if status not in SETTABLE:
+        raise InvalidInput(reason=f"Choose one of {', '.join(SETTABLE)}.", path=("status",))
+    table = merchant.c
+    locked = select(table.id, table.status).where(table.slug == slug).with_for_update()
+    held = (await session.execute(locked)).one_or_none()
+    if held is None:
+        raise NotFound(what="merchant")
+    if held.status not in SETTABLE:
+        raise InvalidInput(reason=f"This merchant is {held.status}, which is not undone.", path=("status",))
+    if held.status != status:
+        await session.execute(update(merchant).where(table.id == held.id).values(status=status))
+        before, after = {"status": held.status}, {"status": status}
+        await audit.record(session, held.id, act, "merchant.set_status", str(held.id), before, after)
+        await announce(session)
+    return Merchant(held.id, slug, status)
+
+
+async def list_merchants(
+    session: PlatformSession, first: int, after: tuple[str] | None = None, *, status: str | None = None
+) -> list[ListedMerchant]:
+    """Merchants by slug, up to ``first + 1``."""
+    table = merchant.c
+    statement = (
+        select(table.id, table.slug, table.status, merchant_profile)
+        .join(merchant_profile, merchant_profile.c.merchant_id == table.id)
+        .order_by(table.slug)
+        .limit(first + 1)
+    )
+    if status is not None:
+        statement = statement.where(table.status == status)
+    if after is not None:
+        statement = statement.where(table.slug > after[0])
+    rows = (await session.execute(statement)).mappings()
+    return [ListedMerchant(Merchant(row["id"], row["slug"], row["status"]), profile_from(row)) for row in rows]
+
+
+async def profile_of(session: Session, merchant_id: UUID) -> Profile:
+    """The profile of a merchant; a merchant's own session finds only its own. Raises NotFound."""
+    found = await profiles_of(session, [merchant_id])
+    if merchant_id not in found:
+        raise NotFound(what="merchant")
+    return found[merchant_id]
+
+
+async def profiles_of(session: Session, merchant_ids: Collection[UUID]) -> dict[UUID, Profile]:
+    """The profiles of several merchants in one statement; those that are not found are left out."""
+    statement = select(merchant_profile).where(merchant_profile.c.merchant_id == func.any(list(merchant_ids)))
+    rows = (await session.execute(statement)).mappings()
+    return {row["merchant_id"]: profile_from(row) for row in rows}
+
+
+def profile_from(row: RowMapping) -> Profile:
+    """A profile from a row that has all its columns."""
+    values = {column.name: row[column.name] for column in merchant_profile.c}
+    options = tuple(ShippingOption(**option) for option in values.pop("shipping_options"))
+    return Profile(**{**values, "settlement_cycle": Cycle(values["settlement_cycle"])}, shipping_options=options)

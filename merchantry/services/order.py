@@ -1,0 +1,314 @@
+"""An order's life in its merchant's schema. Each change: the state machine decides, then rows, event and audit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Integer as SqlInteger
+from sqlalchemy import Row, Uuid, column, func, insert, select, update, values
+
+from merchantry.domain import order as rules
+from merchantry.domain.act import Act
+from merchantry.domain.errors import NotFound
+from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
+from merchantry.domain.settlement import hold_ends_at
+from merchantry.services import audit, queue
+from merchantry.services.queue import JobKind
+from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
+from merchantry.tables.platform import buyer_order, merchant_profile
+from tenancy.database import MerchantSession
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it was frozen when the order was placed, and how far it has come."""
+
+    id: UUID
+    order_id: UUID
+    position: int
+    product_id: UUID
+    variant_id: UUID
+    sku: str
+    title: str
+    category: str
+    unit_price_minor: int
+    quantity: int
+    goods_minor: int
+    shipping_minor: int
+    shipped: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order with its lines."""
+
+    id: UUID
+    number: str
+    checkout_id: UUID
+    status: OrderStatus
+    currency: str
+    goods_minor: int
+    shipping_minor: int
+    shipping_option: str
+    legal_name: str
+    ship_to: dict[str, Any]
+    placed_at: datetime
+    captured_at: datetime | None
+    last_shipped_at: datetime | None
+    last_delivered_at: datetime | None
+    completed_at: datetime | None
+    cancelled_at: datetime | None
+    hold_days: int | None
+    hold_ends_at: datetime | None
+    available_at: datetime | None
+    commission_minor: int | None
+    capture_seq: int | None
+    events: int
+    lines: tuple[Line, ...]
+
+    @property
+    def total_minor(self) -> int:
+        """What the buyer pays for this order."""
+        return self.goods_minor + self.shipping_minor
+
+    @property
+    def state(self) -> OrderState:
+        """What the rules need to know."""
+        return OrderState(
+            self.status, tuple(LineState(line.id, line.quantity, line.shipped, line.delivered) for line in self.lines)
+        )
+
+
+LINE_COLUMNS = [order_line.c[name] for name in Line.__slots__]
+ORDER_COLUMNS = [orders.c[name] for name in Order.__slots__ if name != "lines"]
+
+
+async def load(session: MerchantSession, order_id: UUID) -> Order:
+    """The order, locked until the transaction ends. Raises NotFound."""
+    row = (await session.execute(select(*ORDER_COLUMNS).where(orders.c.id == order_id).with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(what="order")
+    lines = await lines_of(session, [order_id])
+    return from_row(row, lines.get(order_id, ()))
+
+
+async def lines_of(session: MerchantSession, order_ids: Sequence[UUID]) -> dict[UUID, tuple[Line, ...]]:
+    """The lines of several orders, in their positions."""
+    rows = await session.execute(
+        select(*LINE_COLUMNS)
+        .where(order_line.c.order_id == func.any(list(order_ids)))
+        .order_by(order_line.c.order_id, order_line.c.position)
+    )
+    found: dict[UUID, list[Line]] = {}
+    for row in rows:
+        found.setdefault(row.order_id, []).append(Line(**row._asdict()))
+    return {order_id: tuple(lines) for order_id, lines in found.items()}
+
+
+def from_row(row: Row[Any], lines: tuple[Line, ...]) -> Order:
+    """An order from a row of ``ORDER_COLUMNS``."""
+    fields = row._asdict()
+    return Order(**{**fields, "status": OrderStatus(fields["status"])}, lines=lines)
+
+
+async def ship(
+    session: MerchantSession, order_id: UUID, quantities: Mapping[UUID, int], carrier: str, tracking: str, act: Act
+) -> UUID:
+    """One parcel leaves with these quantities; its goods leave the stock. Returns the shipment's id."""
+    order = await load(session, order_id)
+    state = rules.ship(order.state, quantities)
+    shipment_id = uuid4()
+    await session.execute(
+        insert(shipment).values(
+            id=shipment_id,
+            order_id=order_id,
+            carrier=carrier,
+            tracking_number=tracking,
+            line_ids=list(quantities),
+            quantities=list(quantities.values()),
+            shipped_at=act.at,
+        )
+    )
+    await _advance_lines(session, state)
+    await take_from_stock(session, order, quantities)
+    details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking}
+    changed = await move(session, order, state, OrderAct.SHIP, act, details, last_shipped_at=act.at)
+    await _schedule_completion(session, changed)
+    return shipment_id
+
+
+async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID:
+    """A parcel reached the buyer. Returns the order's id. Raises NotFound."""
+    parcel = (await session.execute(select(shipment).where(shipment.c.id == shipment_id))).one_or_none()
+    if parcel is None:
+        raise NotFound(what="shipment")
+    order = await load(session, parcel.order_id)
+    marked = await session.execute(
+        update(shipment)
+        .where(shipment.c.id == shipment_id, shipment.c.delivered_at.is_(None))
+        .values(delivered_at=act.at)
+    )
+    if marked.rowcount != 1:
+        return order.id
+    state = rules.deliver(order.state, dict(zip(parcel.line_ids, parcel.quantities, strict=True)))
+    await _advance_lines(session, state)
+    details = {"shipment": str(shipment_id)}
+    changed = await move(session, order, state, OrderAct.DELIVER, act, details, last_delivered_at=act.at)
+    await _schedule_completion(session, changed)
+    return order.id
+
+
+async def confirm_receipt(session: MerchantSession, order_id: UUID, act: Act) -> Order:
+    """The buyer has everything: the order is complete and its hold begins."""
+    order = await load(session, order_id)
+    state = rules.confirm_receipt(order.state)
+    await _advance_lines(session, state)
+    return await _completed(session, order, state, OrderAct.CONFIRM_RECEIPT, act)
+
+
+async def complete(session: MerchantSession, order_id: UUID, act: Act) -> Order:
+    """The days after delivery (or shipping) are over: the order completes by itself and its hold begins."""
+    order = await load(session, order_id)
+    return await _completed(session, order, rules.complete(order.state), OrderAct.COMPLETE, act)
+
+
+async def _completed(session: MerchantSession, order: Order, state: OrderState, did: OrderAct, act: Act) -> Order:
+    profile = await _profile(session)
+    hold_ends = hold_ends_at(act.at, order.hold_days or 0, ZoneInfo(profile.time_zone))
+    details = {"hold_ends_at": hold_ends.isoformat()}
+    changed = await move(session, order, state, did, act, details, completed_at=act.at, hold_ends_at=hold_ends)
+    await queue.dequeue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id)
+    await queue.enqueue(session, session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends)
+    return changed
+
+
+async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: OrderAct = OrderAct.EXPIRE) -> Order:
+    """Nobody paid: the order is cancelled and its stock can be sold again. ``by`` is EXPIRE or CANCEL."""
+    order = await load(session, order_id)
+    state = rules.expire(order.state) if by is OrderAct.EXPIRE else rules.cancel(order.state)
+    await free_stock(session, order)
+    return await move(session, order, state, by, act, {}, cancelled_at=act.at)
+
+
+async def _profile(session: MerchantSession) -> Row[Any]:
+    table = merchant_profile.c
+    columns = (table.time_zone, table.complete_days_after_delivery, table.complete_days_after_shipping)
+    return (await session.execute(select(*columns).where(table.merchant_id == session.merchant_id))).one()
+
+
+async def take_from_stock(session: MerchantSession, order: Order, quantities: Mapping[UUID, int]) -> None:
+    """Reserved pieces leave the house."""
+    pieces = _pieces(order, quantities)
+    await _change_stock(session, pieces, on_hand=-1, reserved=-1)
+
+
+async def free_stock(session: MerchantSession, order: Order) -> None:
+    """Reserved pieces can be sold again."""
+    await _change_stock(
+        session, _pieces(order, {line.id: line.quantity for line in order.lines}), on_hand=0, reserved=-1
+    )
+
+
+def _pieces(order: Order, quantities: Mapping[UUID, int]) -> dict[UUID, int]:
+    pieces: dict[UUID, int] = {}
+    for line in order.lines:
+        if quantity := quantities.get(line.id, 0):
+            pieces[line.variant_id] = pieces.get(line.variant_id, 0) + quantity
+    return pieces
+
+
+async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *, on_hand: int, reserved: int) -> None:
+    """Variants are locked by id before any is changed, as a checkout locks them."""
+    given = _pairs(pieces)
+    locked = (
+        select(variant.c.id).where(variant.c.id == func.any(list(pieces))).order_by(variant.c.id).with_for_update()
+    ).subquery()
+    await session.execute(
+        update(variant)
+        .where(variant.c.id == given.c.id, variant.c.id == locked.c.id)
+        .values(
+            on_hand=variant.c.on_hand + on_hand * given.c.quantity,
+            reserved=variant.c.reserved + reserved * given.c.quantity,
+        )
+    )
+
+
+def _pairs(pieces: Mapping[UUID, int]) -> Any:
+    return values(column("id", Uuid), column("quantity", SqlInteger), name="given").data(list(pieces.items()))
+
+
+async def _advance_lines(session: MerchantSession, state: OrderState) -> None:
+    given = values(
+        column("id", Uuid), column("shipped", SqlInteger), column("delivered", SqlInteger), name="given"
+    ).data([(line.id, line.shipped, line.delivered) for line in state.lines])
+    await session.execute(
+        update(order_line)
+        .where(order_line.c.id == given.c.id)
+        .values(shipped=given.c.shipped, delivered=given.c.delivered)
+    )
+
+
+async def _schedule_completion(session: MerchantSession, order: Order) -> None:
+    """Everything shipped, or delivered: from then on the order completes by itself."""
+    if order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+        return
+    profile = await _profile(session)
+    due = rules.completion_due(
+        order.last_delivered_at if order.status is OrderStatus.DELIVERED else None,
+        order.last_shipped_at,
+        profile.complete_days_after_delivery,
+        profile.complete_days_after_shipping,
+    )
+    if due is not None:
+        await queue.enqueue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id, due)
+
+
+async def move(
+    session: MerchantSession,
+    order: Order,
+    state: OrderState,
+    did: OrderAct,
+    act: Act,
+    details: Mapping[str, Any],
+    **changes: Any,
+) -> Order:
+    """Write what became of the order: its row, an event, the buyer's index, the audit trail."""
+    seq = order.events + 1
+    await session.execute(
+        update(orders).where(orders.c.id == order.id).values(status=state.status, events=seq, **changes)
+    )
+    await add_event(session, order.id, seq, did, act, details)
+    if state.status is not order.status:
+        await session.execute(
+            update(buyer_order)
+            .where(buyer_order.c.merchant_id == session.merchant_id, buyer_order.c.order_id == order.id)
+            .values(status=state.status)
+        )
+    before, after = {"status": order.status}, {"status": state.status, **details}
+    await audit.record(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after)
+    moved = {line.id: line for line in state.lines}
+    lines = tuple(
+        replace(line, shipped=moved[line.id].shipped, delivered=moved[line.id].delivered) for line in order.lines
+    )
+    return replace(order, status=state.status, events=seq, lines=lines, **changes)
+
+
+async def add_event(
+    session: MerchantSession, order_id: UUID, seq: int, kind: str, act: Act, details: Mapping[str, Any]
+) -> None:
+    """One more thing that happened to the order."""
+    await session.execute(
+        insert(order_event).values(
+            order_id=order_id,
+            seq=seq,
+            kind=kind,
+            actor=act.actor,
+            occurred_at=act.at,
+            booked_at=act.booked_at,
+            details=dict(details),
+        )
+    )

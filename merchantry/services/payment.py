@@ -1,0 +1,213 @@
+"""Paying a checkout: write what will be asked, commit, ask the provider, then write what it answered.
+
+No answer is not a refusal: such a payment stays in processing, keeps its checkout from expiring, and is asked for again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select, update
+
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput, NotFound, PaymentNotPossible, TendersMismatch
+from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
+from merchantry.services import audit, checkout, queue, split
+from merchantry.services.queue import JobKind
+from merchantry.services.terms import terms_of
+from merchantry.tables.platform import NOBODY, payment, tender
+from merchantry.tables.platform import checkout as checkout_table
+from tenancy.database import PlatformSession, Transaction
+
+POLL_AFTER = timedelta(seconds=10)
+ELSEWHERE = "elsewhere"
+"""The provider of payments that were taken by somebody else (an import): nothing can be asked of it."""
+
+STATUS_OF = {
+    ChargeStatus.CAPTURED: "captured",
+    ChargeStatus.PENDING: "processing",
+    ChargeStatus.UNKNOWN: "processing",
+    ChargeStatus.ACTION_REQUIRED: "action_required",
+    ChargeStatus.DECLINED: "failed",
+    ChargeStatus.CANCELLED: "expired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment of a checkout, with what its buyer has to do where something is."""
+
+    id: UUID
+    checkout_id: UUID
+    status: str
+    currency: str
+    amount_minor: int
+    provider: str
+    action_url: str | None
+    failure: str | None
+    created_at: datetime
+    captured_at: datetime | None
+
+
+PAYMENT_COLUMNS = [payment.c[name] for name in Payment.__slots__]
+
+
+async def begin(
+    tx: Transaction,
+    checkout_id: UUID,
+    buyer_id: UUID,
+    tenders: Sequence[Tender],
+    *,
+    payment_id: UUID,
+    gateway: PaymentGateway,
+    act: Act,
+) -> Charge:
+    """Write down what the provider will be asked for; commit before asking.
+
+    Raises NotFound, PaymentNotPossible (paid, expired, or another payment is open), TendersMismatch.
+    """
+    async with tx.as_platform() as session:
+        found = await checkout.locked(session, checkout_id, buyer_id)
+        if found.status != "awaiting_payment" or found.expires_at <= act.at:
+            status = found.status if found.status != "awaiting_payment" else "expired"
+            raise PaymentNotPossible(status=status, path=("checkoutId",))
+        if await checkout.has_open_payment(session, checkout_id):
+            raise PaymentNotPossible(status="processing", path=("checkoutId",))
+        for position, each in enumerate(tenders):
+            if each.method not in gateway.methods:
+                known = ", ".join(sorted(gateway.methods))
+                raise InvalidInput(reason=f"Pay with one of {known}.", path=("tenders", position, "method"))
+        given = sum(each.amount_minor for each in tenders)
+        if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
+            raise TendersMismatch(
+                expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("tenders",)
+            )
+        await record(session, found, tenders, payment_id=payment_id, provider=gateway.name, act=act)
+        await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
+        return Charge(payment_id, found.currency, found.total_minor, tenders)
+
+
+async def record(
+    session: PlatformSession,
+    found: checkout.Checkout,
+    tenders: Sequence[Tender],
+    *,
+    payment_id: UUID,
+    provider: str,
+    act: Act,
+) -> None:
+    """Write a payment in processing, with its tenders."""
+    await session.execute(
+        insert(payment).values(
+            id=payment_id,
+            checkout_id=found.id,
+            status="processing",
+            currency=found.currency,
+            amount_minor=found.total_minor,
+            provider=provider,
+            created_at=act.at,
+        )
+    )
+    rows = [
+        {"payment_id": payment_id, "position": position, "method": each.method, "amount_minor": each.amount_minor}
+        for position, each in enumerate(tenders)
+    ]
+    if rows:
+        await session.execute(insert(tender), rows)
+
+
+async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Payment:
+    """Write what the provider answered. A capture splits every order of the checkout; repeating it changes nothing.
+
+    A checkout with an open payment is never given up, so captured money always finds its orders.
+    """
+    async with tx.as_platform() as session:
+        known = await find(session, payment_id)
+        held = await checkout.locked(session, known.checkout_id)
+        row = (await session.execute(select(payment).where(payment.c.id == payment_id).with_for_update())).one()
+        status = STATUS_OF[outcome.status]
+        if row.status not in checkout.OPEN:
+            return _payment(row)
+        if status in checkout.OPEN:
+            await _keep_asking(session, row, status, outcome, act)
+            return await find(session, payment_id)
+        await queue.dequeue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id)
+        captured_at = act.at if status == "captured" else None
+        await _write(session, row, status, outcome, act, captured_at)
+    if status == "captured":
+        await _captured(tx, held, act)
+    async with tx.as_platform() as session:
+        return await find(session, payment_id)
+
+
+async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act) -> None:
+    await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + POLL_AFTER)
+    if status != row.status:
+        await _write(session, row, status, outcome, act, None)
+
+
+async def _write(
+    session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, captured_at: datetime | None
+) -> None:
+    await session.execute(
+        update(payment)
+        .where(payment.c.id == row.id)
+        .values(
+            status=status,
+            provider_reference=outcome.reference,
+            action_url=outcome.action_url,
+            failure=outcome.reason if status in ("failed", "expired") else None,
+            captured_at=captured_at,
+        )
+    )
+    before, after = {"status": row.status}, {"status": status}
+    await audit.record(session, NOBODY, act, "payment.settle", str(row.id), before, after)
+
+
+async def _captured(tx: Transaction, held: checkout.Checkout, act: Act) -> None:
+    if held.status != "awaiting_payment":
+        raise CapturedTooLate(str(held.id))
+    async with tx.as_platform() as session:
+        await queue.dequeue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, held.id)
+        await session.execute(
+            update(checkout_table).where(checkout_table.c.id == held.id).values(status="paid", paid_at=act.at)
+        )
+        rows = await checkout.orders_of(session, [held.id])
+        terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
+    for row in rows:
+        async with tx.as_merchant(row.merchant_id) as merchant_session:
+            await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act)
+
+
+class CapturedTooLate(Exception):
+    """Money came in for a checkout that was given up: the locks rule it out, so it is a fault of ours to look at."""
+
+
+async def find(session: PlatformSession, payment_id: UUID) -> Payment:
+    """The payment. Raises NotFound."""
+    row = (await session.execute(select(*PAYMENT_COLUMNS).where(payment.c.id == payment_id))).one_or_none()
+    if row is None:
+        raise NotFound(what="payment")
+    return Payment(**row._asdict())
+
+
+async def open_payment_of(session: PlatformSession, checkout_id: UUID) -> Payment | None:
+    """The checkout's payment that is still under way, if there is one."""
+    statement = select(*PAYMENT_COLUMNS).where(
+        payment.c.checkout_id == checkout_id, payment.c.status.in_(checkout.OPEN)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return Payment(**row._asdict()) if row else None
+
+
+async def captured_of(session: PlatformSession, checkout_id: UUID) -> Payment | None:
+    """The payment that a checkout was paid with."""
+    statement = select(*PAYMENT_COLUMNS).where(payment.c.checkout_id == checkout_id, payment.c.status == "captured")
+    row = (await session.execute(statement)).one_or_none()
+    return Payment(**row._asdict()) if row else None
+
+
+def _payment(row: Row[Any]) -> Payment:
+    return Payment(**{name: getattr(row, name) for name in Payment.__slots__})

@@ -1,0 +1,38 @@
+"""Work to be done at or after a moment: rows of the transaction that makes the work necessary."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+
+from merchantry.tables.platform import job
+from tenancy.database import Session
+
+
+class JobKind(StrEnum):
+    """What a worker can be asked to do."""
+
+    CHECKOUT_EXPIRE = "checkout.expire"
+    PAYMENT_POLL = "payment.poll"
+    ORDER_COMPLETE = "order.complete"
+    HOLD_RELEASE = "hold.release"
+    REFUND_SEND = "refund.send"
+
+
+async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
+    """Ask for work on a subject; asking again moves it to the new moment."""
+    row = {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id, "due_at": due_at, "attempts": 0}
+    statement = insert(job).values(row)
+    again = {"due_at": statement.excluded.due_at, "attempts": 0, "leased_until": None}
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=["merchant_id", "kind", "subject_id"], set_=again)
+    )
+
+
+async def dequeue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID) -> None:
+    """The work is done, or no longer necessary."""
+    await session.execute(
+        delete(job).where(job.c.merchant_id == merchant_id, job.c.kind == kind, job.c.subject_id == subject_id)
+    )

@@ -1,0 +1,86 @@
+"""What a merchant's orders are subject to: profile, zone, and the commission plan in force at a moment."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, Text, cast, func, select
+
+from merchantry.domain.commission import Plan, parse_plan
+from merchantry.domain.errors import PlanMissing
+from merchantry.domain.settlement import Cycle
+from merchantry.tables.platform import commission_plan, mall, merchant_profile
+from tenancy.database import PlatformSession
+from tenancy.tables import merchant
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One merchant's terms. ``plan`` is the version in force at the moment that was asked for."""
+
+    merchant_id: UUID
+    slug: str
+    category: str
+    zone: ZoneInfo
+    mall_zone: ZoneInfo
+    cycle: Cycle
+    plan: Plan
+    plan_version: int
+    complete_days_after_delivery: int
+    complete_days_after_shipping: int
+
+
+async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> dict[UUID, Terms]:
+    """The terms of several merchants at a moment, in two statements.
+
+    Raises PlanMissing where a merchant's plan has no approved version yet at that moment.
+    """
+    rows = (
+        await session.execute(
+            select(merchant_profile, merchant.c.slug, mall.c.time_zone.label("mall_zone"))
+            .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+            .join(mall, mall.c.id == 1)
+            .where(merchant_profile.c.merchant_id == func.any(list(merchant_ids)))
+        )
+    ).all()
+    plans = await plans_in_force(session, {row.commission_plan for row in rows}, at)
+    return {row.merchant_id: _terms(row, plans, at) for row in rows}
+
+
+async def plans_in_force(session: PlatformSession, names: Collection[str], at: datetime) -> dict[str, tuple[int, Plan]]:
+    """The newest approved version of each plan that is in force at the moment."""
+    table = commission_plan.c
+    rows = await session.execute(
+        select(table.name, table.version, cast(table.document, Text).label("document"))
+        .distinct(table.name)
+        .where(table.name == func.any(list(names)), table.status == "approved", table.effective_from <= at)
+        .order_by(table.name, table.effective_from.desc(), table.version.desc())
+    )
+    return {row.name: (row.version, _parsed(row.document)) for row in rows}
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> Plan:
+    return parse_plan(json.loads(document))
+
+
+def _terms(row: Row[tuple[object, ...]], plans: dict[str, tuple[int, Plan]], at: datetime) -> Terms:
+    if row.commission_plan not in plans:
+        raise PlanMissing(plan=row.commission_plan, at=at)
+    version, plan = plans[row.commission_plan]
+    return Terms(
+        merchant_id=row.merchant_id,
+        slug=row.slug,
+        category=row.category,
+        zone=ZoneInfo(row.time_zone),
+        mall_zone=ZoneInfo(row.mall_zone),
+        cycle=Cycle(row.settlement_cycle),
+        plan=plan,
+        plan_version=version,
+        complete_days_after_delivery=row.complete_days_after_delivery,
+        complete_days_after_shipping=row.complete_days_after_shipping,
+    )

@@ -1,0 +1,36 @@
+"""What a merchant's schema is made of, for provisioning, and the two lines of revisions."""
+
+from functools import cache
+from pathlib import Path
+
+import migrations
+from merchantry.tables import merchant as _merchant
+from merchantry.tables import platform as _platform
+from tenancy.migrations import Revisions
+from tenancy.provisioning import Blueprint
+from tenancy.tables import merchant_metadata, platform_metadata
+
+MERCHANT_TABLES = merchant_metadata
+PLATFORM_TABLES = platform_metadata
+_defined = (_merchant, _platform)  # importing them fills the two collections
+
+HERE = Path(__file__).parent
+REVISIONS = Path(str(migrations.__file__)).parent
+
+
+@cache
+def platform_revisions() -> Revisions:
+    """Revisions of schema ``platform``."""
+    return Revisions(REVISIONS / "platform")
+
+
+@cache
+def merchant_revisions() -> Revisions:
+    """Revisions of every merchant's schema."""
+    return Revisions(REVISIONS / "merchant")
+
+
+@cache
+def blueprint() -> Blueprint:
+    """A merchant's schema at the newest version."""
+    return Blueprint(MERCHANT_TABLES, (HERE / "merchant_extra.sql").read_text(), merchant_revisions().head)

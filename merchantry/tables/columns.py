@@ -1,0 +1,36 @@
+"""Kinds of columns that many tables share."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def id_of(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
+    """A UUID."""
+    return Column(name, Uuid, nullable=nullable, **options)
+
+
+def words(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
+    """Text."""
+    return Column(name, Text, nullable=nullable, **options)
+
+
+def minor(name: str, *, nullable: bool = False) -> Column[Any]:
+    """Money in minor units of the row's currency."""
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def count(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
+    """A number of things."""
+    return Column(name, Integer, nullable=nullable, **options)
+
+
+def instant(name: str, *, nullable: bool = False) -> Column[Any]:
+    """A moment, with its zone."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def document(name: str, *, nullable: bool = False) -> Column[Any]:
+    """JSON that is read as a whole."""
+    return Column(name, JSONB, nullable=nullable)

@@ -1,0 +1,317 @@
+"""Tables of schema ``platform``. Where a merchant's transaction writes, ``merchant_id`` leads the primary key."""
+
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+from merchantry.tables.columns import count, document, id_of, instant, minor, words
+from tenancy.tables import grants, merchant, platform_metadata
+
+NOBODY = UUID(int=0)
+"""Stands in ``merchant_id`` where a row belongs to no merchant (a buyer's act, the platform's)."""
+
+READ = "SELECT"
+APPEND = "SELECT, INSERT"
+CHANGE = "SELECT, INSERT, UPDATE"
+
+mall = Table(
+    "mall",
+    platform_metadata,
+    count("id", primary_key=True, autoincrement=False),
+    words("name"),
+    words("time_zone"),
+    CheckConstraint("id = 1", name="is_one"),
+    info=grants(platform="SELECT, UPDATE", merchant=READ, public=READ, analyst=READ),
+)
+"""The one row about the mall itself. Its time zone decides the days of reports, so it is fixed once money moved."""
+
+merchant_profile = Table(
+    "merchant_profile",
+    platform_metadata,
+    id_of("merchant_id", primary_key=True),
+    count("number", unique=True),
+    words("legal_name"),
+    words("display_name"),
+    words("category"),
+    words("time_zone"),
+    words("currency"),
+    words("settlement_cycle"),
+    words("seller_of_record"),
+    words("commission_plan"),
+    document("shipping_options"),
+    count("complete_days_after_delivery"),
+    count("complete_days_after_shipping"),
+    ForeignKeyConstraint(["merchant_id"], [merchant.c.id]),
+    CheckConstraint("settlement_cycle IN ('daily', 'weekly', 'monthly')", name="cycle_is_known"),
+    CheckConstraint("seller_of_record IN ('agent', 'principal')", name="seller_of_record_is_known"),
+    info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
+)
+
+category = Table(
+    "category",
+    platform_metadata,
+    words("code", primary_key=True),
+    words("name"),
+    words("parent", nullable=True),
+    ForeignKeyConstraint(["parent"], ["platform.category.code"]),
+    info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
+)
+
+listing = Table(
+    "listing",
+    platform_metadata,
+    id_of("merchant_id"),
+    id_of("product_id"),
+    words("title"),
+    words("description"),
+    words("category"),
+    Column("image_urls", ARRAY(Text), nullable=False),
+    document("variants"),
+    instant("published_at"),
+    instant("updated_at"),
+    PrimaryKeyConstraint("merchant_id", "product_id"),
+    Index(None, "published_at", "product_id"),
+    Index(None, "category", "published_at", "product_id"),
+    info=grants(platform=READ, merchant="SELECT, INSERT, UPDATE, DELETE", public=READ),
+)
+
+checkout_quote = Table(
+    "checkout_quote",
+    platform_metadata,
+    id_of("id", primary_key=True),
+    id_of("buyer_id"),
+    document("cart"),
+    instant("created_at"),
+    instant("expires_at"),
+    info=grants(platform=APPEND),
+)
+
+checkout = Table(
+    "checkout",
+    platform_metadata,
+    id_of("id", primary_key=True),
+    id_of("buyer_id"),
+    words("status"),
+    words("currency"),
+    minor("goods_minor"),
+    minor("shipping_minor"),
+    document("ship_to"),
+    instant("placed_at"),
+    instant("expires_at"),
+    instant("paid_at", nullable=True),
+    CheckConstraint("status IN ('awaiting_payment', 'paid', 'cancelled', 'expired')", name="status_is_known"),
+    Index(None, "buyer_id", "placed_at", "id"),
+    info=grants(platform=CHANGE),
+)
+
+buyer_order = Table(
+    "buyer_order",
+    platform_metadata,
+    id_of("merchant_id"),
+    id_of("order_id"),
+    id_of("buyer_id"),
+    id_of("checkout_id"),
+    words("number"),
+    words("merchant_name"),
+    words("status"),
+    words("currency"),
+    minor("total_minor"),
+    instant("placed_at"),
+    PrimaryKeyConstraint("merchant_id", "order_id"),
+    Index(None, "buyer_id", "placed_at", "order_id"),
+    Index(None, "checkout_id"),
+    info=grants(platform=CHANGE, merchant="SELECT (merchant_id, order_id, status), UPDATE (status)"),
+)
+
+payment = Table(
+    "payment",
+    platform_metadata,
+    id_of("id", primary_key=True),
+    id_of("checkout_id"),
+    words("status"),
+    words("currency"),
+    minor("amount_minor"),
+    words("provider"),
+    words("provider_reference", nullable=True),
+    words("action_url", nullable=True),
+    words("failure", nullable=True),
+    instant("created_at"),
+    instant("captured_at", nullable=True),
+    CheckConstraint(
+        "status IN ('processing', 'action_required', 'authorised', 'captured', 'failed', 'expired')",
+        name="status_is_known",
+    ),
+    CheckConstraint("(status = 'captured') = (captured_at IS NOT NULL)", name="captured_has_a_moment"),
+    Index(None, "checkout_id"),
+    Index("payment_one_open", "checkout_id", unique=True, postgresql_where="status NOT IN ('failed', 'expired')"),
+    info=grants(platform=CHANGE),
+)
+
+tender = Table(
+    "tender",
+    platform_metadata,
+    id_of("payment_id"),
+    count("position"),
+    words("method"),
+    minor("amount_minor"),
+    PrimaryKeyConstraint("payment_id", "position"),
+    ForeignKeyConstraint(["payment_id"], [payment.c.id]),
+    info=grants(platform=APPEND),
+)
+
+commission_plan = Table(
+    "commission_plan",
+    platform_metadata,
+    words("name"),
+    count("version"),
+    document("document"),
+    instant("effective_from"),
+    words("status"),
+    words("proposed_by"),
+    words("approved_by", nullable=True),
+    instant("created_at"),
+    instant("approved_at", nullable=True),
+    PrimaryKeyConstraint("name", "version"),
+    CheckConstraint("status IN ('proposed', 'approved', 'rejected')", name="status_is_known"),
+    info=grants(platform="SELECT, INSERT, UPDATE (status, approved_by, approved_at)", merchant=READ),
+)
+
+platform_entry = Table(
+    "platform_entry",
+    platform_metadata,
+    id_of("merchant_id"),
+    Column("seq", BigInteger, nullable=False),
+    words("kind"),
+    instant("occurred_at"),
+    instant("booked_at"),
+    Column("account", ARRAY(Text), nullable=False),
+    Column("currency", ARRAY(Text), nullable=False),
+    Column("amount", ARRAY(BigInteger), nullable=False),
+    PrimaryKeyConstraint("merchant_id", "seq"),
+    CheckConstraint("platform.is_balanced(account, currency, amount)", name="is_balanced"),
+    info=grants(platform=APPEND, merchant="INSERT", analyst=READ),
+)
+"""The platform's side of a merchant's entry of the same ``seq``."""
+
+log_queue = Table(
+    "log_queue",
+    platform_metadata,
+    id_of("merchant_id"),
+    Column("seq", BigInteger, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    instant("booked_at"),
+    PrimaryKeyConstraint("merchant_id", "seq"),
+    CheckConstraint("octet_length(commitment) = 32", name="commitment_is_sha256"),
+    info=grants(platform=READ, merchant="INSERT", analyst=READ),
+)
+
+notification = Table(
+    "notification",
+    platform_metadata,
+    id_of("merchant_id"),
+    id_of("id"),
+    words("kind"),
+    document("subject"),
+    instant("created_at"),
+    PrimaryKeyConstraint("merchant_id", "id"),
+    Index(None, "merchant_id", "created_at", "id"),
+    info=grants(platform=APPEND, merchant=APPEND),
+)
+
+audit_event = Table(
+    "audit_event",
+    platform_metadata,
+    id_of("merchant_id"),
+    id_of("id"),
+    words("actor"),
+    words("act"),
+    words("subject"),
+    document("before", nullable=True),
+    document("after", nullable=True),
+    instant("occurred_at"),
+    instant("booked_at"),
+    PrimaryKeyConstraint("merchant_id", "id"),
+    Index(None, "merchant_id", "booked_at", "id"),
+    info=grants(platform=APPEND, merchant=APPEND),
+)
+
+idempotency = Table(
+    "idempotency",
+    platform_metadata,
+    id_of("merchant_id"),
+    words("actor"),
+    words("key"),
+    words("mutation"),
+    Column("input_hash", LargeBinary, nullable=False),
+    id_of("result_id"),
+    instant("created_at"),
+    PrimaryKeyConstraint("merchant_id", "actor", "key"),
+    info=grants(platform=APPEND, merchant=APPEND),
+)
+
+job = Table(
+    "job",
+    platform_metadata,
+    id_of("merchant_id"),
+    words("kind"),
+    id_of("subject_id"),
+    instant("due_at"),
+    instant("leased_until", nullable=True),
+    count("attempts"),
+    words("last_error", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "kind", "subject_id"),
+    Index(None, "due_at"),
+    info=grants(
+        platform="SELECT, INSERT, UPDATE, DELETE",
+        merchant="SELECT, INSERT, UPDATE (due_at, leased_until, attempts, last_error), DELETE",
+    ),
+)
+
+sandbox_charge = Table(
+    "sandbox_charge",
+    platform_metadata,
+    id_of("id", primary_key=True),
+    words("status"),
+    words("currency"),
+    minor("amount_minor"),
+    minor("refunded_minor"),
+    words("method"),
+    instant("created_at"),
+    instant("resolves_at", nullable=True),
+    CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_is_within_amount"),
+    info=grants(platform=CHANGE),
+)
+"""The books of the built-in sandbox payment provider, which stands for a company outside."""
+
+sandbox_refund = Table(
+    "sandbox_refund",
+    platform_metadata,
+    id_of("id", primary_key=True),
+    id_of("charge_id"),
+    minor("amount_minor"),
+    instant("created_at"),
+    ForeignKeyConstraint(["charge_id"], [sandbox_charge.c.id]),
+    info=grants(platform=APPEND),
+)
+
+imported = Table(
+    "imported",
+    platform_metadata,
+    words("source"),
+    words("reference"),
+    instant("imported_at"),
+    PrimaryKeyConstraint("source", "reference"),
+    info=grants(platform=APPEND),
+)
+"""What an import has brought in already, so that it can be resumed."""

@@ -1,0 +1,143 @@
+"""Merchants and accounts, cached in the process and kept fresh by NOTIFY.
+
+The cache is used only while the process listens; without the listener every look-up asks the database, so a lost
+connection costs time and never shows a suspended merchant as active.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+from sqlalchemy import Uuid, func, null, select
+from sqlalchemy.dialects.postgresql import insert
+
+from tenancy.database import Database, PlatformSession
+from tenancy.principals import Merchant, Principal
+from tenancy.tables import account, membership, merchant, platform_role
+
+CHANNEL = "merchantry_directory"
+ACTOR = "directory"
+MAX_CACHED = 20_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+log = structlog.get_logger()
+
+
+class Directory:
+    """Who is who. One per process; :meth:`listening` keeps its cache fresh while the process serves."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._merchants: dict[str, Merchant | None] = {}
+        self._principals: dict[tuple[str, str], Principal] = {}
+        self._fresh = False
+        self._generation = 0
+
+    async def merchant_by_slug(self, slug: str) -> Merchant | None:
+        """The merchant of this slug whatever its status, or None."""
+        if self._fresh and slug in self._merchants:
+            return self._merchants[slug]
+        generation = self._generation
+        async with self._database.read(ACTOR) as tx, tx.as_platform() as session:
+            found = await merchant_by_slug(session, slug)
+        self._remember(self._merchants, slug, found, generation)
+        return found
+
+    async def principal(self, issuer: str, subject: str, email: str | None) -> Principal:
+        """The account of this subject with its rights; made on first sight."""
+        key = (issuer, subject)
+        if self._fresh and key in self._principals:
+            return self._principals[key]
+        generation = self._generation
+        async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
+            account_id = await account_of(session, issuer, subject, email, at=datetime.now(UTC))
+            found = await _principal(session, account_id)
+        self._remember(self._principals, key, found, generation)
+        return found
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Cache look-ups while the block runs."""
+        task = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._database.logins.listen, autocommit=True)
+                async with connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self._forget()
+                    self._fresh = True
+                    async for _ in connection.notifies():
+                        self._forget()
+            except psycopg.Error as error:
+                log.warning("directory.listener_lost", error=type(error).__name__)
+            finally:
+                self._fresh = False
+            await asyncio.sleep(1)
+
+    def _remember(self, cache: dict[K, V], key: K, value: V, generation: int) -> None:
+        """Keep a look-up, unless something changed while it ran."""
+        if generation != self._generation:
+            return
+        if len(cache) >= MAX_CACHED:
+            cache.clear()
+        cache[key] = value
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._merchants.clear()
+        self._principals.clear()
+
+
+async def merchant_by_slug(session: PlatformSession, slug: str) -> Merchant | None:
+    """The merchant of this slug whatever its status, or None."""
+    statement = select(merchant.c.id, merchant.c.slug, merchant.c.status).where(merchant.c.slug == slug)
+    row = (await session.execute(statement)).one_or_none()
+    return Merchant(row.id, row.slug, row.status) if row else None
+
+
+async def account_of(session: PlatformSession, issuer: str, subject: str, email: str | None, *, at: datetime) -> UUID:
+    """The account of an issuer's subject, made where it is new."""
+    known = select(account.c.id).where(account.c.issuer == issuer, account.c.subject == subject)
+    found: UUID | None = await session.scalar(known)
+    if found:
+        return found
+    row = {"id": uuid4(), "issuer": issuer, "subject": subject, "email": email, "created_at": at}
+    await session.execute(insert(account).values(row).on_conflict_do_nothing())
+    made: UUID = await session.scalar(known)
+    return made
+
+
+async def _principal(session: PlatformSession, account_id: UUID) -> Principal:
+    rows = await session.execute(
+        select(membership.c.merchant_id, membership.c.role)
+        .where(membership.c.account_id == account_id)
+        .union_all(select(null().cast(Uuid), platform_role.c.role).where(platform_role.c.account_id == account_id))
+    )
+    memberships: dict[UUID, set[str]] = {}
+    platform_roles = set()
+    for row in rows:
+        if row.merchant_id is None:
+            platform_roles.add(row.role)
+        else:
+            memberships.setdefault(row.merchant_id, set()).add(row.role)
+    return Principal(account_id, {m: frozenset(roles) for m, roles in memberships.items()}, frozenset(platform_roles))
+
+
+async def announce(session: PlatformSession) -> None:
+    """Tell every process, at commit, that merchants or rights changed."""
+    await session.execute(select(func.pg_notify(CHANNEL, "changed")))

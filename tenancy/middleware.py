@@ -1,0 +1,142 @@
+"""From a request's host, header and token to its Caller, once, before anything else looks at it.
+
+Unknown, suspended and foreign merchants, and whatever names a merchant in a way that could be read in two ways, get one
+and the same refusal, so that it says nothing about which merchants exist.
+"""
+
+import re
+from collections.abc import Collection
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tenancy.principals import ANONYMOUS, Caller, Directory, Merchant, Principal
+from tenancy.tokens import TokenRefused, TokenVerifier
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(
+    r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_-])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_JSON = (b"content-type", b"application/json")
+_NO_STORE = (b"cache-control", b"no-store")
+_REFUSED = orjson.dumps(
+    {"errors": [{"message": "No such merchant for this token.", "extensions": {"code": "MERCHANT_REFUSED"}}]}
+)
+_REMEDIES = {
+    "expired": "Ask its issuer for a new one.",
+    "not yet valid": "Check the clocks of this machine and of its issuer.",
+    "issued in the future": "Check the clocks of this machine and of its issuer.",
+    "malformed": "Send the header 'Authorization: Bearer <token>' with one signed JSON Web Token.",
+}
+_REMEDY = "Ask the issuer that this server trusts for a token meant for it."
+
+
+class _MerchantRefused(Exception):
+    """The one refusal."""
+
+
+class TenancyMiddleware:
+    """Puts a :class:`Caller` in `scope["state"]["caller"]` of every request below the given path prefixes."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        directory: Directory,
+        verifier: TokenVerifier,
+        mall_domain: str,
+        prefixes: Collection[str] = ("/graphql",),
+    ) -> None:
+        self._app = app
+        self._directory = directory
+        self._verifier = verifier
+        self._domain = "." + mall_domain.lower().strip(".")
+        self._prefixes = tuple(prefix.rstrip("/") for prefix in prefixes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or not self._guards(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = await self._caller(scope["headers"])
+        except _MerchantRefused:
+            await _refuse(scope, receive, send, 403, _REFUSED)
+            return
+        except TokenRefused as refusal:
+            await _refuse(scope, receive, send, 401, _unauthenticated(refusal.reason))
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+    def _guards(self, path: str) -> bool:
+        return any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes)
+
+    async def _caller(self, headers: Collection[tuple[bytes, bytes]]) -> Caller:
+        token = _bearer_token(_single(headers, b"authorization"))
+        slug = self._slug(_single(headers, b"host"), _single(headers, b"x-merchant"))
+        claims = None if token is None else self._verifier.verify(token)
+        # Both look-ups come before any decision, so that a foreign merchant takes as long as an unknown one.
+        merchant = None if slug is None else await self._directory.merchant_by_slug(slug)
+        principal = ANONYMOUS
+        if claims is not None:
+            principal = await self._directory.principal(claims.issuer, claims.subject, claims.email)
+        if slug is not None and not _may_act(principal, merchant):
+            raise _MerchantRefused
+        return Caller(principal, merchant)
+
+    def _slug(self, host: str | None, header: str | None) -> str | None:
+        """The merchant that host and header name, if any; refused where they disagree or one is malformed."""
+        named = [slug for slug in (self._slug_of_host(host), header) if slug is not None]
+        if not named:
+            return None
+        if len(set(named)) > 1 or not _SLUG.fullmatch(named[0]):
+            raise _MerchantRefused
+        return named[0]
+
+    def _slug_of_host(self, host: str | None) -> str | None:
+        if host is None:
+            return None
+        match = _HOST.fullmatch(host)
+        if match is None:
+            raise _MerchantRefused
+        name = match["name"].lower()
+        return name.removesuffix(self._domain) if name.endswith(self._domain) else None
+
+
+def _single(headers: Collection[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The value of a header that may come once at most: of two, proxies and servers disagree which one counts."""
+    values = [value for key, value in headers if key == name]
+    if len(values) > 1:
+        raise _MerchantRefused
+    return values[0].decode("latin-1") if values else None
+
+
+def _bearer_token(authorization: str | None) -> str | None:
+    if authorization is None:
+        return None
+    match = _BEARER.fullmatch(authorization)
+    if match is None:
+        raise TokenRefused("malformed")
+    return match[1]
+
+
+def _may_act(principal: Principal, merchant: Merchant | None) -> bool:
+    return merchant is not None and merchant.is_active and merchant.id in principal.memberships
+
+
+def _unauthenticated(reason: str) -> bytes:
+    message = f"The bearer token is {reason}. {_REMEDIES.get(reason, _REMEDY)}"
+    return orjson.dumps({"errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, body: bytes) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect; closing before accepting answers the handshake with 403
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [_JSON, _NO_STORE, (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,87 @@
+"""The directory: merchants, accounts and their rights. And the two metadata collections that the business adds to."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from tenancy.schemas import ANALYST, MARK, MERCHANT, PLATFORM, PUBLIC
+
+NAMING = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "ck": "%(table_name)s_%(constraint_name)s",
+}
+
+platform_metadata = MetaData(schema="platform", naming_convention=NAMING)
+merchant_metadata = MetaData(schema=MARK, naming_convention=NAMING)
+
+
+def grants(**rights: str) -> dict[str, dict[str, str]]:
+    """A table's ``info``: who may do what. Keys are platform, merchant, public, analyst; values lists of privileges.
+
+    In a merchant's schema ``merchant`` means that merchant's own role; in ``platform`` it means the group of all of
+    them, and a policy shows each only the rows that carry its ``merchant_id``.
+    """
+    return {"grants": rights}
+
+
+GRANTEES = {"platform": PLATFORM, "merchant": MERCHANT, "public": PUBLIC, "analyst": ANALYST}
+
+merchant = Table(
+    "merchant",
+    platform_metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'", name="slug_is_a_host_label"),
+    CheckConstraint("status IN ('active', 'suspended', 'closing', 'closed')", name="status_is_known"),
+    info=grants(platform="SELECT, UPDATE (status)", public="SELECT", analyst="SELECT"),
+)
+
+account = Table(
+    "account",
+    platform_metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("email", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    info=grants(platform="SELECT, INSERT, UPDATE (email)"),
+)
+
+membership = Table(
+    "membership",
+    platform_metadata,
+    Column("account_id", Uuid, ForeignKey(account.c.id), nullable=False),
+    Column("merchant_id", Uuid, ForeignKey(merchant.c.id), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("merchant_id", "account_id", "role"),
+    Index(None, "account_id"),
+    info=grants(platform="SELECT, INSERT, DELETE"),
+)
+
+platform_role = Table(
+    "platform_role",
+    platform_metadata,
+    Column("account_id", Uuid, ForeignKey(account.c.id), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("account_id", "role"),
+    info=grants(platform="SELECT, INSERT, DELETE"),
+)

@@ -1,0 +1,226 @@
+"""Bearer tokens: JSON Web Tokens (RFC 7519) signed with a private key that the issuer alone holds.
+
+Only the key set that the verifier was made with decides. Whatever a token says about keys (`jwk`, `jku`, `x5c`, `x5u`)
+is refused rather than ignored, as RFC 8725 advises against trusting received claims.
+"""
+
+import os
+import secrets
+import stat
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+from joserfc import jwt
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
+from joserfc.jwk import KeySet, OctKey, OKPKey
+from joserfc.jws import JWSRegistry
+from joserfc.registry import HeaderParameter
+from joserfc.util import urlsafe_b64decode
+
+ASYMMETRIC_ALGORITHMS = frozenset(
+    {"Ed25519", "EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+)
+DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "RS256", "PS256")
+MAX_TOKEN_LENGTH = 8192
+MAX_HEADER_LENGTH = 512
+MAX_SUBJECT_LENGTH = 255
+# A token may carry these header parameters only: none that would change how it is verified.
+HEADERS = {
+    "alg": HeaderParameter("Algorithm", "str", required=True),
+    "kid": HeaderParameter("Key ID", "str"),
+    "typ": HeaderParameter("Type", "str"),
+    "x5t": HeaderParameter("Certificate thumbprint", "str"),
+    "x5t#S256": HeaderParameter("Certificate thumbprint", "str"),
+}
+TOKEN_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_CLAIM_REASONS = {
+    "iss": "wrong issuer",
+    "aud": "wrong audience",
+    "exp": "without a valid expiry",
+    "nbf": "not yet valid",
+    "iat": "issued in the future",
+    "sub": "without a subject",
+}
+
+
+class TokenRefused(Exception):
+    """A bearer token that is not accepted. `reason` is a short text that is safe to show to whoever sent it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says. `email` is present only where the issuer says that it has verified it."""
+
+    issuer: str
+    subject: str
+    email: str | None
+    expires_at: datetime
+
+
+class TokenVerifier:
+    """Verifies tokens of one issuer for one audience against a fixed key set."""
+
+    def __init__(
+        self,
+        keys: KeySet,
+        issuer: str,
+        audience: str,
+        algorithms: Collection[str] = DEFAULT_ALGORITHMS,
+        leeway_seconds: int = 30,
+    ) -> None:
+        """Raise ValueError for a key or an algorithm that whoever verifies could also sign with."""
+        if not algorithms or not ASYMMETRIC_ALGORITHMS.issuperset(algorithms):
+            raise ValueError(f"algorithms must be some of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}")
+        if not keys or any(isinstance(key, OctKey) for key in keys):
+            raise ValueError("a token verifier needs public keys (RSA, EC or OKP), and no symmetric one")
+        self._keys = keys
+        self._issuer = issuer
+        self._algorithms = frozenset(algorithms)
+        self._headers = JWSRegistry(algorithms=self._algorithms)
+        self._headers.header_registry = HEADERS
+        self._claims = jwt.JWTClaimsRegistry(
+            leeway=leeway_seconds,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token, or TokenRefused saying why it is not accepted."""
+        self._check_header(token)
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=self._algorithms, registry=self._headers)
+        except (JoseError, ValueError, RecursionError) as error:
+            raise TokenRefused("not signed by a key that is trusted here") from error
+        self._check_claims(decoded.claims)
+        return self._read(decoded.claims)
+
+    def _check_header(self, token: str) -> None:
+        """Refuse by form before any cryptography: the library is lenient about types of header values."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise TokenRefused("malformed")
+        segments = token.split(".")
+        if len(segments) != 3 or not all(segments) or len(segments[0]) > MAX_HEADER_LENGTH:
+            raise TokenRefused("malformed")
+        try:
+            header = orjson.loads(urlsafe_b64decode(segments[0].encode()))
+        except ValueError as error:
+            raise TokenRefused("malformed") from error
+        if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
+            raise TokenRefused("malformed")
+        if header.get("alg") not in self._algorithms:
+            raise TokenRefused("signed with an algorithm that is not accepted")
+        if not header.keys() <= HEADERS.keys():
+            raise TokenRefused("with a header that is not accepted")
+        if header.get("typ", "JWT").lower() not in TOKEN_TYPES:
+            raise TokenRefused("not an access token")
+
+    def _check_claims(self, claims: dict[str, Any]) -> None:
+        try:
+            self._claims.validate(claims)
+        except ExpiredTokenError as error:
+            raise TokenRefused("expired") from error
+        except ClaimError as error:
+            raise TokenRefused(_CLAIM_REASONS.get(error.claim.split(",")[0], "malformed")) from error
+
+    def _read(self, claims: dict[str, Any]) -> Claims:
+        subject = claims["sub"]
+        if len(subject) > MAX_SUBJECT_LENGTH or not subject.isprintable():
+            raise TokenRefused("without a subject")
+        try:
+            expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+        except (OverflowError, OSError, ValueError) as error:
+            raise TokenRefused("without a valid expiry") from error
+        email = claims.get("email")
+        verified = isinstance(email, str) and claims.get("email_verified") is True and len(email) <= 254
+        return Claims(self._issuer, subject, email if verified else None, expires_at)
+
+
+def read_keys(path: Path) -> KeySet:
+    """The public keys of a JWK Set file (RFC 7517, section 5). ValueError names the file and what to do."""
+    try:
+        document = orjson.loads(path.read_bytes())
+        return KeySet.import_key_set(document)
+    except (OSError, JoseError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: give a JSON Web Key Set, {{"keys": [...]}}, with the issuer\'s public keys'
+        ) from error
+
+
+class DevelopmentIssuer:
+    """Issues tokens for a machine of one's own, with a key that never leaves the data directory."""
+
+    ISSUER = "merchantry-development"
+    AUDIENCE = "merchantry"
+    ALGORITHM = "Ed25519"
+
+    def __init__(self, key: OKPKey) -> None:
+        self._key = key
+
+    @classmethod
+    def load_or_create(cls, directory: Path) -> Self:
+        """The issuer whose key is `directory/issuer.jwk`, made if missing; several processes may ask at once.
+
+        Raises ValueError where the file is not such a key or others than its owner may read it.
+        """
+        path = directory / "issuer.jwk"
+        if not path.exists():
+            _create_key(path)
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ValueError(f"{path} may be read by others than its owner: chmod 600 {path}")
+        try:
+            key = OKPKey.import_key(orjson.loads(path.read_bytes()))
+        except (JoseError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"{path} is not a private Ed25519 JSON Web Key: remove it to have a new one made"
+            ) from error
+        if not key.is_private or key.curve_name != "Ed25519":
+            raise ValueError(f"{path} is not a private Ed25519 JSON Web Key: remove it to have a new one made")
+        return cls(key)
+
+    def issue(self, subject: str, email: str | None, lifetime_seconds: int) -> str:
+        """A token for this subject that expires after `lifetime_seconds`."""
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": self.ISSUER,
+            "aud": self.AUDIENCE,
+            "sub": subject,
+            "iat": now,
+            "exp": now + lifetime_seconds,
+        }
+        if email is not None:
+            claims |= {"email": email, "email_verified": True}
+        self._key.ensure_kid()
+        return jwt.encode({"alg": self.ALGORITHM, "kid": self._key.kid}, claims, self._key, algorithms=[self.ALGORITHM])
+
+    def verifier(self) -> TokenVerifier:
+        """Verifies what this issuer issues; holds the public half of the key only."""
+        public = OKPKey.import_key(self._key.as_dict(private=False))
+        return TokenVerifier(KeySet([public]), self.ISSUER, self.AUDIENCE, algorithms=(self.ALGORITHM,))
+
+
+def _create_key(path: Path) -> None:
+    """Write a new key beside its place, then link it there: whoever comes second keeps the first one's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(orjson.dumps(OKPKey.generate_key("Ed25519", private=True).as_dict(private=True)))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
