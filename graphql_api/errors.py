@@ -8,6 +8,10 @@ from graphql import GraphQLError
 
 from merchantry.domain.errors import MarketError
 
+# Messages quote what they complain of: a short request must not be answered at length.
+MAX_MESSAGE_LENGTH = 1000
+MAX_LOCATIONS = 5
+
 log = structlog.get_logger()
 
 
@@ -37,7 +41,10 @@ def answered(errors: list[GraphQLError]) -> list[dict[str, Any]]:
 
 def _answered(error: GraphQLError) -> dict[str, Any]:
     cause = _cause(error)
-    shown = dict(error.formatted)
+    shown: dict[str, Any] = dict(error.formatted)
+    shown["message"] = error.message[:MAX_MESSAGE_LENGTH]
+    if "locations" in shown:
+        shown["locations"] = shown["locations"][:MAX_LOCATIONS]
     if isinstance(cause, MarketError):
         shown["message"] = cause.message
         shown["extensions"] = {"code": cause.code, "path": [str(step) for step in cause.path]}

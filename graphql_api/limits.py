@@ -23,9 +23,9 @@ from graphql import (
 class Limits:
     """The most a document may hold. Everything but `tokens` is counted with fragments expanded."""
 
-    tokens: int = 4000
+    tokens: int = 2500
     depth: int = 15
-    fields: int = 2000
+    fields: int = 1000
     root_fields: int = 20
     aliases: int = 50
     directives: int = 50

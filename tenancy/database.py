@@ -247,6 +247,6 @@ def make_engine(url: str, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         pool_recycle=1_800,
-        pool_pre_ping=False,
+        hide_parameters=True,
         connect_args={"prepare_threshold": None},
     )

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 
 from merchantry.domain.act import Act
 from merchantry.services import catalogue
+from merchantry.services import category as product_categories
 from merchantry.services import merchant as merchants
-from merchantry.services.catalogue import NewVariant
 from merchantry.services.merchant import NewShop, ShippingOption
+from merchantry.services.variant import NewVariant
 from merchantry.tables.blueprint import blueprint
 from tenancy.database import Database
 from tenancy.directory import account_of
@@ -59,14 +60,14 @@ async def some_merchants(database: Database, *shops: NewShop) -> list[Merchant]:
 async def a_category(database: Database, code: str = "toys") -> str:
     """A product category, made where it is missing."""
     async with database.write("test") as tx, tx.as_platform() as session:
-        if code not in {known.code for known in await catalogue.categories(session)}:
-            await catalogue.create_category(session, code, code.title(), an_act())
+        if code not in {known.code for known in await product_categories.categories(session)}:
+            await product_categories.create_category(session, code, code.title(), an_act())
     return code
 
 
 async def a_product(
     database: Database,
-    merchant_id: UUID,
+    merchant: Merchant,
     *,
     title: str = "Kite",
     category: str = "toys",
@@ -79,7 +80,7 @@ async def a_product(
     """A product of one variant (or of those given) with price and stock, published unless told otherwise."""
     await a_category(database, category)
     usual = NewVariant(f"SKU-{next(_numbers)}", "One size", {"BRL": 5000} if prices is None else prices, on_hand)
-    async with database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+    async with database.write("test") as tx, tx.as_merchant(merchant.id) as session:
         product_id = await catalogue.create_product(
             session,
             title=title,

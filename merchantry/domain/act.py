@@ -6,11 +6,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``actor`` is ``account:<uuid>`` or ``system:<part>``; ``at`` the business time, ``booked_at`` the clock's.
+    """``actor`` is ``buyer:<account>``, ``staff:<account>``, ``platform:<account>`` or ``system:<part>``.
 
-    The two differ where something is booked late: an import, a job after hours without a worker.
+    ``at`` is business time, ``booked_at`` the clock's. The two differ where something is booked late: an import, a job
+    after hours without a worker.
     """
 
     actor: str
     at: datetime
     booked_at: datetime
+
+    @property
+    def actor_seen_by_merchant(self) -> str:
+        """The actor as a merchant's rows keep it: merchants must not recognise a buyer of another merchant."""
+        return "buyer" if self.actor.startswith("buyer:") else self.actor

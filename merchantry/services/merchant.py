@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, Select, func, select, update
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, NotFound, SlugTaken, UnknownCurrency
-from merchantry.domain.money import MAX_AMOUNT_MINOR, digits
+from merchantry.domain.errors import InvalidInput, NotFound, SlugTaken
 from merchantry.domain.permission import MerchantRole
+from merchantry.domain.price import check_currency, check_prices
 from merchantry.domain.settlement import Cycle
+from merchantry.domain.text import check_text
 from merchantry.services import audit
 from merchantry.tables.platform import audit_event, merchant_profile
-from tenancy.database import PlatformSession, Session
+from tenancy.database import PlatformSession, PublicSession, Session
 from tenancy.directory import announce
 from tenancy.principals import Merchant
 from tenancy.provisioning import Blueprint, MerchantExists, NewMerchant, provision
@@ -99,7 +100,7 @@ class ListedMerchant:
 def create(owner_url: str, blueprint: Blueprint, shops: Sequence[NewShop], act: Act) -> list[Merchant]:
     """Provision merchants with profiles, owners and audit in one transaction, as the owner: all or none.
 
-    Any number at once is cheaper than one by one. Raises SlugTaken, UnknownCurrency, and InvalidInput whose path names
+    Any number at once is cheaper than one by one. Raises SlugTaken, and InvalidInput whose path names
     the field.
     """
     for shop in shops:
@@ -128,10 +129,9 @@ def check(shop: NewShop) -> None:
     if not _SLUG.fullmatch(shop.slug):
         _refuse("slug", "A slug has 1 to 63 of a-z, 0-9 and -, and neither starts nor ends with -.")
     for name in ("legal_name", "display_name", "category", "commission_plan"):
-        if not 0 < len(getattr(shop, name).strip()) <= MAX_NAME:
-            _refuse(name, f"Give a text of 1 to {MAX_NAME} characters.")
+        check_text(getattr(shop, name), MAX_NAME, (name,))
     zone_of(shop.time_zone, path=("time_zone",))
-    _check_currency(shop.currency, ("currency",))
+    check_currency(shop.currency, ("currency",))
     if shop.settlement_cycle not in tuple(Cycle):
         _refuse("settlement_cycle", f"Choose one of the cycles {', '.join(Cycle)}.")
     if shop.seller_of_record not in SELLERS_OF_RECORD:
@@ -155,21 +155,9 @@ def _check_shipping(options: Sequence[ShippingOption]) -> None:
         _refuse("shipping_options", "Every shipping option needs a code of its own.")
     for position, option in enumerate(options):
         path = ("shipping_options", position)
-        for name in ("code", "title"):
-            if not 0 < len(getattr(option, name).strip()) <= MAX_NAME:
-                raise InvalidInput(reason=f"Give a text of 1 to {MAX_NAME} characters.", path=(*path, name))
-        for currency, amount_minor in option.prices.items():
-            _check_currency(currency, (*path, "prices", currency))
-            if not 0 <= amount_minor <= MAX_AMOUNT_MINOR:
-                raise InvalidInput(reason="A shipping price is not negative.", path=(*path, "prices", currency))
-
-
-def _check_currency(currency: str, path: tuple[str | int, ...]) -> None:
-    try:
-        digits(currency)
-    except UnknownCurrency as error:
-        error.path = path
-        raise
+        check_text(option.code, MAX_NAME, (*path, "code"))
+        check_text(option.title, MAX_NAME, (*path, "title"))
+        check_prices(option.prices, (*path, "prices"))
 
 
 def _refuse(name: str, reason: str) -> None:
@@ -255,18 +243,20 @@ async def list_merchants(
 ) -> list[ListedMerchant]:
     """Merchants by slug, up to ``first + 1``."""
     table = merchant.c
-    statement = (
-        select(table.id, table.slug, table.status, merchant_profile)
-        .join(merchant_profile, merchant_profile.c.merchant_id == table.id)
-        .order_by(table.slug)
-        .limit(first + 1)
-    )
+    statement = _listed().order_by(table.slug).limit(first + 1)
     if status is not None:
         statement = statement.where(table.status == status)
     if after is not None:
         statement = statement.where(table.slug > after[0])
     rows = (await session.execute(statement)).mappings()
-    return [ListedMerchant(Merchant(row["id"], row["slug"], row["status"]), profile_from(row)) for row in rows]
+    return [_listed_from(row) for row in rows]
+
+
+async def shop(session: PublicSession, slug: str) -> ListedMerchant | None:
+    """An active merchant's public face; None where there is none, or not at present."""
+    statement = _listed().where(merchant.c.slug == slug, merchant.c.status == "active")
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return _listed_from(row) if row else None
 
 
 async def profile_of(session: Session, merchant_id: UUID) -> Profile:
@@ -289,3 +279,12 @@ def profile_from(row: RowMapping) -> Profile:
     values = {column.name: row[column.name] for column in merchant_profile.c}
     options = tuple(ShippingOption(**option) for option in values.pop("shipping_options"))
     return Profile(**{**values, "settlement_cycle": Cycle(values["settlement_cycle"])}, shipping_options=options)
+
+
+def _listed() -> Select[Any]:
+    columns = (merchant.c.id, merchant.c.slug, merchant.c.status, merchant_profile)
+    return select(*columns).join(merchant_profile, merchant_profile.c.merchant_id == merchant.c.id)
+
+
+def _listed_from(row: RowMapping) -> ListedMerchant:
+    return ListedMerchant(Merchant(row["id"], row["slug"], row["status"]), profile_from(row))

@@ -306,7 +306,7 @@ async def add_event(
             order_id=order_id,
             seq=seq,
             kind=kind,
-            actor=act.actor,
+            actor=act.actor_seen_by_merchant,
             occurred_at=act.at,
             booked_at=act.booked_at,
             details=dict(details),

@@ -1,6 +1,7 @@
 """Paying a checkout: write what will be asked, commit, ask the provider, then write what it answered.
 
-No answer is not a refusal: such a payment stays in processing, keeps its checkout from expiring, and is asked for again.
+No answer is not a refusal: such a payment stays in processing, keeps its checkout from expiring, and is asked for
+again.
 """
 
 from collections.abc import Sequence

@@ -52,6 +52,13 @@ async def test_the_clients_mistakes_stay_readable(query: str, variables: dict[st
     assert logs == []
 
 
+async def test_an_answer_quotes_a_mistake_in_part_only() -> None:
+    _, (error,) = await ask("{ hello(" + 'name: "x" ' * 300 + ") }")
+    assert len(error["locations"]) == 5
+    _, (error,) = await ask("{ " + "x" * 100_000 + " }")
+    assert len(error["message"]) == 1000
+
+
 async def test_expected_errors_of_queries_are_readable() -> None:
     _, (error,) = await ask("{ refused }")
     assert error["message"] == "Send something else."

@@ -76,8 +76,9 @@ async def ask(
     host: str = MALL,
 ) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(middleware)) as client:
-        all_headers = [*headers] if any(name == "Host" for name, _ in headers) else [("Host", host), *headers]
-        return await client.post(f"http://server{path}", headers=all_headers)
+        named = [*headers] if any(name == "Host" for name, _ in headers) else [("Host", host), *headers]
+        sent = [(name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in named]
+        return await client.post(f"http://server{path}", headers=sent)
 
 
 def bearer(token: str) -> tuple[str, str]:

@@ -1,0 +1,93 @@
+"""Where a command works: the database of ``--database-url``, or the embedded one in ``--data-dir``."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from merchantry.tables.blueprint import merchant_revisions, platform_revisions
+from tenancy import bootstrap, embedded
+from tenancy.logins import Logins, derive
+from tenancy.migrations import BASE, Outcome, migrate_merchants, migrate_platform, platform_version, versions
+from tenancy.tokens import DevelopmentIssuer
+
+DEFAULT_DATA_DIR = Path(".merchantry")
+
+
+class NotMigrated(Exception):
+    """The database is behind this program: run `merchantry migrate` first."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One Merchantry: its database and its data directory (keys; the embedded database)."""
+
+    logins: Logins
+    data_dir: Path
+    is_embedded: bool
+
+    @property
+    def issuer(self) -> DevelopmentIssuer:
+        """The development issuer of tokens, with its key in the data directory."""
+        return DevelopmentIssuer.load_or_create(self.data_dir)
+
+
+def utc_now() -> datetime:
+    """The clock of every command."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def installation(database_url: str | None, data_dir: Path | None, *, migrates: bool = True) -> Iterator[Installation]:
+    """Open the installation: start the embedded server where no URL is given, make roles, migrate what is new.
+
+    An embedded or still empty database is brought to the newest version; any other must have been migrated by hand.
+    Raises NotMigrated, DatabaseUnsuitable, EmbeddedUnavailable, psycopg.OperationalError.
+    """
+    home = (data_dir or DEFAULT_DATA_DIR).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    url = database_url or os.environ.get("DATABASE_URL")
+    if url:
+        opened = Installation(derive(url), home, is_embedded=False)
+        _ready(opened, migrates=migrates)
+        yield opened
+        return
+    server = embedded.start(home)
+    try:
+        opened = Installation(derive(bootstrap.create_owner(server)), home, is_embedded=True)
+        _ready(opened, migrates=migrates)
+        yield opened
+    finally:
+        embedded.stop(home)
+
+
+def _ready(opened: Installation, *, migrates: bool) -> None:
+    bootstrap.prepare(opened.logins)
+    if not migrates:
+        return
+    if opened.is_embedded or _version(opened) == BASE:
+        migrate(opened)
+    elif not is_current(opened):
+        raise NotMigrated("The database is behind this program: run `merchantry migrate` first.")
+
+
+def _version(opened: Installation) -> str:
+    with psycopg.connect(opened.logins.owner) as connection:
+        return platform_version(connection)
+
+
+def is_current(opened: Installation) -> bool:
+    """Whether platform and every merchant are at the newest version."""
+    if _version(opened) != platform_revisions().head:
+        return False
+    return set(versions(opened.logins.owner)) <= {merchant_revisions().head}
+
+
+def migrate(opened: Installation, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
+    """Bring platform, then every merchant, to the newest version."""
+    migrate_platform(opened.logins.owner, platform_revisions())
+    return migrate_merchants(opened.logins.owner, merchant_revisions(), progress=progress)

@@ -1,0 +1,31 @@
+"""Texts and addresses that come from outside, bounded before anything is done with them."""
+
+from urllib.parse import urlsplit
+
+from merchantry.domain.errors import InvalidInput
+
+Path = tuple[str | int, ...]
+
+MAX_URL = 2_000
+
+
+def check_text(text: str, longest: int, path: Path, *, shortest: int = 1) -> None:
+    """Refuse a text that is blank, too long, or holds a NUL, which PostgreSQL can't store. Raises InvalidInput."""
+    if not shortest <= len(text.strip()) or len(text) > longest:
+        raise InvalidInput(reason=f"Give a text of {shortest} to {longest} characters.", path=path)
+    if "\x00" in text:
+        raise InvalidInput(reason="Remove the NUL character from this text.", path=path)
+
+
+def check_web_address(address: str, path: Path) -> None:
+    """Refuse whatever is not the address of something on the web. Raises InvalidInput."""
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address or len(address) > MAX_URL or not address.isprintable() or " " in address:
+        raise InvalidInput(
+            reason=f"Give a web address that starts with https:// or http://, of at most {MAX_URL} characters.",
+            path=path,
+        )

@@ -1,0 +1,235 @@
+"""A merchant's products, their prices, and whether the mall shows them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput, NotFound, ProductIncomplete
+from merchantry.domain.price import check_prices
+from merchantry.domain.text import check_text, check_web_address
+from merchantry.services import audit, listing
+from merchantry.services.category import require_category
+from merchantry.services.variant import (
+    MAX_TITLE,
+    NewVariant,
+    Variant,
+    add_variants,
+    check_variants,
+    variants_by_product,
+)
+from merchantry.tables import merchant as tables
+from tenancy.database import MerchantSession
+
+MAX_DESCRIPTION = 20_000
+MAX_IMAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with its variants in their order."""
+
+    id: UUID
+    title: str
+    description: str
+    category: str
+    status: str
+    image_urls: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    variants: tuple[Variant, ...]
+
+    @property
+    def cursor(self) -> tuple[datetime, UUID]:
+        """What ``after`` of the next page is."""
+        return self.created_at, self.id
+
+
+async def create_product(
+    session: MerchantSession,
+    *,
+    title: str,
+    description: str,
+    category: str,
+    image_urls: Sequence[str],
+    variants: Sequence[NewVariant],
+    act: Act,
+    product_id: UUID | None = None,
+) -> UUID:
+    """Add a draft with its variants, prices and stock; its id is ``product_id`` where the caller chose one.
+
+    Raises InvalidInput, UnknownCurrency and SkuTaken with the path of the input.
+    """
+    texts = {"title": title, "description": description, "category": category, "image_urls": list(image_urls)}
+    await _check_texts(session, texts)
+    check_variants(variants, held=0)
+    product_id = product_id or uuid4()
+    moments = {"created_at": act.at, "updated_at": act.at}
+    await session.execute(insert(tables.product).values(id=product_id, status="draft", **texts, **moments))
+    await add_variants(session, product_id, variants, held=0)
+    after = {**texts, "variants": [variant.facts() for variant in variants]}
+    await audit.record(session, session.merchant_id, act, "product.create", str(product_id), after=after)
+    return product_id
+
+
+async def update_product(
+    session: MerchantSession,
+    product_id: UUID,
+    *,
+    act: Act,
+    title: str | None = None,
+    description: str | None = None,
+    category: str | None = None,
+    image_urls: Sequence[str] | None = None,
+    new_variants: Sequence[NewVariant] = (),
+) -> None:
+    """Change what is given and add variants; the mall shows it at once where the product is published.
+
+    Raises NotFound, and what :func:`create_product` raises.
+    """
+    images = None if image_urls is None else list(image_urls)
+    given = {"title": title, "description": description, "category": category, "image_urls": images}
+    texts: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    await _check_texts(session, texts)
+    held = await _lock(session, product_id)
+    count = await session.scalar(select(func.count()).where(tables.variant.c.product_id == product_id))
+    check_variants(new_variants, held=count)
+    change = update(tables.product).where(tables.product.c.id == product_id)
+    await session.execute(change.values(**texts, updated_at=act.at))
+    await add_variants(session, product_id, new_variants, held=count)
+    before = {name: getattr(held, name) for name in texts}
+    after = {**texts, "new_variants": [variant.facts() for variant in new_variants]}
+    await audit.record(session, session.merchant_id, act, "product.update", str(product_id), before, after)
+    if held.status == "published":
+        await _show(session, product_id, act)
+
+
+async def publish(session: MerchantSession, product_id: UUID, act: Act) -> None:
+    """Show the product in the mall, in this transaction. Raises NotFound, and ProductIncomplete without a price."""
+    held = await _lock(session, product_id)
+    await _set_status(session, held, "published", act)
+    await _show(session, product_id, act)
+
+
+async def unpublish(session: MerchantSession, product_id: UUID, act: Act) -> None:
+    """Show the product no longer; it is a draft again. Raises NotFound."""
+    held = await _lock(session, product_id)
+    await _set_status(session, held, "draft", act)
+    await listing.remove(session, product_id)
+
+
+async def set_price(session: MerchantSession, variant_id: UUID, currency: str, amount_minor: int, act: Act) -> None:
+    """Set a variant's price in one currency. Raises NotFound, UnknownCurrency, InvalidInput."""
+    check_prices({currency: amount_minor}, ("prices",))
+    product_id = await _product_of(session, variant_id)
+    held = await _lock(session, product_id)
+    key = (tables.price.c.variant_id == variant_id) & (tables.price.c.currency == currency)
+    before = await session.scalar(select(tables.price.c.amount_minor).where(key))
+    statement = upsert(tables.price).values(variant_id=variant_id, currency=currency, amount_minor=amount_minor)
+    changed = {"amount_minor": statement.excluded.amount_minor}
+    await session.execute(statement.on_conflict_do_update(index_elements=["variant_id", "currency"], set_=changed))
+    facts = {"currency": currency, "amount_minor": before}, {"currency": currency, "amount_minor": amount_minor}
+    await audit.record(session, session.merchant_id, act, "price.set", str(variant_id), *facts)
+    if held.status == "published":
+        await _show(session, product_id, act)
+
+
+async def products(
+    session: MerchantSession, first: int, after: tuple[datetime, UUID] | None = None, *, status: str | None = None
+) -> list[Product]:
+    """The merchant's products, newest first, up to ``first + 1``; two statements however many there are."""
+    table = tables.product.c
+    statement = select(tables.product).order_by(table.created_at.desc(), table.id.desc()).limit(first + 1)
+    if status is not None:
+        statement = statement.where(table.status == status)
+    if after is not None:
+        statement = statement.where(tuple_(table.created_at, table.id) < after)
+    return await _with_variants(session, (await session.execute(statement)).all())
+
+
+async def product(session: MerchantSession, product_id: UUID) -> Product:
+    """One product. Raises NotFound."""
+    statement = select(tables.product).where(tables.product.c.id == product_id)
+    found = await _with_variants(session, (await session.execute(statement)).all())
+    if not found:
+        raise NotFound(what="product")
+    return found[0]
+
+
+async def _check_texts(session: MerchantSession, texts: Mapping[str, Any]) -> None:
+    if "title" in texts:
+        check_text(texts["title"], MAX_TITLE, ("title",))
+    if "description" in texts:
+        check_text(texts["description"], MAX_DESCRIPTION, ("description",), shortest=0)
+    images = texts.get("image_urls", ())
+    if len(images) > MAX_IMAGES:
+        raise InvalidInput(reason=f"Give at most {MAX_IMAGES} images.", path=("image_urls",))
+    for position, address in enumerate(images):
+        check_web_address(address, ("image_urls", position))
+    if "category" in texts:
+        await require_category(session, texts["category"], ("category",))
+
+
+async def _product_of(session: MerchantSession, variant_id: UUID) -> UUID:
+    statement = select(tables.variant.c.product_id).where(tables.variant.c.id == variant_id)
+    found: UUID | None = await session.scalar(statement)
+    if found is None:
+        raise NotFound(what="variant")
+    return found
+
+
+async def _lock(session: MerchantSession, product_id: UUID) -> Row[Any]:
+    """Who changes what the mall shows of a product holds its row, so that the listing is what was changed last."""
+    statement = select(tables.product).where(tables.product.c.id == product_id).with_for_update()
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(what="product")
+    return row
+
+
+async def _set_status(session: MerchantSession, held: Row[Any], status: str, act: Act) -> None:
+    if held.status == status:
+        return
+    change = update(tables.product).where(tables.product.c.id == held.id)
+    await session.execute(change.values(status=status, updated_at=act.at))
+    verb = "publish" if status == "published" else "unpublish"
+    before, after = {"status": held.status}, {"status": status}
+    await audit.record(session, session.merchant_id, act, f"product.{verb}", str(held.id), before, after)
+
+
+async def _show(session: MerchantSession, product_id: UUID, act: Act) -> None:
+    shown = await product(session, product_id)
+    priced = [
+        {"id": str(variant.id), "sku": variant.sku, "title": variant.title, "prices": dict(variant.prices)}
+        for variant in shown.variants
+        if variant.prices
+    ]
+    if not priced:
+        raise ProductIncomplete(missing=("a variant with a price",))
+    texts = {name: getattr(shown, name) for name in ("id", "title", "description", "category", "image_urls")}
+    await listing.put(session, texts, priced, act)
+
+
+async def _with_variants(session: MerchantSession, rows: Sequence[Row[Any]]) -> list[Product]:
+    if not rows:
+        return []
+    found = await variants_by_product(session, [row.id for row in rows])
+    return [
+        Product(
+            id=row.id,
+            title=row.title,
+            description=row.description,
+            category=row.category,
+            status=row.status,
+            image_urls=tuple(row.image_urls),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            variants=tuple(found.get(row.id, ())),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,157 @@
+"""Reports over all merchants: commission by any dimensions, and what became available by settlement period."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Date, DateTime, Label, Text, bindparam, cast, func, literal_column, select
+
+from merchantry.domain.errors import InvalidInput
+from merchantry.tables.merchant import daily_available, daily_total
+from tenancy.across import Across, read_across
+from tenancy.database import Database
+from tenancy.tables import merchant
+
+ACTOR = "report"
+ALL_CATEGORIES = "*"
+
+
+class Dimension(StrEnum):
+    """What a report's rows are told apart by, besides the currency. The values are the names of their columns."""
+
+    MERCHANT = "merchant"
+    CATEGORY = "category"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Rows with the columns that docs and command name, and the moment of the snapshot they were read in."""
+
+    as_of: datetime
+    rows: list[dict[str, Any]]
+
+
+COUNTED = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor", "commission_returned_minor")
+SHOWN = COUNTED[:-1]
+
+
+async def commission_report(
+    database: Database,
+    *,
+    date_from: date,
+    date_to: date,
+    group_by: Sequence[Dimension] = (),
+    merchants: Sequence[UUID] | None = None,
+) -> Report:
+    """Captures and refunds with ``date_from <= day < date_to`` in the mall's time zone, always by currency as well.
+
+    Rows are sorted by the dimensions in the order asked for, then by currency. ``day`` and ``week`` (its Monday) are
+    dates, ``month`` is ``2018-07``, ``merchant`` a slug. By category an order counts once in each that it touches.
+    None for ``merchants`` means all, whatever their status. Raises InvalidInput for an empty span.
+    """
+    _check_span(date_from, date_to)
+    dimensions = list(dict.fromkeys(group_by))
+    slugs = await _slugs(database, merchants)
+    across = _commission_by(dimensions)
+    merged = await read_across(database, across, list(slugs), parameters={"date_from": date_from, "date_to": date_to})
+    keys = [*dimensions, "currency"]
+    rows = [_commission_row(row, keys, slugs) for row in merged.rows]
+    return Report(merged.as_of, _sorted(rows, keys))
+
+
+async def settlement_report(
+    database: Database, *, date_from: date, date_to: date, merchants: Sequence[UUID] | None = None
+) -> Report:
+    """What became available on days with ``date_from <= day < date_to``, by merchant, settlement period and currency.
+
+    ``period_start`` is the period's first day in the merchant's zone, ``period_end`` the next one's. Raises
+    InvalidInput for an empty span.
+    """
+    _check_span(date_from, date_to)
+    slugs = await _slugs(database, merchants)
+    keys = ("period_start", "period_end", "currency")
+    sums = ("orders", "payable_minor")
+    table = daily_available.c
+    columns = [table[name] for name in keys]
+    statement = (
+        select(*columns, *(func.sum(table[name]).label(name) for name in sums))
+        .where(_within(table.day))
+        .group_by(*columns)
+    )
+    parameters = {"date_from": date_from, "date_to": date_to}
+    merged = await read_across(database, Across(statement, keys, sums), list(slugs), parameters=parameters)
+    names = ("merchant", *keys)
+    rows = [_named(row, names, slugs) | {name: row[name] for name in sums} for row in merged.rows]
+    return Report(merged.as_of, _sorted(rows, names))
+
+
+def _check_span(date_from: date, date_to: date) -> None:
+    if date_from >= date_to:
+        reason = "The span is empty: its end is the first day that no longer counts, so it must be after its start."
+        raise InvalidInput(reason=reason, path=("to",))
+
+
+async def _slugs(database: Database, merchants: Sequence[UUID] | None) -> dict[UUID, str]:
+    """Merchants in the order of their ids; unknown ones are left out."""
+    statement = select(merchant.c.id, merchant.c.slug).order_by(merchant.c.id)
+    if merchants is not None:
+        statement = statement.where(merchant.c.id == func.any(list(merchants)))
+    async with database.read(ACTOR) as tx, tx.as_platform() as session:
+        return {row.id: row.slug for row in await session.execute(statement)}
+
+
+def _commission_by(dimensions: Sequence[Dimension]) -> Across:
+    table = daily_total.c
+    columns = [_column(dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
+    one_row_a_day = table.category == literal_column(f"'{ALL_CATEGORIES}'")
+    statement = (
+        select(*columns, table.currency, *(func.sum(table[name]).label(name) for name in COUNTED))
+        .where(_within(table.day), ~one_row_a_day if Dimension.CATEGORY in dimensions else one_row_a_day)
+        .group_by(*(column.element for column in columns), table.currency)
+    )
+    group_by = (*(column.name for column in columns), "currency")
+    return Across(statement, group_by, COUNTED, with_merchant=Dimension.MERCHANT in dimensions)
+
+
+def _column(dimension: Dimension) -> Label[Any]:
+    """Literals, not parameters, so that SELECT and GROUP BY say the same; timestamps, so that no zone has a say."""
+    day = daily_total.c.day
+    midnight = cast(day, DateTime())
+    expressions: Mapping[Dimension, ColumnElement[Any]] = {
+        Dimension.CATEGORY: daily_total.c.category,
+        Dimension.DAY: day,
+        Dimension.WEEK: cast(func.date_trunc(literal_column("'week'"), midnight), Date),
+        Dimension.MONTH: cast(func.to_char(midnight, literal_column("'YYYY-MM'")), Text),
+    }
+    return expressions[dimension].label(dimension.value)
+
+
+def _within(day: ColumnElement[date]) -> ColumnElement[bool]:
+    return (day >= bindparam("date_from", type_=Date)) & (day < bindparam("date_to", type_=Date))
+
+
+def _commission_row(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:
+    figures = {name: row[name] for name in SHOWN}
+    net = (
+        row["goods_minor"]
+        + row["shipping_minor"]
+        - row["commission_minor"]
+        - row["refunds_minor"]
+        + row["commission_returned_minor"]
+    )
+    return _named(row, keys, slugs) | figures | {"net_to_merchants_minor": net}
+
+
+def _named(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:
+    """The row's dimensions, the merchant by its slug."""
+    return {str(key): slugs[row["merchant_id"]] if key == "merchant" else row[key] for key in keys}
+
+
+def _sorted(rows: list[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: tuple(row[key] for key in keys))
