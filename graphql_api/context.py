@@ -1,24 +1,32 @@
 """What a resolver may know about its request."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import strawberry
 
-from tenancy.principals import Caller
+from merchantry.domain.act import Act
+from merchantry.gateways.payment import PaymentGateway
+from merchantry.services.merchant import NewShop
+from tenancy.database import Database
+from tenancy.principals import Caller, Merchant
+
+Provision = Callable[[Sequence[NewShop], Act], Awaitable[list[Merchant]]]
 
 
 @dataclass(slots=True)
 class Context:
-    """One request's context: who asks, where the data is, what time it is."""
+    """One request's context: who asks, where the data is, what time it is, and the world outside."""
 
     caller: Caller
     request_id: str
-    database: Any
+    database: Database
     clock: Callable[[], datetime]
+    gateway: PaymentGateway
+    provision: Provision
+    """Makes merchants; the one thing that the program does as the owner of the tables."""
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
 

@@ -64,6 +64,16 @@ def take_id(context: Context, text: str, kind: str, parts: int, path: tuple[str 
     return keys
 
 
+def take_own_id(
+    context: Context, text: str, kind: str, parts: int, path: tuple[str | int, ...], merchant_id: UUID
+) -> Parts:
+    """As :func:`take_id`, of a thing in the merchant's schema; another merchant's id is as unknown as none at all."""
+    keys = take_id(context, text, kind, parts, path)
+    if keys[0] != merchant_id:
+        raise NotFound(what=_WORD_START.sub(" ", kind).lower(), path=path)
+    return keys
+
+
 def encode_cursor(list_name: str, values: tuple[object, ...]) -> str:
     """The opaque cursor of a row in the named list, by the values that order it: UUIDs, instants, days, ints, texts."""
     return _to_text(orjson.dumps([list_name, *values]))

@@ -93,6 +93,7 @@ def migrate_platform(owner_url: str, revisions: Revisions) -> bool:
             return False
         connection.execute(script.encode())
         connection.execute("CREATE TABLE IF NOT EXISTS platform.schema_version (version text PRIMARY KEY)")
+        connection.execute("GRANT SELECT ON platform.schema_version TO merchantry_platform")
         connection.execute("DELETE FROM platform.schema_version")
         connection.execute("INSERT INTO platform.schema_version (version) VALUES (%s)", [revisions.head])
     return True
@@ -145,12 +146,13 @@ class _Run:
         self._scripts = {version: revisions.render(version) for version in {row[1] for row in self._behind}}
 
     def run(self) -> Outcome:
-        total = len(self._behind)
+        finished, total = 0, len(self._behind)
         try:
             with ThreadPoolExecutor(self._pace.connections) as pool:
                 for wave in waves(self._behind):
                     for _ in pool.map(self._migrate, wave):
-                        self._progress(self._outcome.migrated + len(self._outcome.failed), total)
+                        finished += not self._outcome.stopped
+                        self._progress(finished, total)
                     if self._outcome.stopped:
                         break
         finally:

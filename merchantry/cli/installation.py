@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from merchantry.cli.failures import CommandRefused
 from merchantry.tables.blueprint import merchant_revisions, platform_revisions
 from tenancy import bootstrap, embedded
 from tenancy.logins import Logins, derive
@@ -18,7 +19,7 @@ from tenancy.tokens import DevelopmentIssuer
 DEFAULT_DATA_DIR = Path(".merchantry")
 
 
-class NotMigrated(Exception):
+class NotMigrated(CommandRefused):
     """The database is behind this program: run `merchantry migrate` first."""
 
 
@@ -32,8 +33,16 @@ class Installation:
 
     @property
     def issuer(self) -> DevelopmentIssuer:
-        """The development issuer of tokens, with its key in the data directory."""
-        return DevelopmentIssuer.load_or_create(self.data_dir)
+        """The development issuer of tokens, with its key in the data directory. Raises CommandRefused."""
+        return issuer_in(self.data_dir)
+
+
+def issuer_in(data_dir: Path) -> DevelopmentIssuer:
+    """The development issuer whose key is in this directory, made where there is none. Raises CommandRefused."""
+    try:
+        return DevelopmentIssuer.load_or_create(data_dir)
+    except (ValueError, OSError) as error:
+        raise CommandRefused(f"The key of the development issuer can't be used: {error}") from error
 
 
 def utc_now() -> datetime:
@@ -46,13 +55,12 @@ def installation(database_url: str | None, data_dir: Path | None, *, migrates: b
     """Open the installation: start the embedded server where no URL is given, make roles, migrate what is new.
 
     An embedded or still empty database is brought to the newest version; any other must have been migrated by hand.
-    Raises NotMigrated, DatabaseUnsuitable, EmbeddedUnavailable, psycopg.OperationalError.
+    Raises NotMigrated, CommandRefused, DatabaseUnsuitable, EmbeddedUnavailable, psycopg.OperationalError.
     """
-    home = (data_dir or DEFAULT_DATA_DIR).absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    home = home_of(data_dir)
     url = database_url or os.environ.get("DATABASE_URL")
     if url:
-        opened = Installation(derive(url), home, is_embedded=False)
+        opened = Installation(_logins(url), home, is_embedded=False)
         _ready(opened, migrates=migrates)
         yield opened
         return
@@ -65,24 +73,43 @@ def installation(database_url: str | None, data_dir: Path | None, *, migrates: b
         embedded.stop(home)
 
 
+def home_of(data_dir: Path | None) -> Path:
+    """The data directory, made where it is missing. Raises CommandRefused."""
+    home = (data_dir or DEFAULT_DATA_DIR).absolute()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandRefused(f"The data directory can't be made ({error}): choose another --data-dir.") from error
+    return home
+
+
+def _logins(url: str) -> Logins:
+    try:
+        return derive(url)
+    except ValueError as error:
+        raise CommandRefused(f"{error}; it was given as --database-url or DATABASE_URL.") from error
+
+
 def _ready(opened: Installation, *, migrates: bool) -> None:
     bootstrap.prepare(opened.logins)
     if not migrates:
         return
-    if opened.is_embedded or _version(opened) == BASE:
-        migrate(opened)
+    if opened.is_embedded or version(opened) == BASE:
+        if failed := migrate(opened).failed:
+            raise CommandRefused(f"{len(failed)} merchants could not be migrated: run `merchantry migrate` to see why.")
     elif not is_current(opened):
         raise NotMigrated("The database is behind this program: run `merchantry migrate` first.")
 
 
-def _version(opened: Installation) -> str:
+def version(opened: Installation) -> str:
+    """The version of schema ``platform``; ``base`` where nothing was ever migrated."""
     with psycopg.connect(opened.logins.owner) as connection:
         return platform_version(connection)
 
 
 def is_current(opened: Installation) -> bool:
     """Whether platform and every merchant are at the newest version."""
-    if _version(opened) != platform_revisions().head:
+    if version(opened) != platform_revisions().head:
         return False
     return set(versions(opened.logins.owner)) <= {merchant_revisions().head}
 

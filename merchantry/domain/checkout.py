@@ -64,32 +64,36 @@ class Cart:
 
 
 def group(
-    lines: Sequence[tuple[UUID, CartLine]], options: Mapping[UUID, tuple[str, Path]]
+    lines: Sequence[tuple[UUID, CartLine]], options: Mapping[UUID, tuple[str, Path]], path: Path
 ) -> tuple[tuple[CartPart, ...], list[MarketError]]:
-    """Lines by merchant, merchants by id; repeated variants of equal price become one line. And what is wrong."""
-    problems = _problems([line for _, line in lines])
+    """Lines by merchant, merchants by id; repeated variants of equal price become one line. And what is wrong.
+
+    ``path`` leads to the cart in the input.
+    """
+    problems = _problems([line for _, line in lines], path)
     by_merchant: dict[UUID, dict[tuple[UUID, int], CartLine]] = {}
     for merchant_id, line in lines:
         held = by_merchant.setdefault(merchant_id, {})
         known = held.get((line.variant_id, line.seen_minor))
         quantity = line.quantity + (known.quantity if known else 0)
-        path = known.path if known else line.path
-        held[line.variant_id, line.seen_minor] = CartLine(line.variant_id, quantity, line.seen_minor, path)
-    for merchant_id, (_, path) in options.items():
+        first_path = known.path if known else line.path
+        held[line.variant_id, line.seen_minor] = CartLine(line.variant_id, quantity, line.seen_minor, first_path)
+    for merchant_id, (_, option_path) in options.items():
         if merchant_id not in by_merchant:
-            problems.append(InvalidInput(reason="This shipping option is for a merchant without lines.", path=path))
+            reason = "This shipping option is for a merchant without lines; leave it out."
+            problems.append(InvalidInput(reason=reason, path=option_path))
     parts = []
     for merchant_id in sorted(by_merchant, key=lambda merchant: merchant.hex):
-        option, path = options.get(merchant_id, (None, ()))
-        parts.append(CartPart(merchant_id, tuple(by_merchant[merchant_id].values()), option, path=path))
+        option, option_path = options.get(merchant_id, (None, ()))
+        parts.append(CartPart(merchant_id, tuple(by_merchant[merchant_id].values()), option, path=option_path))
     return tuple(parts), problems
 
 
-def _problems(lines: Sequence[CartLine]) -> list[MarketError]:
+def _problems(lines: Sequence[CartLine], path: Path) -> list[MarketError]:
     if not lines:
-        return [EmptyCheckout(path=("lines",))]
+        return [EmptyCheckout(path=(*path, "lines"))]
     if len(lines) > MAX_LINES:
-        return [TooManyLines(limit=MAX_LINES, path=("lines",))]
+        return [TooManyLines(limit=MAX_LINES, path=(*path, "lines"))]
     return [
         InvalidQuantity(quantity=line.quantity, path=(*line.path, "quantity"))
         for line in lines

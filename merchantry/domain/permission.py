@@ -85,7 +85,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
 approves it may hold the same role, but are never the same person: that is checked where it is approved."""
 
 
-def may(roles: Collection[Role], permission: Permission) -> bool:
+def may(roles: Collection[str], permission: Permission) -> bool:
     """Whether one of the roles has the permission. Merchant roles are those at the merchant in question."""
     return not MATRIX[permission].isdisjoint(roles)
 

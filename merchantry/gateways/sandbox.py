@@ -33,7 +33,7 @@ class Sandbox:
     """The built-in provider. ``page_url`` is where a buyer approves or declines a charge that needs an action."""
 
     name = "sandbox"
-    methods = frozenset(Method)
+    methods: frozenset[str] = frozenset(Method)
 
     def __init__(self, database: Database, clock: Callable[[], datetime], page_url: str) -> None:
         self._database = database

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from merchantry.jobs.handlers import ACTOR, EXPECTED, HANDLERS, Job, Tools
 from merchantry.services.queue import JobKind
@@ -21,9 +22,13 @@ log = structlog.get_logger()
 
 
 async def run_forever(tools: Tools, stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS) -> None:
-    """Work until ``stop`` is set; what is under way is finished first."""
+    """Work until ``stop`` is set; what is under way is finished first. A database that is away is waited for."""
     while not stop.is_set():
-        done = await run_batch(tools, tools.clock())
+        try:
+            done = await run_batch(tools, tools.clock())
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("worker.database_lost", error=type(error).__name__)
+            done = 0
         if done == 0:
             try:
                 await asyncio.wait_for(stop.wait(), poll_seconds)

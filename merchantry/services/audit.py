@@ -10,7 +10,7 @@ from sqlalchemy import insert, null, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.tables.platform import audit_event
-from tenancy.database import Session
+from tenancy.database import MerchantSession, Session
 
 Facts = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ async def record(
     row = {
         "merchant_id": merchant_id,
         "id": uuid4(),
-        "actor": act.actor,
+        "actor": act.actor_seen_by_merchant if isinstance(session, MerchantSession) else act.actor,
         "act": what,
         "subject": subject,
         "before": null() if before is None else before,

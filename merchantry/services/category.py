@@ -32,16 +32,22 @@ async def create_category(
     session: PlatformSession, code: str, name: str, act: Act, *, parent: str | None = None
 ) -> Category:
     """Add a category. Raises InvalidInput for a code that is malformed or taken, and for an unknown parent."""
-    if len(code) > MAX_CODE or not _CODE.fullmatch(code):
-        raise InvalidInput(reason="A category's code has a-z and 0-9, with single _ or - between them.", path=("code",))
+    check_code(code)
     check_text(name, MAX_NAME, ("name",))
     if parent is not None:
         await require_category(session, parent, ("parent",))
     row = {"code": code, "name": name, "parent": parent}
-    if not (await session.execute(insert(table).values(row).on_conflict_do_nothing())).rowcount:
+    made = await session.scalar(insert(table).values(row).on_conflict_do_nothing().returning(table.c.code))
+    if made is None:
         raise InvalidInput(reason=f"The category {code} exists already; choose another code.", path=("code",))
     await audit.record(session, NOBODY, act, "category.create", code, after=row)
     return Category(code, name, parent)
+
+
+def check_code(code: str) -> None:
+    """Raises InvalidInput where the text can't be a category's code."""
+    if len(code) > MAX_CODE or not _CODE.fullmatch(code):
+        raise InvalidInput(reason="A category's code has a-z and 0-9, with single _ or - between them.", path=("code",))
 
 
 async def categories(session: Session) -> list[Category]:

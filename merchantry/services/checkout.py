@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, tuple_, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Address, Cart, CartLine, CartPart
@@ -93,9 +93,9 @@ async def quoted(session: PlatformSession, quote_id: UUID, buyer_id: UUID, at: d
     )
     row = found.one_or_none()
     if row is None:
-        raise NotFound(what="quote", path=("quoteId",))
+        raise NotFound(what="quote", path=("input", "quoteId"))
     if row.expires_at <= at:
-        raise QuoteExpired(expired_at=row.expires_at, path=("quoteId",))
+        raise QuoteExpired(expired_at=row.expires_at, path=("input", "quoteId"))
     return _cart(row.cart)
 
 
@@ -215,12 +215,36 @@ def _shop(row: Row[Any]) -> Shop:
     return Shop(row.merchant_id, row.number, row.legal_name, row.display_name, row.shipping_options)
 
 
+async def find(session: PlatformSession, checkout_id: UUID, buyer_id: UUID) -> Checkout:
+    """The buyer's own checkout. Raises NotFound."""
+    mine = select(*CHECKOUT_COLUMNS).where(checkout.c.id == checkout_id, checkout.c.buyer_id == buyer_id)
+    row = (await session.execute(mine)).one_or_none()
+    if row is None:
+        raise NotFound(what="checkout", path=("input", "checkoutId"))
+    return Checkout(**row._asdict())
+
+
+async def page(
+    session: PlatformSession, buyer_id: UUID, *, limit: int, after: tuple[datetime, UUID] | None
+) -> list[Checkout]:
+    """A buyer's checkouts, newest first."""
+    statement = (
+        select(*CHECKOUT_COLUMNS)
+        .where(checkout.c.buyer_id == buyer_id)
+        .order_by(checkout.c.placed_at.desc(), checkout.c.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(tuple_(checkout.c.placed_at, checkout.c.id) < tuple_(*after))
+    return [Checkout(**row._asdict()) for row in await session.execute(statement)]
+
+
 async def locked(session: PlatformSession, checkout_id: UUID, buyer_id: UUID | None = None) -> Checkout:
     """The checkout, kept as it is until the transaction ends. Raises NotFound, also where it is another buyer's."""
     statement = select(*CHECKOUT_COLUMNS).where(checkout.c.id == checkout_id).with_for_update()
     row = (await session.execute(statement)).one_or_none()
     if row is None or buyer_id not in (None, row.buyer_id):
-        raise NotFound(what="checkout", path=("checkoutId",))
+        raise NotFound(what="checkout", path=("input", "checkoutId"))
     return Checkout(**row._asdict())
 
 
@@ -247,7 +271,7 @@ async def expire(tx: Transaction, checkout_id: UUID, act: Act) -> bool:
 async def cancel(tx: Transaction, checkout_id: UUID, buyer_id: UUID, act: Act) -> None:
     """The buyer gives up an unpaid checkout. Raises NotFound, PaymentNotPossible where it is no longer open."""
     if not await _give_up(tx, checkout_id, act, "cancelled", OrderAct.CANCEL, buyer_id):
-        raise PaymentNotPossible(status="closed", path=("checkoutId",))
+        raise PaymentNotPossible(status="closed", path=("input", "checkoutId"))
 
 
 async def _give_up(
@@ -259,7 +283,7 @@ async def _give_up(
         if found.status != "awaiting_payment":
             return False
         if await has_open_payment(session, checkout_id):
-            raise PaymentNotPossible(status="processing", path=("checkoutId",))
+            raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
         await session.execute(update(checkout).where(checkout.c.id == checkout_id).values(status=status))
         before, after = {"status": found.status}, {"status": status}
         await audit.record(session, NOBODY, act, f"checkout.{by}", str(checkout_id), before, after)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,22 +25,31 @@ def fingerprint(mutation: str, arguments: Any) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-async def claim(
-    session: Session, merchant_id: UUID, act: Act, *, key: str, mutation: str, input_hash: bytes, result_id: UUID
-) -> UUID | None:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to happen once: the client's key, the mutation, and the fingerprint of its input."""
+
+    key: str
+    mutation: str
+    input_hash: bytes
+
+
+async def claim(session: Session, merchant_id: UUID, act: Act, request: Request, result_id: UUID) -> UUID | None:
     """Take the key for this transaction: None where it is new, else the id of the first result.
 
     Raises IdempotencyConflict where the key came with another input, IdempotencyInProgress where the first request is
     still running after the lock timeout. What fails rolls its claim back, so the key may succeed later.
     """
-    if not 0 < len(key) <= MAX_KEY:
-        raise InvalidInput(reason=f"An idempotency key has 1 to {MAX_KEY} characters.", path=("idempotencyKey",))
+    if not 0 < len(request.key) <= MAX_KEY:
+        raise InvalidInput(
+            reason=f"An idempotency key has 1 to {MAX_KEY} characters.", path=("input", "idempotencyKey")
+        )
     row = {
         "merchant_id": merchant_id,
         "actor": act.actor,
-        "key": key,
-        "mutation": mutation,
-        "input_hash": input_hash,
+        "key": request.key,
+        "mutation": request.mutation,
+        "input_hash": request.input_hash,
         "result_id": result_id,
         "created_at": act.booked_at,
     }
@@ -49,18 +59,20 @@ async def claim(
         )
     except DBAPIError as error:
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
-            raise IdempotencyInProgress(key=key, path=("idempotencyKey",)) from error
+            raise IdempotencyInProgress(key=request.key, path=("input", "idempotencyKey")) from error
         raise
     if inserted.first():
         return None
     first = (
         await session.execute(
             select(idempotency.c.mutation, idempotency.c.input_hash, idempotency.c.result_id).where(
-                idempotency.c.merchant_id == merchant_id, idempotency.c.actor == act.actor, idempotency.c.key == key
+                idempotency.c.merchant_id == merchant_id,
+                idempotency.c.actor == act.actor,
+                idempotency.c.key == request.key,
             )
         )
     ).one()
-    if first.mutation != mutation or bytes(first.input_hash) != input_hash:
-        raise IdempotencyConflict(key=key, path=("idempotencyKey",))
+    if first.mutation != request.mutation or bytes(first.input_hash) != request.input_hash:
+        raise IdempotencyConflict(key=request.key, path=("input", "idempotencyKey"))
     found: UUID = first.result_id
     return found

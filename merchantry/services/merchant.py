@@ -252,6 +252,18 @@ async def list_merchants(
     return [_listed_from(row) for row in rows]
 
 
+async def by_ids(session: PlatformSession, merchant_ids: Collection[UUID]) -> list[ListedMerchant]:
+    """These merchants, by slug."""
+    statement = _listed().where(merchant.c.id == func.any(list(merchant_ids))).order_by(merchant.c.slug)
+    return [_listed_from(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def by_slug(session: PlatformSession, slug: str) -> ListedMerchant | None:
+    """The merchant of this slug, whatever its status."""
+    row = (await session.execute(_listed().where(merchant.c.slug == slug))).mappings().one_or_none()
+    return _listed_from(row) if row else None
+
+
 async def shop(session: PublicSession, slug: str) -> ListedMerchant | None:
     """An active merchant's public face; None where there is none, or not at present."""
     statement = _listed().where(merchant.c.slug == slug, merchant.c.status == "active")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Integer as SqlInteger
@@ -116,18 +116,29 @@ def from_row(row: Row[Any], lines: tuple[Line, ...]) -> Order:
 
 
 async def ship(
-    session: MerchantSession, order_id: UUID, quantities: Mapping[UUID, int], carrier: str, tracking: str, act: Act
-) -> UUID:
-    """One parcel leaves with these quantities; its goods leave the stock. Returns the shipment's id."""
+    session: MerchantSession,
+    order_id: UUID,
+    quantities: Mapping[UUID, int] | None,
+    *,
+    carrier: str,
+    tracking_number: str,
+    shipment_id: UUID,
+    act: Act,
+) -> Order:
+    """One parcel leaves with these quantities (None: all that is left); its goods leave the stock.
+
+    Raises what ``domain.order.ship`` raises.
+    """
     order = await load(session, order_id)
+    if quantities is None:
+        quantities = {line.id: line.quantity - line.shipped for line in order.lines if line.shipped < line.quantity}
     state = rules.ship(order.state, quantities)
-    shipment_id = uuid4()
     await session.execute(
         insert(shipment).values(
             id=shipment_id,
             order_id=order_id,
             carrier=carrier,
-            tracking_number=tracking,
+            tracking_number=tracking_number,
             line_ids=list(quantities),
             quantities=list(quantities.values()),
             shipped_at=act.at,
@@ -135,10 +146,16 @@ async def ship(
     )
     await _advance_lines(session, state)
     await take_from_stock(session, order, quantities)
-    details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking}
+    details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
     changed = await move(session, order, state, OrderAct.SHIP, act, details, last_shipped_at=act.at)
     await _schedule_completion(session, changed)
-    return shipment_id
+    return changed
+
+
+async def still_to_ship(session: MerchantSession, order_id: UUID) -> dict[UUID, int]:
+    """What of an order has not left yet, by line. Raises NotFound."""
+    found = await load(session, order_id)
+    return {line.id: line.quantity - line.shipped for line in found.lines if line.shipped < line.quantity}
 
 
 async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID:

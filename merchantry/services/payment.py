@@ -4,16 +4,16 @@ No answer is not a refusal: such a payment stays in processing, keeps its checko
 again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, NotFound, PaymentNotPossible, TendersMismatch
+from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
 from merchantry.services import audit, checkout, queue, split
 from merchantry.services.queue import JobKind
@@ -61,6 +61,7 @@ async def begin(
     buyer_id: UUID,
     tenders: Sequence[Tender],
     *,
+    currencies: Collection[str],
     payment_id: UUID,
     gateway: PaymentGateway,
     act: Act,
@@ -73,17 +74,20 @@ async def begin(
         found = await checkout.locked(session, checkout_id, buyer_id)
         if found.status != "awaiting_payment" or found.expires_at <= act.at:
             status = found.status if found.status != "awaiting_payment" else "expired"
-            raise PaymentNotPossible(status=status, path=("checkoutId",))
+            raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
         if await checkout.has_open_payment(session, checkout_id):
-            raise PaymentNotPossible(status="processing", path=("checkoutId",))
+            raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
         for position, each in enumerate(tenders):
             if each.method not in gateway.methods:
                 known = ", ".join(sorted(gateway.methods))
-                raise InvalidInput(reason=f"Pay with one of {known}.", path=("tenders", position, "method"))
+                raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
+        if set(currencies) - {found.currency}:
+            names = (found.currency, *sorted(set(currencies) - {found.currency}))
+            raise MixedCurrencies(currencies=names, path=("input", "tenders"))
         given = sum(each.amount_minor for each in tenders)
         if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
             raise TendersMismatch(
-                expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("tenders",)
+                expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("input", "tenders")
             )
         await record(session, found, tenders, payment_id=payment_id, provider=gateway.name, act=act)
         await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
@@ -208,6 +212,15 @@ async def captured_of(session: PlatformSession, checkout_id: UUID) -> Payment | 
     statement = select(*PAYMENT_COLUMNS).where(payment.c.checkout_id == checkout_id, payment.c.status == "captured")
     row = (await session.execute(statement)).one_or_none()
     return Payment(**row._asdict()) if row else None
+
+
+async def of_checkouts(session: PlatformSession, checkout_ids: Sequence[UUID]) -> dict[UUID, list[Payment]]:
+    """All payments of some checkouts, oldest first."""
+    statement = select(*PAYMENT_COLUMNS).where(payment.c.checkout_id == func.any(list(checkout_ids)))
+    found: dict[UUID, list[Payment]] = {}
+    for row in await session.execute(statement.order_by(payment.c.created_at, payment.c.id)):
+        found.setdefault(row.checkout_id, []).append(Payment(**row._asdict()))
+    return found
 
 
 def _payment(row: Row[Any]) -> Payment:

@@ -68,15 +68,15 @@ async def staff(session: PlatformSession, merchant_id: UUID) -> list[Member]:
 
 
 async def _grant(session: PlatformSession, table: Table, key: Mapping[str, Any], act: Act) -> None:
-    statement = insert(table).values(**key, created_at=act.at).on_conflict_do_nothing()
+    row = insert(table).values(**key, created_at=act.at).on_conflict_do_nothing().returning(table.c.role)
     try:
         async with session.savepoint():
-            done = await session.execute(statement)
+            granted = (await session.execute(row)).first()
     except DBAPIError as error:
         if sqlstate(error) == FOREIGN_KEY_VIOLATION:
             raise NotFound(what="account or merchant") from error
         raise
-    if done.rowcount:
+    if granted:
         await _record(session, key, act, "grant", after={"role": key["role"]})
 
 

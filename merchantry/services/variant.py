@@ -86,6 +86,12 @@ async def variants(session: MerchantSession, variant_ids: Collection[UUID]) -> d
     return {variant.id: variant for group in found.values() for variant in group}
 
 
+async def variants_by_sku(session: MerchantSession, skus: Collection[str]) -> dict[str, Variant]:
+    """Several variants by SKU, with prices; those that are not found are left out."""
+    found = await _read(session, tables.variant.c.sku == func.any(list(skus)))
+    return {variant.sku: variant for group in found.values() for variant in group}
+
+
 def check_variants(added: Sequence[NewVariant], held: int) -> None:
     """Refuse what can't be added to a product that has ``held`` variants. Raises with the path of the input."""
     if held + len(added) > MAX_VARIANTS:

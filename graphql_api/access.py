@@ -1,0 +1,101 @@
+"""Who may go on. A resolver gets what it needs to open a transaction only from here, so none forgets to ask."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from graphql import GraphQLError
+
+from graphql_api.context import Context
+from graphql_api.errors import NotAuthenticated
+from merchantry.domain.act import Act
+from merchantry.domain.errors import NotPermitted
+from merchantry.domain.permission import Permission, may
+from merchantry.services.idempotency import Request, fingerprint
+
+
+class NoMerchantSelected(GraphQLError):
+    """The field is about one merchant, and the request names none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Say which merchant: send the header 'X-Merchant: <slug>', or use the merchant's own host.",
+            extensions={"code": "NO_MERCHANT_SELECTED"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerAccess:
+    """Somebody signed in, who asks for their own checkouts and orders."""
+
+    account_id: UUID
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantAccess:
+    """Staff of the selected merchant, with the permission that was asked for."""
+
+    merchant_id: UUID
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformAccess:
+    """Staff of the platform, with the permission that was asked for."""
+
+    act: Act
+
+
+def _act(context: Context, who: str) -> Act:
+    now = context.clock()
+    return Act(f"{who}:{_account(context)}", now, now)
+
+
+def _account(context: Context) -> UUID:
+    account_id = context.caller.principal.account_id
+    if account_id is None:
+        raise NotAuthenticated
+    return account_id
+
+
+def of_buyer(context: Context) -> BuyerAccess:
+    """Raises NotAuthenticated for nobody."""
+    return BuyerAccess(_account(context), _act(context, "buyer"))
+
+
+def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
+    """Raises NotAuthenticated, NoMerchantSelected, NotPermitted."""
+    act, merchant = _act(context, "staff"), context.caller.merchant
+    if merchant is None:
+        raise NoMerchantSelected
+    if not may(context.caller.principal.roles_in(merchant.id), permission):
+        raise NotPermitted(permission=permission)
+    return MerchantAccess(merchant.id, act)
+
+
+def of_platform(context: Context, permission: Permission) -> PlatformAccess:
+    """Raises NotAuthenticated, NotPermitted."""
+    act = _act(context, "platform")
+    if not may(context.caller.principal.platform_roles, permission):
+        raise NotPermitted(permission=permission)
+    return PlatformAccess(act)
+
+
+def request(mutation: str, given: "Keyed") -> Request:
+    """A mutation's claim to happen once: its key, and all of its input but the key."""
+    return Request(given.idempotency_key, mutation, fingerprint(mutation, _plain(given)))
+
+
+class Keyed(Protocol):
+    """An input that carries an idempotency key."""
+
+    idempotency_key: str
+
+
+def _plain(value: object) -> object:
+    if hasattr(value, "__strawberry_definition__"):
+        return {name: _plain(each) for name, each in vars(value).items() if name != "idempotency_key"}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value) if value is not None else None

@@ -1,0 +1,455 @@
+"""Buying: a quote, then a checkout over any number of merchants, then its payment."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import strawberry
+
+from graphql_api import access
+from graphql_api.address import Address, AddressInput
+from graphql_api.context import Context, Info
+from graphql_api.money import CurrencyCode, Money, MoneyInput
+from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.problems import mutation
+from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
+from merchantry.domain.act import Act
+from merchantry.domain.checkout import Cart, CartLine, Path, group
+from merchantry.domain.errors import (
+    CheckoutRejected,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    InvalidInput,
+    MarketError,
+    MixedCurrencies,
+    NotFound,
+    PaymentDeclined,
+    PaymentNotPossible,
+    PlanMissing,
+    QuoteExpired,
+    TendersMismatch,
+    UnknownCurrency,
+    UnknownVariant,
+)
+from merchantry.domain.money import digits
+from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
+from merchantry.services import checkout, payment, tracking
+from merchantry.services.checkout import Quote
+from merchantry.services.idempotency import claim
+from merchantry.services.placement import PricedPart
+from merchantry.services.tracking import OrderView
+from merchantry.tables.platform import NOBODY
+from tenancy.database import Transaction
+
+
+@strawberry.type(description="A payment of a checkout.")
+class Payment(Node):
+    id: strawberry.ID
+    status: str = strawberry.field(
+        description="processing, action_required, captured, failed or expired. Only captured means that it is paid."
+    )
+    amount: Money
+    action_url: str | None = strawberry.field(description="Where the buyer has to go, while status is action_required.")
+    failure: str | None
+    created_at: datetime
+    captured_at: datetime | None
+
+    @staticmethod
+    def of(found: payment.Payment) -> "Payment":
+        """The payment as it is stored."""
+        return Payment(
+            id=encode_id("Payment", found.id),
+            status=found.status,
+            amount=Money.of(found.amount_minor, found.currency),
+            action_url=found.action_url,
+            failure=found.failure,
+            created_at=found.created_at,
+            captured_at=found.captured_at,
+        )
+
+
+@strawberry.type(description="What a buyer pays at once: one order for each merchant in it.")
+class Checkout(Node):
+    id: strawberry.ID
+    status: str = strawberry.field(description="awaiting_payment, paid, cancelled or expired.")
+    goods: Money
+    shipping: Money
+    total: Money
+    ship_to: Address
+    placed_at: datetime
+    expires_at: datetime = strawberry.field(description="Until when it can be paid.")
+    paid_at: datetime | None
+    orders: list[Order]
+    payments: list[Payment] = strawberry.field(description="All attempts to pay, oldest first.")
+
+    @staticmethod
+    def of(found: checkout.Checkout, orders: Sequence[OrderView], payments: Sequence[payment.Payment]) -> "Checkout":
+        """The checkout with its orders and payments."""
+        return Checkout(
+            id=encode_id("Checkout", found.id),
+            status=found.status,
+            goods=Money.of(found.goods_minor, found.currency),
+            shipping=Money.of(found.shipping_minor, found.currency),
+            total=Money.of(found.total_minor, found.currency),
+            ship_to=Address(**found.ship_to),
+            placed_at=found.placed_at,
+            expires_at=found.expires_at,
+            paid_at=found.paid_at,
+            orders=[Order.of(view) for view in orders],
+            payments=[Payment.of(each) for each in payments],
+        )
+
+
+async def checkouts(info: Info, first: int | None, after: str | None) -> Connection[Checkout]:
+    """The buyer's checkouts, newest first."""
+    buyer = access.of_buyer(info.context)
+    asked = page("checkouts", (datetime, UUID), first, after)
+    async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
+        found = await checkout.page(session, buyer.account_id, limit=asked.limit, after=asked.after)
+        ids = [each.id for each in found[: asked.first]]
+        index = await tracking.index_of_checkouts(session, ids)
+        payments = await payment.of_checkouts(session, ids)
+    parts = parts_wanted(info, *((*path, "orders") for path in IN_PAGE))
+    views = await tracking.of_buyer(info.context.database, index, parts)
+    orders = _by_checkout(views)
+    return connection_of(
+        found,
+        asked,
+        cursor_of=lambda each: (each.placed_at, each.id),
+        node_of=lambda each: Checkout.of(each, orders.get(each.id, []), payments.get(each.id, [])),
+    )
+
+
+def _by_checkout(views: Sequence[OrderView]) -> dict[UUID, list[OrderView]]:
+    found: dict[UUID, list[OrderView]] = {}
+    for view in views:
+        found.setdefault(view.order.checkout_id, []).append(view)
+    return found
+
+
+@node("Checkout", parts=1)
+async def load_checkout(info: Info, parts: Parts) -> Checkout | None:
+    """The checkout, for its buyer."""
+    return await find_checkout(info.context, parts[0])
+
+
+async def find_checkout(context: Context, checkout_id: UUID) -> Checkout:
+    """The buyer's own checkout. Raises NotFound, NotAuthenticated."""
+    buyer = access.of_buyer(context)
+    async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
+        found = await checkout.find(session, checkout_id, buyer.account_id)
+        index = await tracking.index_of_checkouts(session, [checkout_id])
+        payments = await payment.of_checkouts(session, [checkout_id])
+    views = await tracking.of_buyer(context.database, index, tracking.Parts())
+    return Checkout.of(found, views, payments.get(checkout_id, []))
+
+
+@strawberry.type(description="A line of a quote, at the price that it has now.")
+class QuoteLine:
+    variant_id: strawberry.ID
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Money
+    goods: Money
+
+
+@strawberry.type(description="One merchant's part of a quote.")
+class QuotePart:
+    merchant_name: str
+    lines: list[QuoteLine]
+    shipping_option: str
+    goods: Money
+    shipping: Money
+
+
+@strawberry.type(description="What a cart costs now. Nothing is reserved until it is placed.")
+class CheckoutQuoted:
+    quote_id: strawberry.ID
+    expires_at: datetime
+    parts: list[QuotePart]
+    goods: Money
+    shipping: Money
+    total: Money
+
+    @staticmethod
+    def of(found: Quote) -> "CheckoutQuoted":
+        """The quote, priced."""
+        currency = found.cart.currency
+        goods = sum(part.goods_minor for part in found.parts)
+        shipping = sum(part.shipping_minor for part in found.parts)
+        return CheckoutQuoted(
+            quote_id=encode_id("Quote", found.id),
+            expires_at=found.expires_at,
+            parts=[_quote_part(part, currency) for part in found.parts],
+            goods=Money.of(goods, currency),
+            shipping=Money.of(shipping, currency),
+            total=Money.of(goods + shipping, currency),
+        )
+
+
+def _quote_part(part: PricedPart, currency: str) -> QuotePart:
+    return QuotePart(
+        merchant_name=part.shop.display_name,
+        lines=[
+            QuoteLine(
+                variant_id=encode_id("Variant", part.shop.merchant_id, line.wanted.variant_id),
+                sku=line.sku,
+                title=line.title,
+                quantity=line.wanted.quantity,
+                unit_price=Money.of(line.unit_price_minor, currency),
+                goods=Money.of(line.goods_minor, currency),
+            )
+            for line in part.lines
+        ],
+        shipping_option=part.shipping_option,
+        goods=Money.of(part.goods_minor, currency),
+        shipping=Money.of(part.shipping_minor, currency),
+    )
+
+
+@strawberry.input(description="Some of a variant, at the price that the buyer saw.")
+class CheckoutLineInput:
+    variant_id: strawberry.ID
+    quantity: int
+    price: MoneyInput = strawberry.field(description="The unit price that was shown; a price changed since is refused.")
+
+
+@strawberry.input(description="How one merchant ships its part.")
+class ShippingChoiceInput:
+    merchant_id: strawberry.ID
+    option: str = strawberry.field(description="The code of one of the shop's shipping options.")
+
+
+@strawberry.input(description="A cart.")
+class CartInput:
+    currency: CurrencyCode
+    lines: list[CheckoutLineInput]
+    ship_to: AddressInput
+    shipping: list[ShippingChoiceInput] = strawberry.field(
+        default_factory=list, description="Merchants left out ship by their first option that serves the currency."
+    )
+
+
+@strawberry.input(description="A cart to price.")
+class CheckoutQuoteInput:
+    cart: CartInput
+
+
+@strawberry.input(description="A quote, or a cart with the prices seen, to place; one of the two.")
+class CheckoutPlaceInput:
+    idempotency_key: str
+    quote_id: strawberry.ID | None = None
+    cart: CartInput | None = None
+
+
+@strawberry.input(description="One means of payment and its part of the amount.")
+class TenderInput:
+    method: str = strawberry.field(
+        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay."
+    )
+    amount: MoneyInput
+
+
+@strawberry.input(description="How to pay a checkout.")
+class CheckoutPayInput:
+    checkout_id: strawberry.ID
+    tenders: list[TenderInput]
+    idempotency_key: str
+
+
+@strawberry.input(description="An unpaid checkout is given up.")
+class CheckoutCancelInput:
+    checkout_id: strawberry.ID
+    idempotency_key: str
+
+
+@strawberry.type(description="One order for each merchant was placed and its stock reserved; it is to be paid.")
+class CheckoutPlaced:
+    checkout: Checkout
+
+
+@strawberry.type(description="The payment was taken on; its status says whether it is captured yet.")
+class CheckoutPaid:
+    checkout: Checkout
+    payment: Payment
+
+
+@strawberry.type(description="Every order of the checkout is cancelled and its stock free again.")
+class CheckoutCancelled:
+    checkout: Checkout
+
+
+def _cart(context: Context, given: CartInput, path: tuple[str, ...]) -> Cart:
+    """The cart from its input. Raises CheckoutRejected with everything that is wrong with it on its face."""
+    ship_to = given.ship_to.to_domain(*path, "shipTo")
+    problems: list[MarketError] = []
+    try:
+        digits(given.currency)
+    except UnknownCurrency as error:
+        error.path = (*path, "currency")
+        raise CheckoutRejected(problems=(error,)) from error
+    lines = []
+    for position, each in enumerate(given.lines):
+        try:
+            lines.append(_cart_line(context, each, given.currency, (*path, "lines", position)))
+        except MarketError as error:
+            problems.append(error)
+    options: dict[UUID, tuple[str, Path]] = {}
+    for position, choice in enumerate(given.shipping):
+        here: Path = (*path, "shipping", position)
+        try:
+            (merchant_id,) = take_id(context, choice.merchant_id, "Shop", 1, (*here, "merchantId"))
+            options[merchant_id] = (choice.option, (*here, "option"))
+        except NotFound as error:
+            problems.append(error)
+    parts, found = group(lines, options, path)
+    problems += [] if problems and not lines else found
+    if problems:
+        raise CheckoutRejected(problems=tuple(problems))
+    return Cart(given.currency, ship_to, parts)
+
+
+def _cart_line(
+    context: Context, given: CheckoutLineInput, currency: str, path: tuple[str | int, ...]
+) -> tuple[UUID, CartLine]:
+    try:
+        merchant_id, variant_id = take_id(context, given.variant_id, "Variant", 2)
+    except NotFound as error:
+        raise UnknownVariant(variant_id=given.variant_id, path=(*path, "variantId")) from error
+    seen_minor = given.price.to_minor(*path, "price")
+    if given.price.currency != currency:
+        raise MixedCurrencies(currencies=(currency, given.price.currency), path=(*path, "price", "currency"))
+    return merchant_id, CartLine(variant_id, given.quantity, seen_minor, path)
+
+
+@strawberry.type
+class CheckoutMutations:
+    @mutation(problems=[CheckoutRejected, InvalidInput])
+    async def checkout_quote(self, info: Info, input: CheckoutQuoteInput) -> CheckoutQuoted:
+        """Price a cart: lines of any merchants, shipping and total. Nothing is reserved."""
+        buyer = access.of_buyer(info.context)
+        cart = _cart(info.context, input.cart, ("input", "cart"))
+
+        async def work(tx: Transaction) -> Quote:
+            return await checkout.quote(tx, cart, buyer.account_id, buyer.act)
+
+        return CheckoutQuoted.of(await info.context.database.run(buyer.act.actor, work))
+
+    @mutation(
+        problems=[CheckoutRejected, QuoteExpired, NotFound, InvalidInput, IdempotencyConflict, IdempotencyInProgress]
+    )
+    async def checkout_place(self, info: Info, input: CheckoutPlaceInput) -> CheckoutPlaced:
+        """Split a cart into one order per merchant and reserve the stock, all or nothing."""
+        context = info.context
+        buyer = access.of_buyer(context)
+        if (input.quote_id is None) == (input.cart is None):
+            raise InvalidInput(reason="Give either quoteId or cart.", path=("input",))
+        given = _cart(context, input.cart, ("input", "cart")) if input.cart else None
+        path = ("input", "quoteId")
+        quote_id = take_id(context, input.quote_id, "Quote", 1, path)[0] if input.quote_id else None
+        request, checkout_id = access.request("checkoutPlace", input), uuid4()
+
+        async def work(tx: Transaction) -> UUID:
+            async with tx.as_platform() as session:
+                first = await claim(session, NOBODY, buyer.act, request, checkout_id)
+                if first:
+                    return first
+                cart = given or await checkout.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
+            await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act)
+            return checkout_id
+
+        placed = await context.database.run(buyer.act.actor, work)
+        return CheckoutPlaced(checkout=await find_checkout(context, placed))
+
+    @mutation(
+        problems=[
+            NotFound,
+            PaymentDeclined,
+            PaymentNotPossible,
+            TendersMismatch,
+            InvalidInput,
+            UnknownCurrency,
+            MixedCurrencies,
+            PlanMissing,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
+    )
+    async def checkout_pay(self, info: Info, input: CheckoutPayInput) -> CheckoutPaid:
+        """Pay a checkout in one or several tenders. Repeated with its key, it answers how the payment stands now."""
+        context = info.context
+        buyer = access.of_buyer(context)
+        (checkout_id,) = take_id(context, input.checkout_id, "Checkout", 1, ("input", "checkoutId"))
+        tenders = [
+            Tender(each.method, each.amount.to_minor("input", "tenders", position, "amount"))
+            for position, each in enumerate(input.tenders)
+        ]
+        currencies = {each.amount.currency for each in input.tenders}
+        request, payment_id = access.request("checkoutPay", input), uuid4()
+
+        async def begin(tx: Transaction) -> tuple[UUID, Charge | None]:
+            async with tx.as_platform() as session:
+                first = await claim(session, NOBODY, buyer.act, request, payment_id)
+            if first:
+                return first, None
+            charge = await payment.begin(
+                tx,
+                checkout_id,
+                buyer.account_id,
+                tenders,
+                currencies=currencies,
+                payment_id=payment_id,
+                gateway=context.gateway,
+                act=buyer.act,
+            )
+            return payment_id, charge
+
+        begun, charge = await context.database.run(buyer.act.actor, begin)
+        paid = await _charge(context, buyer, charge) if charge else await _payment(context, buyer, begun)
+        if paid.status == "failed":
+            raise PaymentDeclined(reason=paid.failure or "declined", path=("input", "tenders"))
+        return CheckoutPaid(checkout=await find_checkout(context, checkout_id), payment=Payment.of(paid))
+
+    @mutation(problems=[NotFound, PaymentNotPossible, InvalidInput, IdempotencyConflict, IdempotencyInProgress])
+    async def checkout_cancel(self, info: Info, input: CheckoutCancelInput) -> CheckoutCancelled:
+        """Give up a checkout that is not paid; its stock is free again at once."""
+        context = info.context
+        buyer = access.of_buyer(context)
+        (checkout_id,) = take_id(context, input.checkout_id, "Checkout", 1, ("input", "checkoutId"))
+        request = access.request("checkoutCancel", input)
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_platform() as session:
+                if await claim(session, NOBODY, buyer.act, request, checkout_id):
+                    return
+            await checkout.cancel(tx, checkout_id, buyer.account_id, buyer.act)
+
+        await context.database.run(buyer.act.actor, work)
+        return CheckoutCancelled(checkout=await find_checkout(context, checkout_id))
+
+
+async def _charge(context: Context, buyer: access.BuyerAccess, charge: Charge) -> payment.Payment:
+    """Ask the provider, outside any transaction, and write what it answered. No answer is no refusal."""
+    try:
+        outcome = await context.gateway.charge(charge)
+    except (OSError, TimeoutError) as error:
+        outcome = Outcome(ChargeStatus.UNKNOWN, reason=type(error).__name__)
+    now = context.clock()
+    act = Act(buyer.act.actor, now, now)
+    return await context.database.run(act.actor, lambda tx: payment.settle(tx, charge.key, outcome, act))
+
+
+async def _payment(context: Context, buyer: access.BuyerAccess, payment_id: UUID) -> payment.Payment:
+    async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
+        return await payment.find(session, payment_id)
+
+
+@node("Payment", parts=1)
+async def load_payment(info: Info, parts: Parts) -> Payment | None:
+    """The payment, for the buyer of its checkout."""
+    buyer = access.of_buyer(info.context)
+    async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
+        found = await payment.find(session, parts[0])
+        await checkout.find(session, found.checkout_id, buyer.account_id)
+    return Payment.of(found)

@@ -1,0 +1,18 @@
+"""The business's enumerations as GraphQL enums. Types import them from here, so that each is described once."""
+
+import strawberry
+
+from merchantry.domain.ledger import Account
+from merchantry.domain.order import OrderStatus
+from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.settlement import Cycle
+from merchantry.services.report import Dimension
+
+__all__ = ["Account", "Cycle", "Dimension", "MerchantRole", "OrderStatus", "PlatformRole"]
+
+strawberry.enum(Account, description="An account of a merchant's ledger.")
+strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
+strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
+strawberry.enum(MerchantRole, description="What a person is at one merchant.")
+strawberry.enum(OrderStatus, description="Where an order stands.")
+strawberry.enum(PlatformRole, description="What a person is at the platform.")

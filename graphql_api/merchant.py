@@ -1,0 +1,192 @@
+"""The merchant that the middleware selected, as its staff see it."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from graphql_api import access, product, split
+from graphql_api.context import Info
+from graphql_api.enums import MerchantRole, OrderStatus
+from graphql_api.listing import Shop
+from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
+from graphql_api.product import Product
+from graphql_api.relay import Connection, Node, connection_of, encode_id, page
+from graphql_api.split import Balance, Split
+from merchantry.domain.permission import Permission, may
+from merchantry.services import audit, notification, staff, tracking
+from merchantry.services import merchant as merchants
+from merchantry.services.explanation import Explanation
+from merchantry.services.tracking import OrderView
+from tenancy.database import MerchantSession
+
+
+@strawberry.type(description="A person of the merchant's staff, in one role.")
+class StaffMember:
+    account_id: strawberry.ID
+    email: str | None
+    role: MerchantRole
+    since: datetime
+
+
+@strawberry.type(description="One piece of news for the merchant.")
+class Notification(Node):
+    id: strawberry.ID
+    kind: str
+    subject: JSON = strawberry.field(description="What it is about.")
+    created_at: datetime
+
+
+@strawberry.type(description="Something that somebody did; never changed.")
+class AuditEvent(Node):
+    id: strawberry.ID
+    actor: str
+    act: str
+    subject: str
+    before: JSON | None
+    after: JSON | None
+    occurred_at: datetime
+    booked_at: datetime
+
+    @staticmethod
+    def of(found: audit.AuditEvent) -> "AuditEvent":
+        """The event as it is stored."""
+        return AuditEvent(
+            id=encode_id("AuditEvent", found.merchant_id, found.id),
+            actor=found.actor,
+            act=found.act,
+            subject=found.subject,
+            before=None if found.before is None else JSON(found.before),
+            after=None if found.after is None else JSON(found.after),
+            occurred_at=found.occurred_at,
+            booked_at=found.booked_at,
+        )
+
+
+@strawberry.type(description="The selected merchant; docs/permissions.md tells who may see what.")
+class Merchant:
+    id: strawberry.ID
+    slug: str
+
+    @strawberry.field
+    async def profile(self, info: Info) -> Shop:
+        """The merchant's public page."""
+        allowed = access.of_merchant(info.context, Permission.PRODUCT_READ)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            (found,) = await merchants.by_ids(session, [allowed.merchant_id])
+        return Shop.of(found)
+
+    @strawberry.field
+    async def products(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Product]:
+        """Products, newest first. Needs product.read."""
+        return await product.products(info, first, after)
+
+    @strawberry.field
+    async def orders(
+        self,
+        info: Info,
+        status: list[OrderStatus] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Order]:
+        """Orders, newest first, of all statuses or of those named. Needs order.read."""
+        allowed = access.of_merchant(info.context, Permission.ORDER_READ)
+        asked = page("orders", (datetime, UUID), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            views = await tracking.page(
+                session,
+                limit=asked.limit,
+                after=asked.after,
+                statuses=status,
+                parts=parts_wanted(info, *IN_PAGE),
+            )
+            splits = await _splits(info, session, views, *IN_PAGE)
+        return connection_of(
+            views,
+            asked,
+            cursor_of=lambda each: (each.order.placed_at, each.order.id),
+            node_of=lambda each: Order.of(each, splits.get(each.order.id)),
+        )
+
+    @strawberry.field
+    async def order(self, info: Info, number: str) -> Order | None:
+        """The order of this number. Needs order.read."""
+        allowed = access.of_merchant(info.context, Permission.ORDER_READ)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            view = await tracking.by_number(session, number, parts_wanted(info, ()))
+            if view is None:
+                return None
+            splits = await _splits(info, session, [view], ())
+        return Order.of(view, splits.get(view.order.id))
+
+    @strawberry.field
+    async def balance(self, info: Info, at: datetime | None = None) -> list[Balance]:
+        """What the merchant has, by currency, now or at a past moment. Needs ledger.read."""
+        return await split.balance(info, at)
+
+    @strawberry.field
+    async def splits(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Split]:
+        """How each order's money was shared, the latest captured first. Needs ledger.read."""
+        return await split.splits(info, first, after)
+
+    @strawberry.field
+    async def notifications(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Notification]:
+        """News, newest first. Needs notification.read."""
+        allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
+        asked = page("notifications", (datetime, UUID), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            found = await notification.notifications(session, asked.first, asked.after)
+        return connection_of(
+            found,
+            asked,
+            cursor_of=lambda each: each.cursor,
+            node_of=lambda each: Notification(
+                id=encode_id("Notification", allowed.merchant_id, each.id),
+                kind=each.kind,
+                subject=JSON(each.subject),
+                created_at=each.created_at,
+            ),
+        )
+
+    @strawberry.field
+    async def audit_events(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[AuditEvent]:
+        """Who did what, newest first. Needs audit.read."""
+        allowed = access.of_merchant(info.context, Permission.AUDIT_READ)
+        asked = page("auditEvents", (datetime, UUID), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            found = await audit.events(session, allowed.merchant_id, asked.first, asked.after)
+        return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=AuditEvent.of)
+
+    @strawberry.field
+    async def staff(self, info: Info) -> list[StaffMember]:
+        """The merchant's people and their roles. Needs staff.read."""
+        allowed = access.of_merchant(info.context, Permission.STAFF_READ)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            found = await staff.staff(session, allowed.merchant_id)
+        return [
+            StaffMember(
+                account_id=encode_id("Account", each.account_id), email=each.email, role=each.role, since=each.since
+            )
+            for each in found
+        ]
+
+
+async def _splits(
+    info: Info, session: MerchantSession, views: list[OrderView], *paths: tuple[str, ...]
+) -> dict[UUID, Explanation]:
+    """The orders' splits, where they are selected and the caller may read the ledger."""
+    roles = info.context.caller.principal.roles_in(session.merchant_id)
+    if not selects(info, "split", *paths) or not may(roles, Permission.LEDGER_READ):
+        return {}
+    return dict(await explained(session, views))
+
+
+def merchant(info: Info) -> Merchant | None:
+    """The merchant that host or header selected; null where none is."""
+    found = info.context.caller.merchant
+    return Merchant(id=encode_id("Merchant", found.id), slug=found.slug) if found else None

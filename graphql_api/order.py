@@ -1,0 +1,437 @@
+"""Orders: as their merchant and their buyer see them, and what each may do with them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import strawberry
+
+from graphql_api import access
+from graphql_api.address import Address
+from graphql_api.context import Context, Info
+from graphql_api.enums import OrderStatus
+from graphql_api.money import Money
+from graphql_api.problems import mutation
+from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
+from graphql_api.selection import wanted
+from graphql_api.split import Split
+from merchantry.domain.errors import (
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    InvalidInput,
+    InvalidQuantity,
+    MarketError,
+    NotFound,
+    NotPermitted,
+    OrderTransitionRefused,
+    QuantityRefused,
+)
+from merchantry.domain.permission import Permission
+from merchantry.services import explanation, order, split, tracking
+from merchantry.services.idempotency import claim
+from merchantry.services.terms import terms_of
+from merchantry.services.tracking import OrderView
+from merchantry.tables.platform import NOBODY
+from tenancy.database import MerchantSession, PlatformSession, Transaction
+
+
+@strawberry.type(description="A line of an order, frozen when it was placed.")
+class OrderLine(Node):
+    id: strawberry.ID
+    variant_id: strawberry.ID
+    sku: str
+    title: str
+    category: str
+    quantity: int
+    shipped_quantity: int
+    delivered_quantity: int
+    unit_price: Money
+    goods: Money
+    shipping: Money = strawberry.field(description="This line's part of the order's shipping.")
+
+
+@strawberry.type(description="Some of a line, in a parcel.")
+class ShipmentLine:
+    line_id: strawberry.ID
+    quantity: int
+
+
+@strawberry.type(description="A parcel.")
+class Shipment(Node):
+    id: strawberry.ID
+    carrier: str
+    tracking_number: str
+    shipped_at: datetime
+    delivered_at: datetime | None
+    lines: list[ShipmentLine]
+
+
+@strawberry.type(description="Something that happened to an order.")
+class OrderEvent:
+    kind: str = strawberry.field(description="The act: place, pay, ship, deliver, confirm_receipt, release, …")
+    actor: str = strawberry.field(description="Whose act it was: buyer, staff, platform or system.")
+    occurred_at: datetime
+
+
+@strawberry.type(description="Money of an order that goes back to its buyer.")
+class Refund(Node):
+    id: strawberry.ID
+    amount: Money
+    reason: str
+    status: str = strawberry.field(description="pending until the payment provider has confirmed it, then sent.")
+    occurred_at: datetime
+    sent_at: datetime | None
+
+
+@strawberry.type(description="One merchant's part of a checkout.")
+class Order(Node):
+    id: strawberry.ID
+    number: str = strawberry.field(description="What people call the order; unique in the mall.")
+    checkout_id: strawberry.ID
+    merchant_name: str = strawberry.field(description="The merchant's legal name when the order was placed.")
+    status: OrderStatus
+    goods: Money
+    shipping: Money
+    total: Money
+    shipping_option: str
+    ship_to: Address
+    placed_at: datetime
+    paid_at: datetime | None
+    shipped_at: datetime | None = strawberry.field(description="When the latest parcel left.")
+    delivered_at: datetime | None = strawberry.field(description="When the latest parcel arrived.")
+    completed_at: datetime | None
+    cancelled_at: datetime | None
+    lines: list[OrderLine]
+    shipments: list[Shipment]
+    events: list[OrderEvent]
+    refunds: list[Refund]
+    split: Split | None = strawberry.field(
+        description="How the money is shared; for the merchant's staff who may read the ledger, once it is captured."
+    )
+
+    @staticmethod
+    def of(view: OrderView, explained: explanation.Explanation | None = None) -> "Order":
+        """The order from loaded rows; relations that were not loaded are empty."""
+        found, merchant_id = view.order, view.merchant_id
+        return Order(
+            id=encode_id("Order", merchant_id, found.id),
+            number=found.number,
+            checkout_id=encode_id("Checkout", found.checkout_id),
+            merchant_name=found.legal_name,
+            status=found.status,
+            goods=Money.of(found.goods_minor, found.currency),
+            shipping=Money.of(found.shipping_minor, found.currency),
+            total=Money.of(found.total_minor, found.currency),
+            shipping_option=found.shipping_option,
+            ship_to=Address(**found.ship_to),
+            placed_at=found.placed_at,
+            paid_at=found.captured_at,
+            shipped_at=found.last_shipped_at,
+            delivered_at=found.last_delivered_at,
+            completed_at=found.completed_at,
+            cancelled_at=found.cancelled_at,
+            lines=[_line(merchant_id, line, found.currency) for line in found.lines],
+            shipments=[_shipment(merchant_id, each) for each in view.shipments],
+            events=[_event(each) for each in view.events],
+            refunds=[_refund(merchant_id, each) for each in view.refunds],
+            split=Split.of(merchant_id, explained) if explained else None,
+        )
+
+
+def _line(merchant_id: UUID, line: order.Line, currency: str) -> OrderLine:
+    return OrderLine(
+        id=encode_id("OrderLine", merchant_id, line.order_id, line.id),
+        variant_id=encode_id("Variant", merchant_id, line.variant_id),
+        sku=line.sku,
+        title=line.title,
+        category=line.category,
+        quantity=line.quantity,
+        shipped_quantity=line.shipped,
+        delivered_quantity=line.delivered,
+        unit_price=Money.of(line.unit_price_minor, currency),
+        goods=Money.of(line.goods_minor, currency),
+        shipping=Money.of(line.shipping_minor, currency),
+    )
+
+
+def _shipment(merchant_id: UUID, parcel: tracking.Shipment) -> Shipment:
+    return Shipment(
+        id=encode_id("Shipment", merchant_id, parcel.order_id, parcel.id),
+        carrier=parcel.carrier,
+        tracking_number=parcel.tracking_number,
+        shipped_at=parcel.shipped_at,
+        delivered_at=parcel.delivered_at,
+        lines=[
+            ShipmentLine(line_id=encode_id("OrderLine", merchant_id, parcel.order_id, line_id), quantity=quantity)
+            for line_id, quantity in zip(parcel.line_ids, parcel.quantities, strict=True)
+        ],
+    )
+
+
+def _event(event: tracking.OrderEvent) -> OrderEvent:
+    return OrderEvent(kind=event.kind, actor=event.actor.split(":")[0], occurred_at=event.occurred_at)
+
+
+def _refund(merchant_id: UUID, refund: tracking.Refund) -> Refund:
+    return Refund(
+        id=encode_id("Refund", merchant_id, refund.order_id, refund.id),
+        amount=Money.of(refund.amount_minor, refund.currency),
+        reason=refund.reason,
+        status=refund.status,
+        occurred_at=refund.occurred_at,
+        sent_at=refund.sent_at,
+    )
+
+
+def selects(info: Info, name: str, *paths: tuple[str, ...]) -> bool:
+    """Whether a field is selected below one of these paths."""
+    return any(name in wanted(info, *path) for path in paths)
+
+
+def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
+    """Which relations of orders are selected below these paths."""
+    fields = set[str]().union(*(wanted(info, *path) for path in paths))
+    return tracking.Parts(
+        lines="lines" in fields,
+        shipments="shipments" in fields,
+        events="events" in fields,
+        refunds="refunds" in fields,
+    )
+
+
+IN_PAGE = (("nodes",), ("edges", "node"))
+"""Where a connection's nodes are selected."""
+
+
+async def explained(session: MerchantSession, views: list[OrderView]) -> Mapping[UUID, explanation.Explanation]:
+    """The splits of loaded orders, by order."""
+    found = await explanation.of_orders(session, [view.order.id for view in views])
+    return {each.order.id: each for each in found}
+
+
+@node("Order", parts=2)
+async def load_order(info: Info, parts: Parts) -> Order | None:
+    """The order for staff of its merchant, and for its buyer; for all others there is none."""
+    return await find_order(info.context, *parts)
+
+
+async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Order | None:
+    """The whole order, or None where the caller may not see it."""
+    merchant = context.caller.merchant
+    if merchant and merchant.id == merchant_id:
+        allowed = access.of_merchant(context, Permission.ORDER_READ)
+        async with context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
+            view = await tracking.by_id(session, order_id, tracking.Parts())
+            return Order.of(view) if view else None
+    buyer = access.of_buyer(context)
+    async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
+        index = await tracking.index_of(platform, buyer.account_id, [order_id])
+    views = await tracking.of_buyer(context.database, index, tracking.Parts())
+    return Order.of(views[0]) if views else None
+
+
+@strawberry.input(description="Some of an order's line.")
+class QuantityInput:
+    line_id: strawberry.ID
+    quantity: int
+
+
+@strawberry.input(description="A parcel that leaves.")
+class OrderShipInput:
+    order_id: strawberry.ID
+    lines: list[QuantityInput] | None = strawberry.field(
+        default=None, description="What is in the parcel; everything that is still to ship where it is left out."
+    )
+    carrier: str
+    tracking_number: str
+    idempotency_key: str
+
+
+@strawberry.input(description="A parcel that reached the buyer.")
+class ShipmentDeliverInput:
+    shipment_id: strawberry.ID
+    idempotency_key: str
+
+
+@strawberry.input(description="The buyer has everything.")
+class OrderConfirmReceiptInput:
+    order_id: strawberry.ID
+    idempotency_key: str
+
+
+@strawberry.input(description="A paid order is called off before anything has shipped.")
+class OrderCancelInput:
+    order_id: strawberry.ID
+    reason: str
+    idempotency_key: str
+
+
+@strawberry.type(description="A parcel is on its way.")
+class OrderShipped:
+    order: Order
+
+
+@strawberry.type(description="A parcel arrived.")
+class ShipmentDelivered:
+    order: Order
+
+
+@strawberry.type(description="The order is complete; its hold begins.")
+class OrderReceiptConfirmed:
+    order: Order
+
+
+@strawberry.type(description="The order is cancelled; what was paid for it goes back to the buyer.")
+class OrderCancelled:
+    order: Order
+
+
+EXPECTED: list[type[MarketError]] = [
+    NotFound,
+    NotPermitted,
+    InvalidInput,
+    OrderTransitionRefused,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+]
+
+
+async def _shown(context: Context, merchant_id: UUID, order_id: UUID) -> Order:
+    found = await find_order(context, merchant_id, order_id)
+    if found is None:
+        raise NotFound(what="order")
+    return found
+
+
+def _quantities(
+    context: Context, lines: list[QuantityInput] | None, order_id: UUID, merchant_id: UUID
+) -> dict[UUID, int] | None:
+    """Quantities by line; None where the input leaves them out."""
+    if lines is None:
+        return None
+    given: dict[UUID, int] = {}
+    for position, each in enumerate(lines):
+        path = ("input", "lines", position)
+        if each.quantity < 1:
+            raise InvalidQuantity(quantity=each.quantity, path=(*path, "quantity"))
+        keys = take_id(context, each.line_id, "OrderLine", 3, (*path, "lineId"))
+        if keys[:2] != (merchant_id, order_id):
+            raise NotFound(what="order line", path=(*path, "lineId"))
+        given[keys[2]] = given.get(keys[2], 0) + each.quantity
+    return given
+
+
+async def _require_own(
+    session: PlatformSession, buyer_id: UUID, merchant_id: UUID, order_id: UUID, path: tuple[str, ...]
+) -> None:
+    """Raises NotFound unless the order is the buyer's."""
+    found = await tracking.index_of(session, buyer_id, [order_id])
+    if [each.merchant_id for each in found] != [merchant_id]:
+        raise NotFound(what="order", path=path)
+
+
+def _text(value: str, name: str, longest: int = 200) -> str:
+    if not 0 < len(value.strip()) <= longest:
+        raise InvalidInput(reason=f"Give 1 to {longest} characters.", path=("input", name))
+    return value.strip()
+
+
+@strawberry.type
+class OrderMutations:
+    @mutation(problems=[*EXPECTED, InvalidQuantity, QuantityRefused])
+    async def order_ship(self, info: Info, input: OrderShipInput) -> OrderShipped:
+        """Send a parcel with some of an order, or with all that is left of it."""
+        context = info.context
+        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
+        merchant_id, order_id = take_own_id(
+            context, input.order_id, "Order", 2, ("input", "orderId"), allowed.merchant_id
+        )
+        carrier, number = _text(input.carrier, "carrier"), _text(input.tracking_number, "trackingNumber")
+        given = _quantities(context, input.lines, order_id, merchant_id)
+        request, shipment_id = access.request("orderShip", input), uuid4()
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_merchant(merchant_id) as session:
+                if await claim(session, merchant_id, allowed.act, request, shipment_id):
+                    return
+                quantities = given if given is not None else await order.still_to_ship(session, order_id)
+                await order.ship(
+                    session,
+                    order_id,
+                    quantities,
+                    carrier=carrier,
+                    tracking_number=number,
+                    shipment_id=shipment_id,
+                    act=allowed.act,
+                )
+
+        await context.database.run(allowed.act.actor, work)
+        return OrderShipped(order=await _shown(context, merchant_id, order_id))
+
+    @mutation(problems=EXPECTED)
+    async def shipment_deliver(self, info: Info, input: ShipmentDeliverInput) -> ShipmentDelivered:
+        """Say that a parcel reached the buyer, as the carrier reported."""
+        context = info.context
+        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
+        path = ("input", "shipmentId")
+        merchant_id, order_id, shipment_id = take_own_id(
+            context, input.shipment_id, "Shipment", 3, path, allowed.merchant_id
+        )
+        request = access.request("shipmentDeliver", input)
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_merchant(merchant_id) as session:
+                if not await claim(session, merchant_id, allowed.act, request, shipment_id):
+                    await order.deliver(session, shipment_id, allowed.act)
+
+        await context.database.run(allowed.act.actor, work)
+        return ShipmentDelivered(order=await _shown(context, merchant_id, order_id))
+
+    @mutation(problems=EXPECTED)
+    async def order_confirm_receipt(self, info: Info, input: OrderConfirmReceiptInput) -> OrderReceiptConfirmed:
+        """The buyer confirms that everything has come."""
+        context = info.context
+        buyer = access.of_buyer(context)
+        path = ("input", "orderId")
+        merchant_id, order_id = take_id(context, input.order_id, "Order", 2, path)
+        request = access.request("orderConfirmReceipt", input)
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_platform() as platform:
+                await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                if await claim(platform, NOBODY, buyer.act, request, order_id):
+                    return
+            async with tx.as_merchant(merchant_id) as session:
+                await order.confirm_receipt(session, order_id, buyer.act)
+
+        await context.database.run(buyer.act.actor, work)
+        return OrderReceiptConfirmed(order=await _shown(context, merchant_id, order_id))
+
+    @mutation(problems=EXPECTED)
+    async def order_cancel(self, info: Info, input: OrderCancelInput) -> OrderCancelled:
+        """Call a paid order off before anything has shipped: for its buyer, and for staff of its merchant."""
+        context = info.context
+        path = ("input", "orderId")
+        merchant_id, order_id = take_id(context, input.order_id, "Order", 2, path)
+        reason = _text(input.reason, "reason", 500)
+        merchant = context.caller.merchant
+        is_staff = merchant is not None and merchant.id == merchant_id
+        if is_staff:
+            act = access.of_merchant(context, Permission.ORDER_CANCEL).act
+        else:
+            buyer = access.of_buyer(context)
+            act = buyer.act
+        request = access.request("orderCancel", input)
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_platform() as platform:
+                if not is_staff:
+                    await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                if await claim(platform, merchant_id if is_staff else NOBODY, act, request, order_id):
+                    return
+                terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
+            async with tx.as_merchant(merchant_id) as session:
+                await split.cancel(session, order_id, terms, reason, act)
+
+        await context.database.run(act.actor, work)
+        return OrderCancelled(order=await _shown(context, merchant_id, order_id))

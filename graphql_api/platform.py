@@ -1,0 +1,318 @@
+"""What the platform's own people see and do, across all merchants."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from graphql_api import access, report
+from graphql_api.context import Info
+from graphql_api.enums import Cycle, Dimension
+from graphql_api.merchant import AuditEvent
+from graphql_api.money import CurrencyCode, MoneyInput
+from graphql_api.problems import mutation
+from graphql_api.relay import Connection, connection_of, encode_id, page
+from graphql_api.report import CommissionReport, SettlementReport
+from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid, SlugTaken
+from merchantry.domain.permission import Permission
+from merchantry.domain.plan_document import parse_plan, plan_document
+from merchantry.services import audit, commission
+from merchantry.services import merchant as merchants
+from merchantry.services.commission import PlanVersion
+from merchantry.services.merchant import ListedMerchant, NewShop, ShippingOption
+from tenancy.database import Transaction
+
+From = Annotated[date, strawberry.argument(name="from", description="The first day that counts.")]
+To = Annotated[date, strawberry.argument(description="The first day that no longer counts.")]
+
+
+@strawberry.type(description="A merchant as the platform's staff see it.")
+class MerchantRecord:
+    id: strawberry.ID
+    slug: str
+    status: str = strawberry.field(description="active, suspended, closing or closed.")
+    number: int = strawberry.field(description="What the numbers of its orders begin with.")
+    legal_name: str
+    display_name: str
+    category: str
+    time_zone: str
+    currency: str
+    settlement_cycle: Cycle
+    commission_plan: str
+
+    @staticmethod
+    def of(found: ListedMerchant) -> "MerchantRecord":
+        """The directory's entry with its profile. The id is that of the merchant's shop."""
+        profile = found.profile
+        return MerchantRecord(
+            id=encode_id("Shop", found.merchant.id),
+            slug=found.merchant.slug,
+            status=found.merchant.status,
+            number=profile.number,
+            legal_name=profile.legal_name,
+            display_name=profile.display_name,
+            category=profile.category,
+            time_zone=profile.time_zone,
+            currency=profile.currency,
+            settlement_cycle=profile.settlement_cycle,
+            commission_plan=profile.commission_plan,
+        )
+
+
+@strawberry.type(description="One version of a commission plan.")
+class CommissionPlan:
+    name: str
+    version: int
+    document: JSON = strawberry.field(description="The rules, in the form that commissionPlanPropose takes.")
+    effective_from: datetime
+    status: str = strawberry.field(description="proposed or approved.")
+    proposed_by: str
+    approved_by: str | None
+
+    @staticmethod
+    def of(found: PlanVersion) -> "CommissionPlan":
+        """The version as it is stored."""
+        return CommissionPlan(
+            name=found.name,
+            version=found.version,
+            document=JSON(plan_document(found.plan)),
+            effective_from=found.effective_from,
+            status=found.status,
+            proposed_by=found.proposed_by,
+            approved_by=found.approved_by,
+        )
+
+
+@strawberry.type(description="The platform's view. Each field asks for the permission that docs/permissions.md names.")
+class Platform:
+    @strawberry.field
+    async def merchants(
+        self, info: Info, status: str | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[MerchantRecord]:
+        """Merchants by slug. Needs platform.merchant.read."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_READ)
+        asked = page("merchants", (str,), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            found = await merchants.list_merchants(
+                session, asked.first, (asked.after[0],) if asked.after else None, status=status
+            )
+        return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=MerchantRecord.of)
+
+    @strawberry.field
+    async def merchant(self, info: Info, slug: str) -> MerchantRecord | None:
+        """The merchant of this slug, whatever its status. Needs platform.merchant.read."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_READ)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            found = await merchants.by_slug(session, slug)
+        return MerchantRecord.of(found) if found else None
+
+    @strawberry.field
+    async def commission_report(
+        self,
+        info: Info,
+        from_: From,
+        to: To,
+        group_by: list[Dimension],
+        merchants: list[strawberry.ID] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> CommissionReport:
+        """Captures with `from <= day < to` in the platform's time zone, always by currency too.
+
+        `merchants` are ids of shops; all merchants where it is left out. Needs platform.report.read.
+        """
+        return await report.commission_report(info, from_, to, group_by, merchants, first, after)
+
+    @strawberry.field
+    async def settlement_report(
+        self,
+        info: Info,
+        from_: From,
+        to: To,
+        merchants: list[strawberry.ID] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> SettlementReport:
+        """What became available on days with `from <= day < to`, by merchant and settlement period.
+
+        Needs platform.report.read.
+        """
+        return await report.settlement_report(info, from_, to, merchants, first, after)
+
+    @strawberry.field
+    async def commission_plans(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[CommissionPlan]:
+        """Versions of all plans, by name and version. Needs platform.plan.read."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_READ)
+        asked = page("commissionPlans", (str, int), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            found = await commission.versions(
+                session, limit=asked.limit, after=(asked.after[0], asked.after[1]) if asked.after else None
+            )
+        return connection_of(found, asked, cursor_of=lambda each: (each.name, each.version), node_of=CommissionPlan.of)
+
+    @strawberry.field
+    async def audit_events(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[AuditEvent]:
+        """Who did what, in all merchants and on the platform, newest first. Needs platform.audit.read."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_AUDIT_READ)
+        asked = page("platformAuditEvents", (datetime, UUID), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            found = await audit.events(session, None, asked.first, asked.after)
+        return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=AuditEvent.of)
+
+
+def platform(info: Info) -> Platform | None:
+    """The platform's view; null unless the viewer has a platform role."""
+    return Platform() if info.context.caller.principal.platform_roles else None
+
+
+@strawberry.input(description="A flat rate at which a shop ships an order.")
+class ShippingOptionInput:
+    code: str
+    title: str
+    prices: list[MoneyInput]
+
+
+@strawberry.input(description="A merchant to be.")
+class MerchantCreateInput:
+    slug: str = strawberry.field(description="Its host name's first label and its X-Merchant header.")
+    legal_name: str
+    display_name: str
+    category: str = strawberry.field(description="The merchant's category, by which plans may rate it.")
+    time_zone: str = strawberry.field(description="An IANA zone, such as America/Sao_Paulo; it decides its periods.")
+    currency: CurrencyCode
+    settlement_cycle: Cycle = Cycle.WEEKLY
+    commission_plan: str = "standard"
+    shipping_options: list[ShippingOptionInput]
+
+
+@strawberry.input(description="A merchant to suspend, or to let sell again.")
+class MerchantSuspendInput:
+    slug: str
+
+
+@strawberry.input(description="A version of a commission plan to be.")
+class CommissionPlanProposeInput:
+    name: str
+    document: JSON = strawberry.field(description="The rules, as docs/commission-plans.md describes them.")
+    effective_from: datetime
+
+
+@strawberry.input(description="A proposed version to put into force.")
+class CommissionPlanApproveInput:
+    name: str
+    version: int
+
+
+@strawberry.type(description="The merchant exists, with a schema and a role of its own.")
+class MerchantCreated:
+    merchant: MerchantRecord
+
+
+@strawberry.type(description="The merchant is refused everywhere, and its listings are hidden.")
+class MerchantSuspended:
+    merchant: MerchantRecord
+
+
+@strawberry.type(description="The merchant sells again.")
+class MerchantReactivated:
+    merchant: MerchantRecord
+
+
+@strawberry.type(description="The version waits for a second person.")
+class CommissionPlanProposed:
+    plan: CommissionPlan
+
+
+@strawberry.type(description="The version is in force from its date on.")
+class CommissionPlanApproved:
+    plan: CommissionPlan
+
+
+def _shop(given: MerchantCreateInput) -> NewShop:
+    return NewShop(
+        slug=given.slug,
+        legal_name=given.legal_name,
+        display_name=given.display_name,
+        category=given.category,
+        time_zone=given.time_zone,
+        currency=given.currency,
+        settlement_cycle=given.settlement_cycle,
+        commission_plan=given.commission_plan,
+        shipping_options=tuple(
+            ShippingOption(
+                each.code,
+                each.title,
+                {
+                    price.currency: price.to_minor("input", "shippingOptions", position, "prices", at)
+                    for at, price in enumerate(each.prices)
+                },
+            )
+            for position, each in enumerate(given.shipping_options)
+        ),
+    )
+
+
+@strawberry.type
+class PlatformMutations:
+    @mutation(problems=[SlugTaken, InvalidInput, NotPermitted])
+    async def merchant_create(self, info: Info, input: MerchantCreateInput) -> MerchantCreated:
+        """Take a merchant in: schema, role and directory entry in one transaction. Needs platform.merchant.create."""
+        context = info.context
+        allowed = access.of_platform(context, Permission.PLATFORM_MERCHANT_CREATE)
+        (made,) = await context.provision([_shop(input)], allowed.act)
+        async with context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
+            (found,) = await merchants.by_ids(session, [made.id])
+        return MerchantCreated(merchant=MerchantRecord.of(found))
+
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput])
+    async def merchant_suspend(self, info: Info, input: MerchantSuspendInput) -> MerchantSuspended:
+        """Refuse a merchant everywhere, at once. Needs platform.merchant.suspend."""
+        return MerchantSuspended(merchant=await _set_status(info, input.slug, "suspended"))
+
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput])
+    async def merchant_reactivate(self, info: Info, input: MerchantSuspendInput) -> MerchantReactivated:
+        """Let a suspended merchant sell again. Needs platform.merchant.suspend."""
+        return MerchantReactivated(merchant=await _set_status(info, input.slug, "active"))
+
+    @mutation(problems=[PlanInvalid, InvalidInput, NotPermitted])
+    async def commission_plan_propose(self, info: Info, input: CommissionPlanProposeInput) -> CommissionPlanProposed:
+        """Propose a version of a plan; it has no effect until somebody else approves it."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_PROPOSE)
+        plan = parse_plan(input.document)
+
+        async def work(tx: Transaction) -> PlanVersion:
+            async with tx.as_platform() as session:
+                return await commission.propose(session, input.name, plan, input.effective_from, allowed.act)
+
+        found = await info.context.database.run(allowed.act.actor, work)
+        return CommissionPlanProposed(plan=CommissionPlan.of(found))
+
+    @mutation(problems=[NotFound, InvalidInput, NotPermitted])
+    async def commission_plan_approve(self, info: Info, input: CommissionPlanApproveInput) -> CommissionPlanApproved:
+        """Put a proposed version into force from its date on; never by the person who proposed it."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_APPROVE)
+
+        async def work(tx: Transaction) -> PlanVersion:
+            async with tx.as_platform() as session:
+                return await commission.approve(session, input.name, input.version, allowed.act)
+
+        found = await info.context.database.run(allowed.act.actor, work)
+        return CommissionPlanApproved(plan=CommissionPlan.of(found))
+
+
+async def _set_status(info: Info, slug: str, status: str) -> MerchantRecord:
+    allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_SUSPEND)
+
+    async def work(tx: Transaction) -> ListedMerchant:
+        async with tx.as_platform() as session:
+            changed = await merchants.set_status(session, slug, status, allowed.act)
+            (found,) = await merchants.by_ids(session, [changed.id])
+            return found
+
+    return MerchantRecord.of(await info.context.database.run(allowed.act.actor, work))

@@ -1,0 +1,153 @@
+"""Figures over all merchants, or some."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from graphql_api import access
+from graphql_api.context import Info
+from graphql_api.enums import Dimension
+from graphql_api.money import Money
+from graphql_api.relay import PageInfo, decode_id, encode_cursor, page
+from merchantry.domain.permission import Permission
+from merchantry.services import report
+
+
+@strawberry.type(description="Captures and refunds of one group, in one currency.")
+class CommissionRow:
+    merchant: str | None = strawberry.field(description="The merchant's slug, where grouped by MERCHANT.")
+    category: str | None
+    day: date | None
+    week: date | None = strawberry.field(description="The week's Monday.")
+    month: str | None = strawberry.field(description="Such as 2018-07.")
+    currency: str
+    orders: int
+    goods: Money
+    shipping: Money
+    commission: Money = strawberry.field(description="Gross of refunds.")
+    refunds: Money
+    net_to_merchants: Money = strawberry.field(
+        description="Goods and shipping less commission and refunds, plus commission returned with refunds."
+    )
+
+
+@strawberry.type(description="What became available to a merchant in one settlement period and currency.")
+class SettlementRow:
+    merchant: str
+    period_start: date
+    period_end: date = strawberry.field(description="The first day of the next period.")
+    currency: str
+    orders: int
+    payable: Money
+
+
+@strawberry.type(description="Commission by group, read in one snapshot.")
+class CommissionReport:
+    as_of: datetime
+    rows: list[CommissionRow]
+    page_info: PageInfo
+
+
+@strawberry.type(description="Settlement by merchant and period, read in one snapshot.")
+class SettlementReport:
+    as_of: datetime
+    rows: list[SettlementRow]
+    page_info: PageInfo
+
+
+async def commission_report(
+    info: Info,
+    date_from: date,
+    date_to: date,
+    group_by: list[Dimension],
+    merchants: list[strawberry.ID] | None,
+    first: int | None,
+    after: str | None,
+) -> CommissionReport:
+    """Captures with ``from <= day < to`` in the platform's time zone."""
+    access.of_platform(info.context, Permission.PLATFORM_REPORT_READ)
+    found = await report.commission_report(
+        info.context.database,
+        date_from=date_from,
+        date_to=date_to,
+        group_by=group_by,
+        merchants=_merchant_ids(merchants),
+    )
+    keys = [each.value for each in Dimension if each in group_by] + ["currency"]
+    rows, page_info = _paged(found.rows, "commissionReport", keys, first, after)
+    return CommissionReport(as_of=found.as_of, rows=[_commission_row(row) for row in rows], page_info=page_info)
+
+
+async def settlement_report(
+    info: Info,
+    date_from: date,
+    date_to: date,
+    merchants: list[strawberry.ID] | None,
+    first: int | None,
+    after: str | None,
+) -> SettlementReport:
+    """What became available on days with ``from <= day < to``, by merchant and settlement period."""
+    access.of_platform(info.context, Permission.PLATFORM_REPORT_READ)
+    found = await report.settlement_report(
+        info.context.database, date_from=date_from, date_to=date_to, merchants=_merchant_ids(merchants)
+    )
+    keys = ["merchant", "period_start", "currency"]
+    rows, page_info = _paged(found.rows, "settlementReport", keys, first, after)
+    return SettlementReport(as_of=found.as_of, rows=[_settlement_row(row) for row in rows], page_info=page_info)
+
+
+def _merchant_ids(given: Sequence[str] | None) -> list[UUID] | None:
+    if given is None:
+        return None
+    return [decode_id(text, "Shop", 1, ("merchants", position))[0] for position, text in enumerate(given)]
+
+
+def _paged(
+    rows: list[dict[str, Any]], name: str, keys: Sequence[str], first: int | None, after: str | None
+) -> tuple[list[dict[str, Any]], PageInfo]:
+    """Rows by their keys, after a cursor's; each currency is a row of its own, so keys are unique."""
+
+    def key_of(row: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[each]) for each in keys)
+
+    asked = page(name, (str,) * len(keys), first, after)
+    ordered = sorted(rows, key=key_of)
+    left = [row for row in ordered if asked.after is None or key_of(row) > asked.after]
+    shown = left[: asked.first]
+    cursor: Callable[[dict[str, Any]], str] = lambda row: encode_cursor(name, key_of(row))  # noqa: E731
+    return shown, PageInfo(
+        has_next_page=len(left) > asked.first,
+        has_previous_page=asked.after is not None,
+        start_cursor=cursor(shown[0]) if shown else None,
+        end_cursor=cursor(shown[-1]) if shown else None,
+    )
+
+
+def _commission_row(row: dict[str, Any]) -> CommissionRow:
+    def amount(name: str) -> Money:
+        return Money.of(row[f"{name}_minor"], row["currency"])
+
+    return CommissionRow(
+        **{each.value: row.get(each.value) for each in Dimension},
+        currency=row["currency"],
+        orders=row["orders"],
+        goods=amount("goods"),
+        shipping=amount("shipping"),
+        commission=amount("commission"),
+        refunds=amount("refunds"),
+        net_to_merchants=amount("net_to_merchants"),
+    )
+
+
+def _settlement_row(row: dict[str, Any]) -> SettlementRow:
+    return SettlementRow(
+        merchant=row["merchant"],
+        period_start=row["period_start"],
+        period_end=row["period_end"],
+        currency=row["currency"],
+        orders=row["orders"],
+        payable=Money.of(row["payable_minor"], row["currency"]),
+    )

@@ -1,0 +1,58 @@
+"""The one schema; what it is made of is in the module of each noun."""
+
+from collections.abc import Sequence
+
+import strawberry
+
+from graphql_api import merchant, platform, relay, viewer
+from graphql_api.checkout import Checkout, CheckoutMutations, Payment
+from graphql_api.context import Info
+from graphql_api.engine import MarketSchema
+from graphql_api.listing import Listing, ListingQueries, Shop
+from graphql_api.merchant import Merchant
+from graphql_api.order import Order, OrderMutations
+from graphql_api.platform import Platform, PlatformMutations
+from graphql_api.product import Product, ProductMutations, Variant
+from graphql_api.relay import Node
+from graphql_api.split import Split
+from graphql_api.viewer import Viewer
+
+
+@strawberry.type
+class Query(ListingQueries):
+    @strawberry.field
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """What an id stands for; null for what is missing and for what the caller may not see, alike."""
+        return await relay.resolve_node(info, id)
+
+    @strawberry.field
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> Sequence[Node | None]:
+        """What up to 100 ids stand for, in their order."""
+        return await relay.resolve_nodes(info, ids)
+
+    @strawberry.field
+    def viewer(self, info: Info) -> Viewer:
+        """Who the token is."""
+        return viewer.viewer(info)
+
+    @strawberry.field
+    def merchant(self, info: Info) -> Merchant | None:
+        """The merchant that the host name or the header X-Merchant selected; null where none is."""
+        return merchant.merchant(info)
+
+    @strawberry.field
+    def platform(self, info: Info) -> Platform | None:
+        """The platform's view; null unless the viewer has a platform role."""
+        return platform.platform(info)
+
+
+@strawberry.type
+class Mutation(CheckoutMutations, OrderMutations, ProductMutations, PlatformMutations):
+    pass
+
+
+schema = MarketSchema(
+    query=Query,
+    mutation=Mutation,
+    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split],
+)

@@ -1,0 +1,133 @@
+"""The whole server: the application with its database, directory, payment provider and worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from graphql_api import sandbox_page
+from graphql_api.app import create_app
+from graphql_api.context import Context
+from graphql_api.schema import schema
+from merchantry.domain.act import Act
+from merchantry.gateways.sandbox import Sandbox
+from merchantry.jobs import worker
+from merchantry.jobs.handlers import Tools
+from merchantry.services import merchant as merchants
+from merchantry.services.merchant import NewShop
+from merchantry.tables.blueprint import blueprint, platform_revisions
+from tenancy.database import Database
+from tenancy.directory import Directory
+from tenancy.logins import Logins
+from tenancy.migrations import UnknownVersion
+from tenancy.principals import Caller, Merchant
+from tenancy.tokens import TokenVerifier
+
+ACTOR = "system:server"
+VERSION = text("SELECT version FROM platform.schema_version")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one server is made with. ``public_url`` is where browsers reach it, without a slash at its end."""
+
+    logins: Logins
+    verifier: TokenVerifier
+    mall_domain: str
+    public_url: str
+    development: bool
+    with_worker: bool
+    pool_size: int = 8
+
+
+def utc_now() -> datetime:
+    """The server's clock."""
+    return datetime.now(UTC)
+
+
+def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
+    """The application. It connects to nothing before it is started, and gives everything back when it is stopped."""
+    database = Database(settings.logins, pool_size=settings.pool_size)
+    directory = Directory(database)
+    gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
+
+    async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
+        return await merchants.create_async(settings.logins.owner, blueprint(), shops, act)
+
+    def context(request: Request, caller: Caller) -> Context:
+        return Context(
+            caller=caller,
+            request_id=request.state.request_id,
+            database=database,
+            clock=clock,
+            gateway=gateway,
+            provision=provision,
+        )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            await stack.enter_async_context(directory.listening())
+            if settings.with_worker:
+                await stack.enter_async_context(_working(Tools(database, gateway, clock)))
+            yield
+
+    return create_app(
+        schema=schema,
+        directory=directory,
+        verifier=settings.verifier,
+        mall_domain=settings.mall_domain,
+        development=settings.development,
+        readiness=_readiness(database),
+        context_factory=context,
+        lifespan=lifespan,
+        extra_routes=_development_routes(database, gateway, clock) if settings.development else (),
+    )
+
+
+@asynccontextmanager
+async def _working(tools: Tools) -> AsyncIterator[None]:
+    """A worker beside the server; the jobs that it is doing are finished before the block ends."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run_forever(tools, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def _readiness(database: Database) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        """The database answers and is not behind. One that is ahead is in the middle of a release."""
+        try:
+            async with database.read(ACTOR) as tx, tx.as_platform() as session:
+                version = await session.scalar(VERSION)
+            return not platform_revisions().render(version).strip()
+        except UnknownVersion:
+            return True
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("readiness.database_lost", error=type(error).__name__)
+            return False
+
+    return ready
+
+
+def _development_routes(database: Database, gateway: Sandbox, clock: Callable[[], datetime]) -> Sequence[BaseRoute]:
+    return [Route("/", _to_graphiql), *sandbox_page.routes(database, gateway, clock)]
+
+
+async def _to_graphiql(request: Request) -> Response:
+    return RedirectResponse("/graphql")

@@ -1,0 +1,70 @@
+"""Who the token is: a buyer, staff of merchants, staff of the platform, or several of these."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from graphql_api import access, checkout
+from graphql_api.checkout import Checkout
+from graphql_api.context import Info
+from graphql_api.enums import MerchantRole, PlatformRole
+from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.relay import Connection, connection_of, encode_id, page
+from merchantry.services import merchant, tracking
+
+
+@strawberry.type(description="A merchant whose staff the viewer belongs to.")
+class Membership:
+    merchant_slug: str
+    merchant_name: str
+    roles: list[MerchantRole]
+
+
+@strawberry.type(description="Whoever asks.")
+class Viewer:
+    account_id: strawberry.ID | None = strawberry.field(description="Null for nobody in particular.")
+    platform_roles: list[PlatformRole]
+
+    @strawberry.field
+    async def memberships(self, info: Info) -> list[Membership]:
+        """The merchants whose staff the viewer belongs to, by slug."""
+        principal = info.context.caller.principal
+        if not principal.memberships:
+            return []
+        async with info.context.database.read("viewer") as tx, tx.as_platform() as session:
+            found = await merchant.by_ids(session, list(principal.memberships))
+        return [
+            Membership(
+                merchant_slug=each.merchant.slug,
+                merchant_name=each.profile.display_name,
+                roles=[MerchantRole(role) for role in sorted(principal.roles_in(each.merchant.id))],
+            )
+            for each in found
+        ]
+
+    @strawberry.field
+    async def checkouts(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Checkout]:
+        """The buyer's checkouts, newest first."""
+        return await checkout.checkouts(info, first, after)
+
+    @strawberry.field
+    async def orders(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Order]:
+        """The buyer's orders of all merchants, newest first."""
+        buyer = access.of_buyer(info.context)
+        asked = page("viewerOrders", (datetime, UUID), first, after)
+        async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
+            index = await tracking.index_page(session, buyer.account_id, limit=asked.limit, after=asked.after)
+        views = await tracking.of_buyer(info.context.database, index, parts_wanted(info, *IN_PAGE))
+        return connection_of(
+            views, asked, cursor_of=lambda each: (each.order.placed_at, each.order.id), node_of=Order.of
+        )
+
+
+def viewer(info: Info) -> Viewer:
+    """Whoever asks; never null."""
+    principal = info.context.caller.principal
+    return Viewer(
+        account_id=encode_id("Account", principal.account_id) if principal.account_id else None,
+        platform_roles=[PlatformRole(role) for role in sorted(principal.platform_roles)],
+    )

@@ -1,0 +1,45 @@
+"""`merchantry serve`."""
+
+from typing import Annotated
+
+import typer
+
+from merchantry.cli.installation import installation
+from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.running import ended_by_signals
+from merchantry.cli.serving import listen, serve_app
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    mall_domain: Annotated[
+        str, typer.Option(help="Merchants are {slug}.DOMAIN; without one in the host, X-Merchant says it.")
+    ] = "localhost",
+    public_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where browsers reach this server, if not at host and port.")
+    ] = None,
+    development: Annotated[
+        bool, typer.Option("--development/--production", help="GraphiQL and the sandbox's payment page, or neither.")
+    ] = False,
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
+    with ended_by_signals():
+        bound = listen(host, port)
+        address = f"http://{host}:{bound.getsockname()[1]}"
+        with bound, installation(database_url, data_dir) as opened:
+            from graphql_api.logging import configure_logging  # here, so that other commands start without it
+            from graphql_api.server import build_app
+
+            configure_logging(development=development)
+            settings = settings_of(
+                opened,
+                mall_domain=mall_domain,
+                public_url=public_url or address,
+                development=development,
+                with_worker=with_worker,
+            )
+            serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
