@@ -31,14 +31,15 @@ def serve(
         bound = listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
         with bound, installation(database_url, data_dir) as opened:
-            from graphql_api.logging import configure_logging  # here, so that other commands start without it
-            from graphql_api.server import build_app
+            from graphql_api.logging import configure_logging  # here, so that other commands start without them
+            from graphql_api.server import Settings, build_app
 
             configure_logging(development=development)
-            settings = settings_of(
-                opened,
+            settings = Settings(
+                logins=opened.logins,
+                verifier=opened.issuer.verifier(),
                 mall_domain=mall_domain,
-                public_url=public_url or address,
+                public_url=(public_url or address).rstrip("/"),
                 development=development,
                 with_worker=with_worker,
             )

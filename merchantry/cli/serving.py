@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 GRACE_SECONDS = 5
-BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, before anything else is done. Raises CommandRefused naming the remedy."""
+    """A socket bound to the address, which nobody can reach before it is served. Raises CommandRefused."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
@@ -28,7 +27,6 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
-        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise CommandRefused(f"{host}:{port} can't be used ({error.strerror}): choose another --port.") from error

@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Text, cast, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
 from merchantry.domain.errors import PlanMissing
@@ -56,7 +57,7 @@ async def plans_in_force(session: PlatformSession, names: Collection[str], at: d
     table = commission_plan.c
     rows = await session.execute(
         select(table.name, table.version, cast(table.document, Text).label("document"))
-        .distinct(table.name)
+        .ext(distinct_on(table.name))
         .where(table.name == func.any(list(names)), table.status == "approved", table.effective_from <= at)
         .order_by(table.name, table.effective_from.desc(), table.version.desc())
     )

@@ -51,11 +51,12 @@ FROM pg_proc WHERE pronamespace = %(schema)s::text::regnamespace
 UNION ALL
 SELECT 'default grant', defaclrole::regrole::text, defaclacl::text
 FROM pg_default_acl WHERE defaclnamespace IN (0, %(schema)s::text::regnamespace)
-ORDER BY 1, 2, 3
 """
 
 
 def facts(connection: Connection, schema: str) -> list[Fact]:
     """All facts of a schema, with the symbolic name in the place of its own. The order of columns is none of them."""
     rows = connection.execute(FACTS, {"schema": schema}).fetchall()
-    return [(str(kind), str(name), str(fact).replace(schema, MARK)) for kind, name, fact in rows]
+    return sorted(
+        (str(kind), str(name).replace(schema, MARK), str(fact).replace(schema, MARK)) for kind, name, fact in rows
+    )

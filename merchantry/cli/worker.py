@@ -1,0 +1,39 @@
+"""`merchantry worker`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from merchantry.cli.installation import installation, utc_now
+from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.running import ended_by_signals, stopped_by_signals, with_database
+from merchantry.gateways.sandbox import Sandbox
+from merchantry.jobs.handlers import Tools
+from merchantry.jobs.worker import run_forever
+from tenancy.database import Database
+
+
+def worker(
+    public_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where browsers reach the server.")
+    ] = "http://127.0.0.1:8000",
+    development: Annotated[bool, typer.Option("--development/--production", help="How logs look.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Do due jobs until SIGINT or SIGTERM; any number of workers may run at once."""
+
+    async def work(database: Database) -> None:
+        from graphql_api.sandbox_page import PATH
+
+        stop = asyncio.Event()
+        with stopped_by_signals(stop.set):
+            typer.echo("Working. Ctrl-C ends it.", err=True)
+            await run_forever(Tools(database, Sandbox(database, utc_now, public_url + PATH), utc_now), stop)
+
+    with ended_by_signals(), installation(database_url, data_dir) as opened:
+        from graphql_api.logging import configure_logging
+
+        configure_logging(development=development)
+        with_database(opened, work)

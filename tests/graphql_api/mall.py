@@ -1,0 +1,142 @@
+"""A whole mall to ask: the real application over a real database, clients with real tokens, a clock that obeys."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from graphql_api.server import Settings, build_app
+from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.gateways.sandbox import Sandbox
+from merchantry.jobs import worker
+from merchantry.jobs.handlers import Tools
+from merchantry.services import commission, staff
+from merchantry.domain.plan_document import parse_plan
+from tenancy.database import Database
+from tenancy.directory import account_of
+from tenancy.principals import Merchant
+from tenancy.tokens import DevelopmentIssuer
+from tests.builders import NOON, an_act
+
+ISSUER = "merchantry-development"
+PLAN = {"name": "standard", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1200}}
+
+
+@dataclass
+class Clock:
+    """Says what time it is until it is told otherwise."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: int) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+
+
+@dataclass
+class Answer:
+    """What the server answered."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The data, where there are no errors."""
+        assert "errors" not in self.body, self.body["errors"]
+        data: dict[str, Any] = self.body["data"]
+        return data
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the errors."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", [])]
+
+
+@dataclass
+class Mall:
+    """The application and what tests need beside it."""
+
+    database: Database
+    http: httpx.AsyncClient
+    issuer: DevelopmentIssuer
+    clock: Clock
+    tools: Tools
+    accounts: dict[str, UUID] = field(default_factory=dict)
+
+    def token(self, name: str) -> str:
+        """A token of the person of this name."""
+        return self.issuer.issue(name, f"{name}@example.test", 3600)
+
+    async def account(self, name: str) -> UUID:
+        """The account of the person of this name."""
+        async with self.database.write("test") as tx, tx.as_platform() as session:
+            return await account_of(session, ISSUER, name, None, at=self.clock())
+
+    async def hire(self, name: str, merchant: Merchant, role: MerchantRole) -> str:
+        """Make somebody staff of a merchant; returns the name."""
+        account_id = await self.account(name)
+        async with self.database.write("test") as tx, tx.as_platform() as session:
+            await staff.grant_role(session, account_id, merchant.id, role, an_act())
+        return name
+
+    async def appoint(self, name: str, role: PlatformRole) -> str:
+        """Make somebody staff of the platform; returns the name."""
+        account_id = await self.account(name)
+        async with self.database.write("test") as tx, tx.as_platform() as session:
+            await staff.grant_platform_role(session, account_id, role, an_act())
+        return name
+
+    async def ask(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        who: str | None = None,
+        merchant: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a document as somebody, about a merchant."""
+        sent = dict(headers or {})
+        if who:
+            sent["authorization"] = f"Bearer {self.token(who)}"
+        if merchant:
+            sent["x-merchant"] = merchant
+        body = {"query": document, "variables": dict(variables or {})}
+        answer = await self.http.post("/graphql", json=body, headers=sent)
+        return Answer(answer.status_code, answer.json())
+
+    async def work(self) -> int:
+        """Let the worker do everything that is due."""
+        return await worker.run_due(self.tools, self.clock())
+
+
+@asynccontextmanager
+async def open_mall(database: Database, data_dir: Path) -> AsyncIterator[Mall]:
+    """A mall with the plan ``standard`` in force since 2020, and nothing else."""
+    clock, issuer = Clock(), DevelopmentIssuer.load_or_create(data_dir)
+    settings = Settings(
+        logins=database.logins,
+        verifier=issuer.verifier(),
+        mall_domain="mall.test",
+        public_url="http://mall.test",
+        development=True,
+        with_worker=False,
+        pool_size=5,
+    )
+    app = build_app(settings, clock)
+    tools = Tools(database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock)
+    async with database.write("test") as tx, tx.as_platform() as session:
+        await commission.install(session, "standard", parse_plan(PLAN), NOON - timedelta(days=2000), an_act())
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://mall.test") as http:
+            yield Mall(database, http, issuer, clock, tools)

@@ -1,0 +1,38 @@
+"""A sale from cart to available money, entered by the public door."""
+
+from merchantry.domain.permission import MerchantRole
+from tests.builders import a_merchant, a_product
+from tests.graphql_api.documents import a_line, buy, confirm, ship
+from tests.graphql_api.mall import Mall
+
+BALANCE = "{ merchant { balance { currency pending { amount } available { amount } commission { amount } } } }"
+
+
+async def test_one_checkout_becomes_an_order_per_merchant_and_money_available_after_the_hold(mall: Mall) -> None:
+    first = await a_merchant(mall.database, "first")
+    second = await a_merchant(mall.database, "second")
+    kite = await a_product(mall.database, first, prices={"BRL": 10_000})
+    ball = await a_product(mall.database, second, title="Ball", prices={"BRL": 3_333})
+    owner = await mall.hire("olga", first, MerchantRole.OWNER)
+    checkout = await buy(mall, "bea", a_line(first, kite, 2), a_line(second, ball, 1, "33.33"))
+    assert checkout["total"] == {"amount": "253.33", "currency": "BRL"}
+    assert [order["total"]["amount"] for order in sorted(checkout["orders"], key=lambda o: o["merchantName"])] == [
+        "210.00",
+        "43.33",
+    ]
+    order = next(each for each in checkout["orders"] if each["merchantName"] == "First Ltda")
+    assert (await mall.ask(BALANCE, who=owner, merchant="first")).data["merchant"]["balance"] == [
+        {
+            "currency": "BRL",
+            "pending": {"amount": "186.00"},
+            "available": {"amount": "0.00"},
+            "commission": {"amount": "24.00"},
+        }
+    ]
+    shipped = await ship(mall, owner, first, order["id"])
+    assert shipped["order"]["status"] == "SHIPPED"
+    assert (await confirm(mall, "bea", order["id"]))["order"]["status"] == "COMPLETED"
+    mall.clock.advance(days=7, minutes=1)
+    assert await mall.work() == 1
+    (balance,) = (await mall.ask(BALANCE, who=owner, merchant="first")).data["merchant"]["balance"]
+    assert (balance["pending"]["amount"], balance["available"]["amount"]) == ("0.00", "186.00")

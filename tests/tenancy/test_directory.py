@@ -1,0 +1,157 @@
+"""Merchants and accounts are answered from a cache that is never older than the last commit somebody announced."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import repeat
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, func, select
+
+from merchantry.domain.permission import MerchantRole
+from merchantry.services import merchant, staff
+from tenancy.database import Database
+from tenancy.directory import Directory
+from tenancy.tables import account
+from tests.builders import ISSUER, a_merchant, an_act
+
+END_LISTENER = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+)
+
+
+async def until(happened: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        for delay in repeat(0.005):
+            if await happened():
+                return
+            await asyncio.sleep(delay)
+
+
+async def set_status(database: Database, slug: str, status: str) -> None:
+    async with database.write("test") as tx, tx.as_platform() as session:
+        await merchant.set_status(session, slug, status, an_act())
+
+
+class Statements:
+    """Counts what a database is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.engine.sync_engine
+        self.count = 0
+
+    def _seen(self, *_: Any) -> None:
+        self.count += 1
+
+    def __enter__(self) -> "Statements":
+        event.listen(self._engine, "before_cursor_execute", self._seen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._seen)
+
+
+async def cached(database: Database, directory: Directory, slug: str) -> bool:
+    """Whether the directory answers without asking the database."""
+    with Statements(database) as statements:
+        await directory.merchant_by_slug(slug)
+    return statements.count == 0
+
+
+async def test_without_a_listener_every_look_up_sees_the_last_commit(database: Database) -> None:
+    made = await a_merchant(database, "kites")
+    directory = Directory(database)
+    assert await directory.merchant_by_slug("kites") == made
+    assert await directory.merchant_by_slug("boats") is None
+    await set_status(database, "kites", "suspended")
+    found = await directory.merchant_by_slug("kites")
+    assert found is not None
+    assert not found.is_active
+
+
+async def test_a_listening_directory_asks_once_and_learns_of_every_change(database: Database) -> None:
+    await a_merchant(database, "kites")
+    directory = Directory(database)
+
+    async def is_suspended() -> bool:
+        found = await directory.merchant_by_slug("kites")
+        return found is not None and not found.is_active
+
+    async def knows_boats() -> bool:
+        return await directory.merchant_by_slug("boats") is not None
+
+    async with directory.listening():
+        await until(lambda: cached(database, directory, "kites"))
+        assert not await is_suspended()
+        assert not await knows_boats()
+        await set_status(database, "kites", "suspended")
+        await until(is_suspended)
+        await a_merchant(database, "boats")
+        await until(knows_boats)
+        await until(lambda: cached(database, directory, "boats"))
+
+
+async def test_rights_that_are_taken_away_are_gone_for_a_listening_directory(database: Database) -> None:
+    kites, boats = await a_merchant(database, "kites"), await a_merchant(database, "boats")
+    directory = Directory(database)
+
+    async def roles() -> frozenset[str]:
+        principal = await directory.principal(ISSUER, "clerk", "clerk@kites.test")
+        assert principal.roles_in(boats.id) == frozenset()
+        return principal.roles_in(kites.id)
+
+    clerk = (await directory.principal(ISSUER, "clerk", None)).account_id
+    assert clerk is not None
+    async with directory.listening():
+        await until(lambda: cached(database, directory, "kites"))
+        assert await roles() == frozenset()
+        async with database.write("test") as tx, tx.as_platform() as session:
+            await staff.grant_role(session, clerk, kites.id, MerchantRole.MANAGER, an_act())
+        await until(lambda: _equals(roles(), {"manager"}))
+        async with database.write("test") as tx, tx.as_platform() as session:
+            await staff.revoke_role(session, clerk, kites.id, MerchantRole.MANAGER, an_act())
+        await until(lambda: _equals(roles(), set()))
+
+
+async def test_a_directory_whose_listener_is_lost_asks_the_database_until_it_listens_again(database: Database) -> None:
+    await a_merchant(database, "kites")
+    directory = Directory(database)
+    async with directory.listening():
+        await until(lambda: cached(database, directory, "kites"))
+        with psycopg.connect(database.logins.listen, autocommit=True) as connection:
+            assert connection.execute(END_LISTENER).fetchall() == [(True,)]
+        await until(lambda: _is_not(cached(database, directory, "kites")))
+        await set_status(database, "kites", "suspended")
+        found = await directory.merchant_by_slug("kites")
+        assert found is not None
+        assert not found.is_active
+        await until(lambda: cached(database, directory, "kites"))
+        found = await directory.merchant_by_slug("kites")
+        assert found is not None
+        assert not found.is_active
+
+
+async def test_an_account_is_made_once_however_many_requests_see_it_first(database: Database) -> None:
+    directory = Directory(database)
+    seen = await asyncio.gather(*(directory.principal(ISSUER, "buyer", None) for _ in range(8)))
+    assert len({principal.account_id for principal in seen}) == 1
+    other = await directory.principal("https://other.test", "buyer", None)
+    assert other.account_id != seen[0].account_id
+    async with database.read("test") as tx, tx.as_platform() as session:
+        assert await session.scalar(select(func.count()).select_from(account)) == 2
+
+
+@pytest.mark.parametrize("slug", ["", "a" * 500, "'; DROP SCHEMA platform", "kites%", "Kites"])
+async def test_odd_slugs_are_simply_unknown(database: Database, slug: str) -> None:
+    await a_merchant(database, "kites")
+    assert await Directory(database).merchant_by_slug(slug) is None
+    assert await Directory(database).merchant_by_slug("kites") is not None
+
+
+async def _equals(answer: Awaitable[Any], wanted: Any) -> bool:
+    return bool(await answer == wanted)
+
+
+async def _is_not(answer: Awaitable[bool]) -> bool:
+    return not await answer
