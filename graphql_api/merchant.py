@@ -8,26 +8,19 @@ from strawberry.scalars import JSON
 
 from graphql_api import access, product, split
 from graphql_api.context import Info
-from graphql_api.enums import MerchantRole, OrderStatus
+from graphql_api.enums import OrderStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
 from graphql_api.product import Product
 from graphql_api.relay import Connection, Node, connection_of, encode_id, page
 from graphql_api.split import Balance, Split
+from graphql_api.staff import StaffMember
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
 from merchantry.services.explanation import Explanation
 from merchantry.services.tracking import OrderView
 from tenancy.database import MerchantSession
-
-
-@strawberry.type(description="A person of the merchant's staff, in one role.")
-class StaffMember:
-    account_id: strawberry.ID
-    email: str | None
-    role: MerchantRole
-    since: datetime
 
 
 @strawberry.type(description="One piece of news for the merchant.")
@@ -168,12 +161,7 @@ class Merchant:
         allowed = access.of_merchant(info.context, Permission.STAFF_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             found = await staff.staff(session, allowed.merchant_id)
-        return [
-            StaffMember(
-                account_id=encode_id("Account", each.account_id), email=each.email, role=each.role, since=each.since
-            )
-            for each in found
-        ]
+        return [StaffMember.of(each) for each in found]
 
 
 async def _splits(

@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from graphql_api import access, report
 from graphql_api.context import Info
 from graphql_api.enums import Cycle, Dimension
+from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
 from graphql_api.money import CurrencyCode, MoneyInput
 from graphql_api.problems import mutation
@@ -18,7 +19,7 @@ from graphql_api.report import CommissionReport, SettlementReport
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid, SlugTaken
 from merchantry.domain.permission import Permission
 from merchantry.domain.plan_document import parse_plan, plan_document
-from merchantry.services import audit, commission
+from merchantry.services import audit, category, commission
 from merchantry.services import merchant as merchants
 from merchantry.services.commission import PlanVersion
 from merchantry.services.merchant import ListedMerchant, NewShop, ShippingOption
@@ -131,15 +132,18 @@ class Platform:
         info: Info,
         from_: From,
         to: To,
+        group_by: list[Dimension] | None = None,
         merchants: list[strawberry.ID] | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> SettlementReport:
-        """What became available on days with `from <= day < to`, by merchant and settlement period.
+        """What became available on days with `from <= day < to`, by settlement period and currency.
 
-        Needs platform.report.read.
+        By MERCHANT too, where `groupBy` is left out; CATEGORY is refused, because an order becomes available as a
+        whole. Needs platform.report.read.
         """
-        return await report.settlement_report(info, from_, to, merchants, first, after)
+        dimensions = [Dimension.MERCHANT] if group_by is None else group_by
+        return await report.settlement_report(info, from_, to, dimensions, merchants, first, after)
 
     @strawberry.field
     async def commission_plans(
@@ -258,8 +262,32 @@ def _shop(given: MerchantCreateInput) -> NewShop:
     )
 
 
+@strawberry.input(description="A category of products to be.")
+class CategoryCreateInput:
+    code: str = strawberry.field(description="Lower-case letters, digits, and single - or _ between them.")
+    name: str
+    parent: str | None = None
+
+
+@strawberry.type(description="Products can be put into the category.")
+class CategoryCreated:
+    category: Category
+
+
 @strawberry.type
 class PlatformMutations:
+    @mutation(problems=[InvalidInput, NotPermitted])
+    async def category_create(self, info: Info, input: CategoryCreateInput) -> CategoryCreated:
+        """Add a category to the mall. Needs platform.category.create."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_CREATE)
+
+        async def work(tx: Transaction) -> category.Category:
+            async with tx.as_platform() as session:
+                return await category.create_category(session, input.code, input.name, allowed.act, parent=input.parent)
+
+        made = await info.context.database.run(allowed.act.actor, work)
+        return CategoryCreated(category=Category(code=made.code, name=made.name, parent=made.parent))
+
     @mutation(problems=[SlugTaken, InvalidInput, NotPermitted])
     async def merchant_create(self, info: Info, input: MerchantCreateInput) -> MerchantCreated:
         """Take a merchant in: schema, role and directory entry in one transaction. Needs platform.merchant.create."""

@@ -36,7 +36,10 @@ class CommissionRow:
 
 @strawberry.type(description="What became available to a merchant in one settlement period and currency.")
 class SettlementRow:
-    merchant: str
+    merchant: str | None = strawberry.field(description="The merchant's slug, where grouped by MERCHANT.")
+    day: date | None
+    week: date | None
+    month: str | None
     period_start: date
     period_end: date = strawberry.field(description="The first day of the next period.")
     currency: str
@@ -85,16 +88,21 @@ async def settlement_report(
     info: Info,
     date_from: date,
     date_to: date,
+    group_by: list[Dimension],
     merchants: list[strawberry.ID] | None,
     first: int | None,
     after: str | None,
 ) -> SettlementReport:
-    """What became available on days with ``from <= day < to``, by merchant and settlement period."""
+    """What became available on days with ``from <= day < to``, by settlement period."""
     access.of_platform(info.context, Permission.PLATFORM_REPORT_READ)
     found = await report.settlement_report(
-        info.context.database, date_from=date_from, date_to=date_to, merchants=_merchant_ids(merchants)
+        info.context.database,
+        date_from=date_from,
+        date_to=date_to,
+        group_by=group_by,
+        merchants=_merchant_ids(merchants),
     )
-    keys = ["merchant", "period_start", "currency"]
+    keys = [each.value for each in Dimension if each in group_by] + ["period_start", "period_end", "currency"]
     rows, page_info = _paged(found.rows, "settlementReport", keys, first, after)
     return SettlementReport(as_of=found.as_of, rows=[_settlement_row(row) for row in rows], page_info=page_info)
 
@@ -144,7 +152,10 @@ def _commission_row(row: dict[str, Any]) -> CommissionRow:
 
 def _settlement_row(row: dict[str, Any]) -> SettlementRow:
     return SettlementRow(
-        merchant=row["merchant"],
+        merchant=row.get("merchant"),
+        day=row.get("day"),
+        week=row.get("week"),
+        month=row.get("month"),
         period_start=row["period_start"],
         period_end=row["period_end"],
         currency=row["currency"],

@@ -15,6 +15,7 @@ from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
 from graphql_api.relay import Node
 from graphql_api.split import Split
+from graphql_api.staff import StaffMutations
 from graphql_api.viewer import Viewer
 
 
@@ -47,7 +48,7 @@ class Query(ListingQueries):
 
 
 @strawberry.type
-class Mutation(CheckoutMutations, OrderMutations, ProductMutations, PlatformMutations):
+class Mutation(CheckoutMutations, OrderMutations, ProductMutations, StaffMutations, PlatformMutations):
     pass
 
 

@@ -62,6 +62,8 @@ class Session:
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Run one statement as whoever the session is. Raises StaleSession once the transaction is somebody else."""
         connection = self._transaction.connection_of(self)
+        if isinstance(parameters, Sequence) and len(parameters) == 1:
+            parameters = parameters[0]  # psycopg would open a pipeline for it
         return await connection.execute(statement, parameters, execution_options=self._options)
 
     async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
@@ -72,7 +74,11 @@ class Session:
     async def savepoint(self) -> AsyncIterator[None]:
         """Where a database error is an expected answer: the rest of the transaction survives it."""
         async with self._transaction.connection_of(self).begin_nested():
-            yield
+            try:
+                yield
+            except BaseException:
+                self._transaction.forget_role()
+                raise
 
 
 class MerchantSession(Session):
@@ -100,6 +106,7 @@ class Transaction:
         self._actor = actor
         self._timeouts = timeouts
         self._current: Session | None = None
+        self._role: str | None = None
         self._task = asyncio.current_task()
 
     def connection_of(self, session: Session) -> AsyncConnection:
@@ -142,9 +149,16 @@ class Transaction:
         if asyncio.current_task() is not self._task:
             raise StaleSession("a transaction belongs to the task that began it")
         self._current = None
-        parameters = {"role": role, "actor": self._actor[:63], **self._timeouts}
-        await self._connection.execute(BECOME, parameters)
+        if role != self._role:
+            self._role = None
+            parameters = {"role": role, "actor": self._actor[:63], **self._timeouts}
+            await self._connection.execute(BECOME, parameters)
+            self._role = role
         self._current = session
+
+    def forget_role(self) -> None:
+        """A savepoint that is rolled back takes back the role that was taken inside it: take it anew."""
+        self._role = None
 
     def end(self) -> None:
         """No session is alive any more."""

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, null, select, tuple_
+from sqlalchemy import insert, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.tables.platform import audit_event
 from tenancy.database import MerchantSession, Session
 
 Facts = Mapping[str, Any]
+
+INSERT = insert(audit_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,12 @@ async def record(
         "actor": act.actor_seen_by_merchant if isinstance(session, MerchantSession) else act.actor,
         "act": what,
         "subject": subject,
-        "before": null() if before is None else before,
-        "after": null() if after is None else after,
+        "before": before,
+        "after": after,
         "occurred_at": act.at,
         "booked_at": act.booked_at,
     }
-    await session.execute(insert(audit_event).values(row))
+    await session.execute(INSERT, row)
 
 
 async def events(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, func, insert, select, tuple_, update
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, insert, select, tuple_, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Address, Cart, CartLine, CartPart
@@ -69,6 +69,28 @@ class Checkout:
 
 
 CHECKOUT_COLUMNS = [checkout.c[name] for name in Checkout.__slots__]
+
+INSERT = insert(checkout)
+INSERT_INDEX = insert(buyer_order)
+CHANGE = update(checkout).where(checkout.c.id == bindparam("checkout"))
+LOCK = select(*CHECKOUT_COLUMNS).where(checkout.c.id == bindparam("checkout")).with_for_update()
+ORDERS = (
+    select(buyer_order)
+    .where(buyer_order.c.checkout_id == func.any(bindparam("checkouts", type_=ARRAY(Uuid))))
+    .order_by(buyer_order.c.merchant_id, buyer_order.c.order_id)
+)
+SHOPS = (
+    select(
+        merchant_profile.c.merchant_id,
+        merchant_profile.c.number,
+        merchant_profile.c.legal_name,
+        merchant_profile.c.display_name,
+        merchant_profile.c.shipping_options,
+        merchant.c.status,
+    )
+    .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+    .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
+)
 
 
 async def quote(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act) -> Quote:
@@ -141,8 +163,8 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         paid_at=None,
     )
     async with tx.as_platform() as session:
-        await session.execute(insert(checkout).values({name: getattr(made, name) for name in Checkout.__slots__}))
-        await session.execute(insert(buyer_order), [_indexed(part, made) for part in placed])
+        await session.execute(INSERT, {name: getattr(made, name) for name in Checkout.__slots__})
+        await session.execute(INSERT_INDEX, [_indexed(part, made) for part in placed])
         await queue.enqueue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at)
         after = {"orders": [part.number for part in placed], "total_minor": made.total_minor}
         await audit.record(session, NOBODY, act, "checkout.place", str(checkout_id), None, after)
@@ -195,19 +217,7 @@ async def shops_of(
     session: PlatformSession | PublicSession, merchant_ids: Collection[UUID]
 ) -> dict[UUID, tuple[Shop, str]]:
     """Each merchant's shop and status, one statement."""
-    table = merchant_profile.c
-    rows = await session.execute(
-        select(
-            table.merchant_id,
-            table.number,
-            table.legal_name,
-            table.display_name,
-            table.shipping_options,
-            merchant.c.status,
-        )
-        .join(merchant, merchant.c.id == table.merchant_id)
-        .where(table.merchant_id == func.any(list(merchant_ids)))
-    )
+    rows = await session.execute(SHOPS, {"merchants": list(merchant_ids)})
     return {row.merchant_id: (_shop(row), row.status) for row in rows}
 
 
@@ -241,8 +251,7 @@ async def page(
 
 async def locked(session: PlatformSession, checkout_id: UUID, buyer_id: UUID | None = None) -> Checkout:
     """The checkout, kept as it is until the transaction ends. Raises NotFound, also where it is another buyer's."""
-    statement = select(*CHECKOUT_COLUMNS).where(checkout.c.id == checkout_id).with_for_update()
-    row = (await session.execute(statement)).one_or_none()
+    row = (await session.execute(LOCK, {"checkout": checkout_id})).one_or_none()
     if row is None or buyer_id not in (None, row.buyer_id):
         raise NotFound(what="checkout", path=("input", "checkoutId"))
     return Checkout(**row._asdict())
@@ -250,8 +259,7 @@ async def locked(session: PlatformSession, checkout_id: UUID, buyer_id: UUID | N
 
 async def orders_of(session: PlatformSession, checkout_ids: Collection[UUID]) -> list[Row[Any]]:
     """Index rows of the orders of some checkouts, merchants by id."""
-    statement = select(buyer_order).where(buyer_order.c.checkout_id == func.any(list(checkout_ids)))
-    return list(await session.execute(statement.order_by(buyer_order.c.merchant_id, buyer_order.c.order_id)))
+    return list(await session.execute(ORDERS, {"checkouts": list(checkout_ids)}))
 
 
 async def has_open_payment(session: PlatformSession, checkout_id: UUID) -> bool:
@@ -284,7 +292,7 @@ async def _give_up(
             return False
         if await has_open_payment(session, checkout_id):
             raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
-        await session.execute(update(checkout).where(checkout.c.id == checkout_id).values(status=status))
+        await session.execute(CHANGE, {"checkout": checkout_id, "status": status})
         before, after = {"status": found.status}, {"status": status}
         await audit.record(session, NOBODY, act, f"checkout.{by}", str(checkout_id), before, after)
         rows = await orders_of(session, [checkout_id])

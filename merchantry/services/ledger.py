@@ -8,15 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from merchantry.domain.act import Act
 from merchantry.domain.ledger import SALT_BYTES, Entry, EntryKind, Posting, canonical_bytes, commitment
 from merchantry.tables.merchant import balance, counter, ledger_entry
 from merchantry.tables.platform import log_queue, platform_entry
+from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
 
 NEXT_SEQ = update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
+INSERT_ENTRY = insert(ledger_entry)
+INSERT_PLATFORM_ENTRY = insert(platform_entry)
+QUEUE_COMMITMENT = insert(log_queue)
+ADD_TO_BALANCE = adding(balance, ("account", "currency"), ("amount_minor",))
 
 
 async def book(session: MerchantSession, entry: Entry, act: Act, platform: Sequence[Posting] = ()) -> int:
@@ -27,35 +31,33 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
     """
     seq: int = await session.scalar(NEXT_SEQ)
     salt = secrets.token_bytes(SALT_BYTES)
-    await session.execute(
-        insert(ledger_entry).values(
-            seq=seq,
-            kind=entry.kind,
-            order_id=entry.order_id,
-            occurred_at=entry.occurred_at,
-            booked_at=act.booked_at,
-            available_at=entry.available_at,
-            reverses=entry.reverses,
-            details=dict(entry.details),
-            salt=salt,
-            **_arrays(entry.postings),
-        )
-    )
+    row = {
+        "seq": seq,
+        "kind": entry.kind,
+        "order_id": entry.order_id,
+        "occurred_at": entry.occurred_at,
+        "booked_at": act.booked_at,
+        "available_at": entry.available_at,
+        "reverses": entry.reverses,
+        "details": dict(entry.details),
+        "salt": salt,
+        **_arrays(entry.postings),
+    }
+    await session.execute(INSERT_ENTRY, row)
     await _add_to_balances(session, entry.postings)
     digest = commitment(salt, canonical_bytes(session.merchant_id, seq, entry, act.booked_at))
     queued = {"merchant_id": session.merchant_id, "seq": seq, "commitment": digest, "booked_at": act.booked_at}
-    await session.execute(insert(log_queue).values(queued))
+    await session.execute(QUEUE_COMMITMENT, queued)
     if platform:
-        await session.execute(
-            insert(platform_entry).values(
-                merchant_id=session.merchant_id,
-                seq=seq,
-                kind=entry.kind,
-                occurred_at=entry.occurred_at,
-                booked_at=act.booked_at,
-                **_arrays(platform),
-            )
-        )
+        beside = {
+            "merchant_id": session.merchant_id,
+            "seq": seq,
+            "kind": entry.kind,
+            "occurred_at": entry.occurred_at,
+            "booked_at": act.booked_at,
+            **_arrays(platform),
+        }
+        await session.execute(INSERT_PLATFORM_ENTRY, beside)
     return seq
 
 
@@ -73,9 +75,7 @@ async def _add_to_balances(session: MerchantSession, postings: Sequence[Posting]
         key = (str(posting.account), posting.currency)
         sums[key] = sums.get(key, 0) + posting.amount_minor
     rows = [{"account": key[0], "currency": key[1], "amount_minor": sums[key]} for key in sorted(sums)]
-    statement = upsert(balance).values(rows)
-    added = {"amount_minor": balance.c.amount_minor + statement.excluded.amount_minor}
-    await session.execute(statement.on_conflict_do_update(index_elements=["account", "currency"], set_=added))
+    await session.execute(ADD_TO_BALANCE, rows)
 
 
 @dataclass(frozen=True, slots=True)

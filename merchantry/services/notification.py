@@ -12,6 +12,8 @@ from merchantry.domain.act import Act
 from merchantry.tables.platform import notification
 from tenancy.database import MerchantSession
 
+INSERT = insert(notification)
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -37,7 +39,7 @@ async def notify(session: MerchantSession, kind: str, subject: Mapping[str, Any]
         "subject": dict(subject),
         "created_at": act.booked_at,
     }
-    await session.execute(insert(notification).values(row))
+    await session.execute(INSERT, row)
 
 
 async def notifications(

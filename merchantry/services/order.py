@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, insert, select, update
 from sqlalchemy import Integer as SqlInteger
-from sqlalchemy import Row, Uuid, column, func, insert, select, update, values
 
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
@@ -86,10 +86,37 @@ class Order:
 LINE_COLUMNS = [order_line.c[name] for name in Line.__slots__]
 ORDER_COLUMNS = [orders.c[name] for name in Order.__slots__ if name != "lines"]
 
+LOCK = select(*ORDER_COLUMNS).where(orders.c.id == bindparam("order")).with_for_update()
+LINES = (
+    select(*LINE_COLUMNS)
+    .where(order_line.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
+    .order_by(order_line.c.order_id, order_line.c.position)
+)
+CHANGE = update(orders).where(orders.c.id == bindparam("order"))
+ADVANCE_LINE = update(order_line).where(order_line.c.id == bindparam("line"))
+CHANGE_STOCK = (
+    update(variant)
+    .where(variant.c.id == bindparam("variant"))
+    .values(
+        on_hand=variant.c.on_hand + bindparam("on_hand_more", type_=SqlInteger),
+        reserved=variant.c.reserved + bindparam("reserved_more", type_=SqlInteger),
+    )
+)
+CHANGE_INDEX = update(buyer_order).where(
+    buyer_order.c.merchant_id == bindparam("merchant"), buyer_order.c.order_id == bindparam("order")
+)
+ADD_EVENT = insert(order_event)
+ADD_SHIPMENT = insert(shipment)
+PROFILE = select(
+    merchant_profile.c.time_zone,
+    merchant_profile.c.complete_days_after_delivery,
+    merchant_profile.c.complete_days_after_shipping,
+).where(merchant_profile.c.merchant_id == bindparam("merchant"))
+
 
 async def load(session: MerchantSession, order_id: UUID) -> Order:
     """The order, locked until the transaction ends. Raises NotFound."""
-    row = (await session.execute(select(*ORDER_COLUMNS).where(orders.c.id == order_id).with_for_update())).one_or_none()
+    row = (await session.execute(LOCK, {"order": order_id})).one_or_none()
     if row is None:
         raise NotFound(what="order")
     lines = await lines_of(session, [order_id])
@@ -98,11 +125,7 @@ async def load(session: MerchantSession, order_id: UUID) -> Order:
 
 async def lines_of(session: MerchantSession, order_ids: Sequence[UUID]) -> dict[UUID, tuple[Line, ...]]:
     """The lines of several orders, in their positions."""
-    rows = await session.execute(
-        select(*LINE_COLUMNS)
-        .where(order_line.c.order_id == func.any(list(order_ids)))
-        .order_by(order_line.c.order_id, order_line.c.position)
-    )
+    rows = await session.execute(LINES, {"orders": list(order_ids)})
     found: dict[UUID, list[Line]] = {}
     for row in rows:
         found.setdefault(row.order_id, []).append(Line(**row._asdict()))
@@ -133,17 +156,16 @@ async def ship(
     if quantities is None:
         quantities = {line.id: line.quantity - line.shipped for line in order.lines if line.shipped < line.quantity}
     state = rules.ship(order.state, quantities)
-    await session.execute(
-        insert(shipment).values(
-            id=shipment_id,
-            order_id=order_id,
-            carrier=carrier,
-            tracking_number=tracking_number,
-            line_ids=list(quantities),
-            quantities=list(quantities.values()),
-            shipped_at=act.at,
-        )
-    )
+    row = {
+        "id": shipment_id,
+        "order_id": order_id,
+        "carrier": carrier,
+        "tracking_number": tracking_number,
+        "line_ids": list(quantities),
+        "quantities": list(quantities.values()),
+        "shipped_at": act.at,
+    }
+    await session.execute(ADD_SHIPMENT, row)
     await _advance_lines(session, state)
     await take_from_stock(session, order, quantities)
     details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
@@ -212,9 +234,7 @@ async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: Orde
 
 
 async def _profile(session: MerchantSession) -> Row[Any]:
-    table = merchant_profile.c
-    columns = (table.time_zone, table.complete_days_after_delivery, table.complete_days_after_shipping)
-    return (await session.execute(select(*columns).where(table.merchant_id == session.merchant_id))).one()
+    return (await session.execute(PROFILE, {"merchant": session.merchant_id})).one()
 
 
 async def take_from_stock(session: MerchantSession, order: Order, quantities: Mapping[UUID, int]) -> None:
@@ -239,34 +259,17 @@ def _pieces(order: Order, quantities: Mapping[UUID, int]) -> dict[UUID, int]:
 
 
 async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *, on_hand: int, reserved: int) -> None:
-    """Variants are locked by id before any is changed, as a checkout locks them."""
-    given = _pairs(pieces)
-    locked = (
-        select(variant.c.id).where(variant.c.id == func.any(list(pieces))).order_by(variant.c.id).with_for_update()
-    ).subquery()
-    await session.execute(
-        update(variant)
-        .where(variant.c.id == given.c.id, variant.c.id == locked.c.id)
-        .values(
-            on_hand=variant.c.on_hand + on_hand * given.c.quantity,
-            reserved=variant.c.reserved + reserved * given.c.quantity,
-        )
-    )
-
-
-def _pairs(pieces: Mapping[UUID, int]) -> Any:
-    return values(column("id", Uuid), column("quantity", SqlInteger), name="given").data(list(pieces.items()))
+    """Variants are changed one by one in the order of their ids, as a checkout locks them."""
+    rows = [
+        {"variant": variant_id, "on_hand_more": on_hand * quantity, "reserved_more": reserved * quantity}
+        for variant_id, quantity in sorted(pieces.items())
+    ]
+    await session.execute(CHANGE_STOCK, rows)
 
 
 async def _advance_lines(session: MerchantSession, state: OrderState) -> None:
-    given = values(
-        column("id", Uuid), column("shipped", SqlInteger), column("delivered", SqlInteger), name="given"
-    ).data([(line.id, line.shipped, line.delivered) for line in state.lines])
-    await session.execute(
-        update(order_line)
-        .where(order_line.c.id == given.c.id)
-        .values(shipped=given.c.shipped, delivered=given.c.delivered)
-    )
+    rows = [{"line": line.id, "shipped": line.shipped, "delivered": line.delivered} for line in state.lines]
+    await session.execute(ADVANCE_LINE, rows)
 
 
 async def _schedule_completion(session: MerchantSession, order: Order) -> None:
@@ -295,16 +298,11 @@ async def move(
 ) -> Order:
     """Write what became of the order: its row, an event, the buyer's index, the audit trail."""
     seq = order.events + 1
-    await session.execute(
-        update(orders).where(orders.c.id == order.id).values(status=state.status, events=seq, **changes)
-    )
+    await session.execute(CHANGE, {"order": order.id, "status": state.status, "events": seq, **changes})
     await add_event(session, order.id, seq, did, act, details)
     if state.status is not order.status:
-        await session.execute(
-            update(buyer_order)
-            .where(buyer_order.c.merchant_id == session.merchant_id, buyer_order.c.order_id == order.id)
-            .values(status=state.status)
-        )
+        changed = {"merchant": session.merchant_id, "order": order.id, "status": state.status}
+        await session.execute(CHANGE_INDEX, changed)
     before, after = {"status": order.status}, {"status": state.status, **details}
     await audit.record(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after)
     moved = {line.id: line for line in state.lines}
@@ -318,14 +316,13 @@ async def add_event(
     session: MerchantSession, order_id: UUID, seq: int, kind: str, act: Act, details: Mapping[str, Any]
 ) -> None:
     """One more thing that happened to the order."""
-    await session.execute(
-        insert(order_event).values(
-            order_id=order_id,
-            seq=seq,
-            kind=kind,
-            actor=act.actor_seen_by_merchant,
-            occurred_at=act.at,
-            booked_at=act.booked_at,
-            details=dict(details),
-        )
-    )
+    row = {
+        "order_id": order_id,
+        "seq": seq,
+        "kind": kind,
+        "actor": act.actor_seen_by_merchant,
+        "occurred_at": act.at,
+        "booked_at": act.booked_at,
+        "details": dict(details),
+    }
+    await session.execute(ADD_EVENT, row)

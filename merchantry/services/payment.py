@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
@@ -19,7 +19,6 @@ from merchantry.services import audit, checkout, queue, split
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
-from merchantry.tables.platform import checkout as checkout_table
 from tenancy.database import PlatformSession, Transaction
 
 POLL_AFTER = timedelta(seconds=10)
@@ -53,6 +52,12 @@ class Payment:
 
 
 PAYMENT_COLUMNS = [payment.c[name] for name in Payment.__slots__]
+
+INSERT = insert(payment)
+INSERT_TENDERS = insert(tender)
+FIND = select(*PAYMENT_COLUMNS).where(payment.c.id == bindparam("payment"))
+LOCK = FIND.with_for_update()
+CHANGE = update(payment).where(payment.c.id == bindparam("payment"))
 
 
 async def begin(
@@ -104,23 +109,22 @@ async def record(
     act: Act,
 ) -> None:
     """Write a payment in processing, with its tenders."""
-    await session.execute(
-        insert(payment).values(
-            id=payment_id,
-            checkout_id=found.id,
-            status="processing",
-            currency=found.currency,
-            amount_minor=found.total_minor,
-            provider=provider,
-            created_at=act.at,
-        )
-    )
+    row = {
+        "id": payment_id,
+        "checkout_id": found.id,
+        "status": "processing",
+        "currency": found.currency,
+        "amount_minor": found.total_minor,
+        "provider": provider,
+        "created_at": act.at,
+    }
+    await session.execute(INSERT, row)
     rows = [
         {"payment_id": payment_id, "position": position, "method": each.method, "amount_minor": each.amount_minor}
         for position, each in enumerate(tenders)
     ]
     if rows:
-        await session.execute(insert(tender), rows)
+        await session.execute(INSERT_TENDERS, rows)
 
 
 async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Payment:
@@ -131,7 +135,7 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
     async with tx.as_platform() as session:
         known = await find(session, payment_id)
         held = await checkout.locked(session, known.checkout_id)
-        row = (await session.execute(select(payment).where(payment.c.id == payment_id).with_for_update())).one()
+        row = (await session.execute(LOCK, {"payment": payment_id})).one()
         status = STATUS_OF[outcome.status]
         if row.status not in checkout.OPEN:
             return _payment(row)
@@ -141,10 +145,10 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
         await queue.dequeue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id)
         captured_at = act.at if status == "captured" else None
         await _write(session, row, status, outcome, act, captured_at)
+        settled = await find(session, payment_id)
     if status == "captured":
         await _captured(tx, held, act)
-    async with tx.as_platform() as session:
-        return await find(session, payment_id)
+    return settled
 
 
 async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act) -> None:
@@ -156,17 +160,14 @@ async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, out
 async def _write(
     session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, captured_at: datetime | None
 ) -> None:
-    await session.execute(
-        update(payment)
-        .where(payment.c.id == row.id)
-        .values(
-            status=status,
-            provider_reference=outcome.reference,
-            action_url=outcome.action_url,
-            failure=outcome.reason if status in ("failed", "expired") else None,
-            captured_at=captured_at,
-        )
-    )
+    changes = {
+        "status": status,
+        "provider_reference": outcome.reference,
+        "action_url": outcome.action_url,
+        "failure": outcome.reason if status in ("failed", "expired") else None,
+        "captured_at": captured_at,
+    }
+    await session.execute(CHANGE, {"payment": row.id, **changes})
     before, after = {"status": row.status}, {"status": status}
     await audit.record(session, NOBODY, act, "payment.settle", str(row.id), before, after)
 
@@ -176,9 +177,7 @@ async def _captured(tx: Transaction, held: checkout.Checkout, act: Act) -> None:
         raise CapturedTooLate(str(held.id))
     async with tx.as_platform() as session:
         await queue.dequeue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, held.id)
-        await session.execute(
-            update(checkout_table).where(checkout_table.c.id == held.id).values(status="paid", paid_at=act.at)
-        )
+        await session.execute(checkout.CHANGE, {"checkout": held.id, "status": "paid", "paid_at": act.at})
         rows = await checkout.orders_of(session, [held.id])
         terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
     for row in rows:
@@ -192,7 +191,7 @@ class CapturedTooLate(Exception):
 
 async def find(session: PlatformSession, payment_id: UUID) -> Payment:
     """The payment. Raises NotFound."""
-    row = (await session.execute(select(*PAYMENT_COLUMNS).where(payment.c.id == payment_id))).one_or_none()
+    row = (await session.execute(FIND, {"payment": payment_id})).one_or_none()
     if row is None:
         raise NotFound(what="payment")
     return Payment(**row._asdict())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Integer, Row, Uuid, and_, column, func, insert, select, update, values
+from sqlalchemy import ARRAY, Integer, Row, Uuid, and_, bindparam, func, insert, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart, CartLine, CartPart
@@ -78,6 +78,32 @@ NEXT_NUMBER = (
     update(counter).where(counter.c.name == "order").values(value=counter.c.value + 1).returning(counter.c.value)
 )
 
+INSERT_ORDER = insert(orders)
+INSERT_LINES = insert(order_line)
+RESERVE = (
+    update(variant)
+    .where(variant.c.id == bindparam("variant"))
+    .values(reserved=variant.c.reserved + bindparam("more", type_=Integer))
+)
+OFFERS = (
+    select(
+        variant.c.id,
+        variant.c.sku,
+        variant.c.title.label("variant_title"),
+        (variant.c.on_hand - variant.c.reserved).label("available"),
+        product.c.id.label("product_id"),
+        product.c.title,
+        product.c.category,
+        product.c.status,
+        price.c.amount_minor,
+    )
+    .join(product, product.c.id == variant.c.product_id)
+    .outerjoin(price, and_(price.c.variant_id == variant.c.id, price.c.currency == bindparam("currency")))
+    .where(variant.c.id == func.any(bindparam("variants", type_=ARRAY(Uuid))))
+    .order_by(variant.c.id)
+)
+LOCKED_OFFERS = OFFERS.with_for_update(of=variant)
+
 
 async def check(
     session: MerchantSession, cart: Cart, part: CartPart, shop: Shop, *, lock: bool
@@ -109,26 +135,8 @@ async def check(
 
 async def _offers(session: MerchantSession, currency: str, part: CartPart, *, lock: bool) -> dict[UUID, Row[Any]]:
     """The variants with their product and price, one statement."""
-    statement = (
-        select(
-            variant.c.id,
-            variant.c.sku,
-            variant.c.title.label("variant_title"),
-            (variant.c.on_hand - variant.c.reserved).label("available"),
-            product.c.id.label("product_id"),
-            product.c.title,
-            product.c.category,
-            product.c.status,
-            price.c.amount_minor,
-        )
-        .join(product, product.c.id == variant.c.product_id)
-        .outerjoin(price, and_(price.c.variant_id == variant.c.id, price.c.currency == currency))
-        .where(variant.c.id == func.any([line.variant_id for line in part.lines]))
-        .order_by(variant.c.id)
-    )
-    if lock:
-        statement = statement.with_for_update(of=variant)
-    return {row.id: row for row in await session.execute(statement)}
+    given = {"currency": currency, "variants": [line.variant_id for line in part.lines]}
+    return {row.id: row for row in await session.execute(LOCKED_OFFERS if lock else OFFERS, given)}
 
 
 def _objection(cart: Cart, line: CartLine, offer: Row[Any] | None, wanted: int) -> MarketError | None:
@@ -171,23 +179,22 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
     await _reserve(session, part)
     counted: int = await session.scalar(NEXT_NUMBER)
     number, order_id = f"{part.shop.number}-{counted:06d}", uuid4()
-    await session.execute(
-        insert(orders).values(
-            id=order_id,
-            number=number,
-            checkout_id=checkout_id,
-            status=OrderStatus.AWAITING_PAYMENT,
-            currency=cart.currency,
-            goods_minor=part.goods_minor,
-            shipping_minor=part.shipping_minor,
-            shipping_option=part.shipping_option,
-            legal_name=part.shop.legal_name,
-            ship_to=cart.ship_to.document(),
-            placed_at=act.at,
-            events=1,
-        )
-    )
-    await session.execute(insert(order_line), _line_rows(order_id, part))
+    row = {
+        "id": order_id,
+        "number": number,
+        "checkout_id": checkout_id,
+        "status": OrderStatus.AWAITING_PAYMENT,
+        "currency": cart.currency,
+        "goods_minor": part.goods_minor,
+        "shipping_minor": part.shipping_minor,
+        "shipping_option": part.shipping_option,
+        "legal_name": part.shop.legal_name,
+        "ship_to": cart.ship_to.document(),
+        "placed_at": act.at,
+        "events": 1,
+    }
+    await session.execute(INSERT_ORDER, row)
+    await session.execute(INSERT_LINES, _line_rows(order_id, part))
     await add_event(session, order_id, 1, "place", act, {})
     await notify(session, "order.created", {"order": str(order_id), "number": number}, act)
     after = {"number": number, "total_minor": part.goods_minor + part.shipping_minor, "currency": cart.currency}
@@ -198,13 +205,8 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
 
 async def _reserve(session: MerchantSession, part: PricedPart) -> None:
     """The variants are locked already; the table's CHECK is the last judge."""
-    pieces: dict[UUID, int] = {}
-    for line in part.lines:
-        pieces[line.wanted.variant_id] = pieces.get(line.wanted.variant_id, 0) + line.wanted.quantity
-    given = values(column("id", Uuid), column("quantity", Integer), name="given").data(list(pieces.items()))
-    await session.execute(
-        update(variant).where(variant.c.id == given.c.id).values(reserved=variant.c.reserved + given.c.quantity)
-    )
+    rows = [{"variant": line.wanted.variant_id, "more": line.wanted.quantity} for line in part.lines]
+    await session.execute(RESERVE, rows)
 
 
 def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:

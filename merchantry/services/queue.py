@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.tables.platform import job
@@ -21,18 +21,24 @@ class JobKind(StrEnum):
     REFUND_SEND = "refund.send"
 
 
+_NEW = insert(job)
+ENQUEUE = _NEW.on_conflict_do_update(
+    index_elements=["merchant_id", "kind", "subject_id"],
+    set_={"due_at": _NEW.excluded.due_at, "attempts": 0, "leased_until": None},
+)
+DEQUEUE = delete(job).where(
+    job.c.merchant_id == bindparam("merchant"),
+    job.c.kind == bindparam("kind"),
+    job.c.subject_id == bindparam("subject"),
+)
+
+
 async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
     """Ask for work on a subject; asking again moves it to the new moment."""
     row = {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id, "due_at": due_at, "attempts": 0}
-    statement = insert(job).values(row)
-    again = {"due_at": statement.excluded.due_at, "attempts": 0, "leased_until": None}
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=["merchant_id", "kind", "subject_id"], set_=again)
-    )
+    await session.execute(ENQUEUE, row)
 
 
 async def dequeue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID) -> None:
     """The work is done, or no longer necessary."""
-    await session.execute(
-        delete(job).where(job.c.merchant_id == merchant_id, job.c.kind == kind, job.c.subject_id == subject_id)
-    )
+    await session.execute(DEQUEUE, {"merchant": merchant_id, "kind": kind, "subject": subject_id})

@@ -7,13 +7,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, DateTime, Label, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Date, DateTime, Label, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from merchantry.domain.errors import InvalidInput
 from merchantry.tables.merchant import daily_available, daily_total
 from tenancy.across import Across, read_across
 from tenancy.database import Database
 from tenancy.tables import merchant
+
+Columns = ReadOnlyColumnCollection[str, Column[Any]]
 
 ACTOR = "report"
 ALL_CATEGORIES = "*"
@@ -39,6 +42,8 @@ class Report:
 
 COUNTED = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor", "commission_returned_minor")
 SHOWN = COUNTED[:-1]
+PERIOD = ("period_start", "period_end")
+SETTLED = ("orders", "payable_minor")
 
 
 async def commission_report(
@@ -66,29 +71,30 @@ async def commission_report(
 
 
 async def settlement_report(
-    database: Database, *, date_from: date, date_to: date, merchants: Sequence[UUID] | None = None
+    database: Database,
+    *,
+    date_from: date,
+    date_to: date,
+    group_by: Sequence[Dimension] = (Dimension.MERCHANT,),
+    merchants: Sequence[UUID] | None = None,
 ) -> Report:
-    """What became available on days with ``date_from <= day < date_to``, by merchant, settlement period and currency.
+    """What became available on days with ``date_from <= day < date_to``, by settlement period and currency.
 
-    ``period_start`` is the period's first day in the merchant's zone, ``period_end`` the next one's. Raises
-    InvalidInput for an empty span.
+    ``period_start`` is the period's first day in the merchant's zone, ``period_end`` the next one's; ``group_by`` tells
+    what else rows are told apart by. Raises InvalidInput for an empty span, and for CATEGORY: an order becomes
+    available as a whole.
     """
     _check_span(date_from, date_to)
+    dimensions = list(dict.fromkeys(group_by))
+    if Dimension.CATEGORY in dimensions:
+        reason = "Money becomes available by order, not by category; group by merchant, day, week or month."
+        raise InvalidInput(reason=reason, path=("groupBy",))
     slugs = await _slugs(database, merchants)
-    keys = ("period_start", "period_end", "currency")
-    sums = ("orders", "payable_minor")
-    table = daily_available.c
-    columns = [table[name] for name in keys]
-    statement = (
-        select(*columns, *(func.sum(table[name]).label(name) for name in sums))
-        .where(_within(table.day))
-        .group_by(*columns)
-    )
     parameters = {"date_from": date_from, "date_to": date_to}
-    merged = await read_across(database, Across(statement, keys, sums), list(slugs), parameters=parameters)
-    names = ("merchant", *keys)
-    rows = [_named(row, names, slugs) | {name: row[name] for name in sums} for row in merged.rows]
-    return Report(merged.as_of, _sorted(rows, names))
+    merged = await read_across(database, _settlement_by(dimensions), list(slugs), parameters=parameters)
+    keys = [*dimensions, *PERIOD, "currency"]
+    rows = [_named(row, keys, slugs) | {name: row[name] for name in SETTLED} for row in merged.rows]
+    return Report(merged.as_of, _sorted(rows, keys))
 
 
 def _check_span(date_from: date, date_to: date) -> None:
@@ -108,7 +114,7 @@ async def _slugs(database: Database, merchants: Sequence[UUID] | None) -> dict[U
 
 def _commission_by(dimensions: Sequence[Dimension]) -> Across:
     table = daily_total.c
-    columns = [_column(dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
+    columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
     one_row_a_day = table.category == literal_column(f"'{ALL_CATEGORIES}'")
     statement = (
         select(*columns, table.currency, *(func.sum(table[name]).label(name) for name in COUNTED))
@@ -119,17 +125,30 @@ def _commission_by(dimensions: Sequence[Dimension]) -> Across:
     return Across(statement, group_by, COUNTED, with_merchant=Dimension.MERCHANT in dimensions)
 
 
-def _column(dimension: Dimension) -> Label[Any]:
+def _settlement_by(dimensions: Sequence[Dimension]) -> Across:
+    table = daily_available.c
+    columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
+    periods = [table[name] for name in (*PERIOD, "currency")]
+    statement = (
+        select(*columns, *periods, *(func.sum(table[name]).label(name) for name in SETTLED))
+        .where(_within(table.day))
+        .group_by(*(column.element for column in columns), *periods)
+    )
+    group_by = (*(column.name for column in columns), *PERIOD, "currency")
+    return Across(statement, group_by, SETTLED, with_merchant=Dimension.MERCHANT in dimensions)
+
+
+def _column(table: Columns, dimension: Dimension) -> Label[Any]:
     """Literals, not parameters, so that SELECT and GROUP BY say the same; timestamps, so that no zone has a say."""
-    day = daily_total.c.day
+    day = table.day
     midnight = cast(day, DateTime())
     expressions: Mapping[Dimension, ColumnElement[Any]] = {
-        Dimension.CATEGORY: daily_total.c.category,
         Dimension.DAY: day,
         Dimension.WEEK: cast(func.date_trunc(literal_column("'week'"), midnight), Date),
         Dimension.MONTH: cast(func.to_char(midnight, literal_column("'YYYY-MM'")), Text),
     }
-    return expressions[dimension].label(dimension.value)
+    expression = table.category if dimension is Dimension.CATEGORY else expressions[dimension]
+    return expression.label(dimension.value)
 
 
 def _within(day: ColumnElement[date]) -> ColumnElement[bool]:

@@ -20,8 +20,10 @@ from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
 from merchantry.services.totals import LineFigures
-from merchantry.tables.merchant import orders, refund, split_line
+from merchantry.tables.merchant import refund, split_line
 from tenancy.database import MerchantSession
+
+FREEZE = insert(split_line)
 
 
 def divide(found: Order, terms: Terms) -> OrderSplit:
@@ -50,7 +52,7 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
     split = divide(found, terms)
-    await session.execute(insert(split_line), [_frozen(line, order_id, terms) for line in split.lines])
+    await session.execute(FREEZE, [_frozen(line, order_id, terms) for line in split.lines])
     details: dict[str, entries.Json] = {
         "number": found.number,
         "plan": terms.plan.name,
@@ -115,9 +117,7 @@ async def release(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     await ledger.book(session, entry, act, entries.platform_release(earned, found.currency) if earned else ())
     period = period_of(at, terms.zone, terms.cycle)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
-    await session.execute(
-        update(orders).where(orders.c.id == order_id).values(available_at=at, events=found.events + 1)
-    )
+    await session.execute(order.CHANGE, {"order": order_id, "available_at": at, "events": found.events + 1})
     await order.add_event(
         session, order_id, found.events + 1, "release", replace(act, at=at), {"payable_minor": payable}
     )

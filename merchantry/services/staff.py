@@ -11,13 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import NotFound
+from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY
 from tenancy.database import PlatformSession, sqlstate
 from tenancy.directory import announce
-from tenancy.tables import account, membership, platform_role
+from tenancy.tables import account, membership, merchant, platform_role
 
 FOREIGN_KEY_VIOLATION = "23503"
 
@@ -42,7 +42,12 @@ async def grant_role(
 async def revoke_role(
     session: PlatformSession, account_id: UUID, merchant_id: UUID, role: MerchantRole, act: Act
 ) -> None:
-    """Take a role away again. Raises NotFound where the account doesn't have it."""
+    """Take a role away again. Raises NotFound where the account doesn't have it, InvalidInput for the last owner."""
+    if role is MerchantRole.OWNER:
+        await session.execute(select(merchant.c.id).where(merchant.c.id == merchant_id).with_for_update())
+        owners = {each.account_id for each in await staff(session, merchant_id) if each.role is MerchantRole.OWNER}
+        if owners == {account_id}:
+            raise InvalidInput(reason="A merchant keeps one owner; make somebody else owner first.", path=("input",))
     await _revoke(session, membership, {"merchant_id": merchant_id, "account_id": account_id, "role": role}, act)
 
 

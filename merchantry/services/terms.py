@@ -8,7 +8,7 @@ from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Text, cast, func, select
+from sqlalchemy import ARRAY, Row, Text, Uuid, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
@@ -35,32 +35,37 @@ class Terms:
     complete_days_after_shipping: int
 
 
+PROFILES = (
+    select(merchant_profile, merchant.c.slug, mall.c.time_zone.label("mall_zone"))
+    .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+    .join(mall, mall.c.id == 1)
+    .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
+)
+PLANS = (
+    select(commission_plan.c.name, commission_plan.c.version, cast(commission_plan.c.document, Text).label("document"))
+    .ext(distinct_on(commission_plan.c.name))
+    .where(
+        commission_plan.c.name == func.any(bindparam("names", type_=ARRAY(Text))),
+        commission_plan.c.status == "approved",
+        commission_plan.c.effective_from <= bindparam("at"),
+    )
+    .order_by(commission_plan.c.name, commission_plan.c.effective_from.desc(), commission_plan.c.version.desc())
+)
+
+
 async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> dict[UUID, Terms]:
     """The terms of several merchants at a moment, in two statements.
 
     Raises PlanMissing where a merchant's plan has no approved version yet at that moment.
     """
-    rows = (
-        await session.execute(
-            select(merchant_profile, merchant.c.slug, mall.c.time_zone.label("mall_zone"))
-            .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
-            .join(mall, mall.c.id == 1)
-            .where(merchant_profile.c.merchant_id == func.any(list(merchant_ids)))
-        )
-    ).all()
+    rows = (await session.execute(PROFILES, {"merchants": list(merchant_ids)})).all()
     plans = await plans_in_force(session, {row.commission_plan for row in rows}, at)
     return {row.merchant_id: _terms(row, plans, at) for row in rows}
 
 
 async def plans_in_force(session: PlatformSession, names: Collection[str], at: datetime) -> dict[str, tuple[int, Plan]]:
     """The newest approved version of each plan that is in force at the moment."""
-    table = commission_plan.c
-    rows = await session.execute(
-        select(table.name, table.version, cast(table.document, Text).label("document"))
-        .ext(distinct_on(table.name))
-        .where(table.name == func.any(list(names)), table.status == "approved", table.effective_from <= at)
-        .order_by(table.name, table.effective_from.desc(), table.version.desc())
-    )
+    rows = await session.execute(PLANS, {"names": list(names), "at": at})
     return {row.name: (row.version, _parsed(row.document)) for row in rows}
 
 

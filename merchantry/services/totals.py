@@ -4,14 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy.dialects.postgresql import insert
-
 from merchantry.domain.settlement import Period
 from merchantry.tables.merchant import daily_available, daily_total
+from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
 
 ALL = "*"
 FIGURES = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor", "commission_returned_minor")
+
+
+ADD_TO_DAY = adding(daily_total, ("day", "currency", "category"), FIGURES)
+ADD_TO_PERIOD = adding(daily_available, ("day", "currency", "period_start"), ("orders", "payable_minor"))
 
 
 @dataclass
@@ -39,22 +42,17 @@ async def add_to_day(
         {"day": day, "currency": currency, "category": category, **sums[category], "orders": orders}
         for category in sorted(sums)
     ]
-    statement = insert(daily_total).values(rows)
-    added = {name: daily_total.c[name] + statement.excluded[name] for name in FIGURES}
-    await session.execute(statement.on_conflict_do_update(index_elements=["day", "currency", "category"], set_=added))
+    await session.execute(ADD_TO_DAY, rows)
 
 
 async def add_to_period(session: MerchantSession, day: date, period: Period, currency: str, payable_minor: int) -> None:
     """Add an order's money to what became available on the platform's day, within the merchant's period."""
-    statement = insert(daily_available).values(
-        day=day,
-        currency=currency,
-        period_start=period.starts_on,
-        period_end=period.ends_on,
-        orders=1,
-        payable_minor=payable_minor,
-    )
-    added = {name: daily_available.c[name] + statement.excluded[name] for name in ("orders", "payable_minor")}
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=["day", "currency", "period_start"], set_=added)
-    )
+    row = {
+        "day": day,
+        "currency": currency,
+        "period_start": period.starts_on,
+        "period_end": period.ends_on,
+        "orders": 1,
+        "payable_minor": payable_minor,
+    }
+    await session.execute(ADD_TO_PERIOD, row)

@@ -32,5 +32,5 @@ def instant(name: str, *, nullable: bool = False) -> Column[Any]:
 
 
 def document(name: str, *, nullable: bool = False) -> Column[Any]:
-    """JSON that is read as a whole."""
-    return Column(name, JSONB, nullable=nullable)
+    """JSON that is read as a whole; None is SQL's NULL, not JSON's."""
+    return Column(name, JSONB(none_as_null=True), nullable=nullable)

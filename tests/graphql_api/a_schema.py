@@ -65,10 +65,10 @@ class Order(relay.Node):
 
 
 def an_order(key: UUID) -> Order:
-    return Order(id=encode_id("Order", TEA.id, key), number=ORDERS[key], total=Money.of(ORDERS[key] * 100, "EUR"))
+    return Order(id=encode_id("Brew", TEA.id, key), number=ORDERS[key], total=Money.of(ORDERS[key] * 100, "EUR"))
 
 
-@node("Order", parts=2)
+@node("Brew", parts=2)
 async def load_order(info: Info, parts: relay.Parts) -> Order | None:
     merchant_id, order_id = parts
     if ORDERS.get(order_id) == 13:

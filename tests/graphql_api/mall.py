@@ -12,11 +12,11 @@ import httpx
 
 from graphql_api.server import Settings, build_app
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.plan_document import parse_plan
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import worker
 from merchantry.jobs.handlers import Tools
 from merchantry.services import commission, staff
-from merchantry.domain.plan_document import parse_plan
 from tenancy.database import Database
 from tenancy.directory import account_of
 from tenancy.principals import Merchant

@@ -4,14 +4,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound, SlugTaken, UnknownCurrency
+from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import audit, mall, merchant, staff
+from merchantry.services import audit, ledger, mall, merchant, staff
 from merchantry.services.merchant import ShippingOption
 from merchantry.tables.merchant import counter
-from merchantry.tables.platform import platform_entry
 from tenancy.database import Database
 from tenancy.directory import Directory
 from tenancy.tables import merchant as merchant_table
@@ -211,21 +211,16 @@ async def test_the_malls_zone_is_fixed_once_money_moved(database: Database) -> N
         assert str(await mall.mall_zone(session)) == "America/Sao_Paulo"
         with pytest.raises(InvalidInput):
             await mall.set_mall_zone(session, "Mars/Olympus", an_act())
-        entry = {
-            "merchant_id": kites.id,
-            "seq": 1,
-            "kind": "capture",
-            "occurred_at": NOON,
-            "booked_at": NOON,
-            "account": ["merchant_clearing", "commission_pending"],
-            "currency": ["BRL", "BRL"],
-            "amount": [-100, 100],
-        }
-        await session.execute(insert(platform_entry).values(entry))
-        with pytest.raises(InvalidInput) as refusal:
-            await mall.set_mall_zone(session, "UTC", an_act())
-        assert "America/Sao_Paulo" in refusal.value.message
-        await mall.set_mall_zone(session, "America/Sao_Paulo", an_act())
+    async with database.write("test") as tx:
+        async with tx.as_merchant(kites.id) as merchant_session:
+            nothing = (Posting(Account.BUYER_FUNDS, "BRL", 0), Posting(Account.MERCHANT_PENDING, "BRL", 0))
+            entry = Entry(EntryKind.CAPTURE, None, NOON, None, None, nothing, {})
+            await ledger.book(merchant_session, entry, an_act())
+        async with tx.as_platform() as session:
+            with pytest.raises(InvalidInput) as refusal:
+                await mall.set_mall_zone(session, "UTC", an_act())
+            assert "America/Sao_Paulo" in refusal.value.message
+            await mall.set_mall_zone(session, "America/Sao_Paulo", an_act())
     async with database.read("test") as tx, tx.as_merchant(kites.id) as session_of_merchant:
         assert str(await mall.mall_zone(session_of_merchant)) == "America/Sao_Paulo"
 
