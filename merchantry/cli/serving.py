@@ -36,10 +36,19 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn raises caught signals again when it is done, which would end the program before its own clean-up."""
 
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the command."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so once requests are answered."""
+        await super().startup(sockets)
+        self._announce()
 
     def stop(self) -> None:
         """Finish what is under way; asked a second time, at once."""
@@ -57,14 +66,9 @@ def serve_app(app: "Starlette", bound: socket.socket, *, announce: Callable[[], 
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    asyncio.run(_serve(_Server(config), bound, announce))
+    asyncio.run(_serve(_Server(config, announce), bound))
 
 
-async def _serve(server: _Server, bound: socket.socket, announce: Callable[[], None]) -> None:
+async def _serve(server: _Server, bound: socket.socket) -> None:
     with stopped_by_signals(server.stop):
-        serving = asyncio.create_task(server.serve(sockets=[bound]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        if server.started:
-            announce()
-        await serving
+        await server.serve(sockets=[bound])

@@ -38,9 +38,10 @@ PLAN_FROM = datetime.fromisoformat("2020-01-01T00:00:00-03:00")
 Progress = Callable[[int, int], None]
 
 
-async def build(database: Database, now: datetime, progress: Progress) -> None:
-    """Make the mall where it is not there yet, and let somebody be paying. ``progress`` gets steps done and all steps.
+async def build(database: Database, now: datetime, page_url: str, progress: Progress) -> None:
+    """Make the mall where it is not there yet, and let somebody be paying.
 
+    ``page_url`` is that of the sandbox provider's page; ``progress`` gets how many steps are done, and of how many.
     Raises InvalidInput for a database that holds other merchants.
     """
     end = await _begun_at(database, now)
@@ -53,22 +54,22 @@ async def build(database: Database, now: datetime, progress: Progress) -> None:
         for position, stall in enumerate(STALLS):
             await _products(database, await read_world(database), stall, begin)
             progress(2 + position, steps)
-        history = History(database, await read_world(database), purchases(begin), begin, _once)
-        for day in range(DAYS + 1):
-            await history.play(day, until=min(begin + (day + 1) * DAY, end))
+        history = History(database, await read_world(database), purchases(begin), begin, _once, page_url)
+        for day in range(DAYS):
+            await history.play(day, until=begin + (day + 1) * DAY)
             progress(2 + len(STALLS) + day, steps)
         await database.run(SYSTEM, lambda tx: _once(tx, FINISHED, now))
-    await _somebody_pays(database, now)
+    await _somebody_pays(database, now, page_url)
     progress(steps, steps)
 
 
-async def _somebody_pays(database: Database, now: datetime) -> None:
+async def _somebody_pays(database: Database, now: datetime, page_url: str) -> None:
     """Checkouts expire after half an hour; where none is open, three more are placed."""
     async with database.read(SYSTEM) as tx, tx.as_platform() as session:
         is_open = exists().where(checkout.c.status == "awaiting_payment")
         if await session.scalar(select(is_open)):
             return
-    history = History(database, await read_world(database), fresh(now), now - DAY, _always)
+    history = History(database, await read_world(database), fresh(now), now - DAY, _always, page_url)
     await history.play(0, until=now)
 
 
@@ -169,7 +170,7 @@ def _shop(stall: Stall, world: World) -> NewShop:
 
 
 async def _products(database: Database, world: World, stall: Stall, begin: datetime) -> None:
-    """A merchant's products, published one after the other; the last one is still a draft where there are five."""
+    """A merchant's products, published one after the other."""
     owner = f"staff:{world.accounts[mall.owner_of(stall.slug)]}"
 
     async def work(tx: Transaction) -> None:

@@ -43,14 +43,20 @@ class History:
     """Plays purchases and what becomes of them. The provider and the worker live in the time that is played."""
 
     def __init__(
-        self, database: Database, world: World, purchases: Sequence[Purchase], begin: datetime, once: Once
+        self,
+        database: Database,
+        world: World,
+        purchases: Sequence[Purchase],
+        begin: datetime,
+        once: Once,
+        page_url: str,
     ) -> None:
         self._database = database
         self._world = world
         self._begin = begin
         self._once = once
         self._now = begin
-        self._gateway = Sandbox(database, lambda: self._now, "")
+        self._gateway = Sandbox(database, lambda: self._now, page_url)
         self._tools = Tools(database, self._gateway, lambda: self._now)
         self._purchases = _by_day(purchases, begin, lambda purchase: purchase.placed_at)
         happened = [event for purchase in purchases for event in events(purchase)]

@@ -123,6 +123,14 @@ async def load(session: MerchantSession, order_id: UUID) -> Order:
     return from_row(row, lines.get(order_id, ()))
 
 
+async def held(session: MerchantSession, order: UUID | Order) -> Order:
+    """The order, locked until the transaction ends; one that this very transaction changed last is taken as it is.
+
+    Raises NotFound.
+    """
+    return order if isinstance(order, Order) else await load(session, order)
+
+
 async def lines_of(session: MerchantSession, order_ids: Sequence[UUID]) -> dict[UUID, tuple[Line, ...]]:
     """The lines of several orders, in their positions."""
     rows = await session.execute(LINES, {"orders": list(order_ids)})
@@ -201,9 +209,9 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
     return order.id
 
 
-async def confirm_receipt(session: MerchantSession, order_id: UUID, act: Act) -> Order:
+async def confirm_receipt(session: MerchantSession, order_id: UUID | Order, act: Act) -> Order:
     """The buyer has everything: the order is complete and its hold begins."""
-    order = await load(session, order_id)
+    order = await held(session, order_id)
     state = rules.confirm_receipt(order.state)
     await _advance_lines(session, state)
     return await _completed(session, order, state, OrderAct.CONFIRM_RECEIPT, act)

@@ -105,21 +105,21 @@ def _frozen(line: LineSplit, order_id: UUID, terms: Terms) -> dict[str, Any]:
     }
 
 
-async def release(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> bool:
+async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms, act: Act) -> bool:
     """The hold is over: what was pending is available, from the moment the hold ended. False where it was before."""
-    found = await order.load(session, order_id)
-    await queue.dequeue(session, session.merchant_id, JobKind.HOLD_RELEASE, order_id)
+    found = await order.held(session, order_id)
+    await queue.dequeue(session, session.merchant_id, JobKind.HOLD_RELEASE, found.id)
     if found.status is not OrderStatus.COMPLETED or found.available_at is not None or found.hold_ends_at is None:
         return False
     at, earned = found.hold_ends_at, found.commission_minor or 0
     payable = found.total_minor - earned
-    entry = entries.release(order_id, payable, found.currency, occurred_at=at, available_at=at)
+    entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at)
     await ledger.book(session, entry, act, entries.platform_release(earned, found.currency) if earned else ())
     period = period_of(at, terms.zone, terms.cycle)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
-    await session.execute(order.CHANGE, {"order": order_id, "available_at": at, "events": found.events + 1})
+    await session.execute(order.CHANGE, {"order": found.id, "available_at": at, "events": found.events + 1})
     await order.add_event(
-        session, order_id, found.events + 1, "release", replace(act, at=at), {"payable_minor": payable}
+        session, found.id, found.events + 1, "release", replace(act, at=at), {"payable_minor": payable}
     )
     return True
 

@@ -44,6 +44,8 @@ TEA = Merchant(UUID(int=1), "tea-house", "active")
 VARIANT = UUID(int=77)
 ORDERS = {UUID(int=number): number for number in range(1, 31)}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOTHING: Any = None
+"""Stands for what these documents never reach."""
 
 
 class Color(enum.Enum):
@@ -214,12 +216,12 @@ def a_market_schema(limits: Limits = Limits()) -> MarketSchema:
 
 
 def a_context(request_id: str = "test", merchant: Merchant | None = None, database: Any = None) -> Context:
-    return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON)
+    return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON, NOTHING, NOTHING)
 
 
 def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True) -> Starlette:
     def context_of(request: Request, caller: Caller) -> Context:
-        return Context(caller, request.state.request_id, [], lambda: NOON)
+        return Context(caller, request.state.request_id, cast(Any, []), lambda: NOON, NOTHING, NOTHING)
 
     async def readiness() -> bool:
         return ready

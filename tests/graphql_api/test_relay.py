@@ -23,7 +23,7 @@ from graphql_api.relay import (
 from merchantry.domain.errors import InvalidInput, NotFound
 from tests.graphql_api.a_schema import ORDERS, TEA, a_context, a_market_schema
 
-A, B = uuid4(), uuid4()
+A, B = UUID("4f3a1d5e-0c1b-4a6e-9b43-5a1d2c3b4e5f"), UUID("b8e7d6c5-1a2b-4c3d-8e4f-9a8b7c6d5e4f")
 
 
 def test_an_id_leads_back_to_its_keys() -> None:
@@ -195,15 +195,15 @@ def test_connections_are_named_after_their_rows() -> None:
 
 
 async def test_missing_foreign_forbidden_and_broken_nodes_answer_alike() -> None:
-    own = encode_id("Order", TEA.id, UUID(int=5))
+    own = encode_id("Brew", TEA.id, UUID(int=5))
     query = "query($id: ID!) { node(id: $id) { id ... on Order { number } } }"
     assert (await ask(query, id=own))["node"] == {"id": own, "number": 5}
     for id in (
-        encode_id("Order", uuid4(), UUID(int=5)),
-        encode_id("Order", TEA.id, uuid4()),
-        encode_id("Order", TEA.id, UUID(int=13)),
-        encode_id("Order", TEA.id, UUID(int=14)),
-        encode_id("Order", TEA.id),
+        encode_id("Brew", uuid4(), UUID(int=5)),
+        encode_id("Brew", TEA.id, uuid4()),
+        encode_id("Brew", TEA.id, UUID(int=13)),
+        encode_id("Brew", TEA.id, UUID(int=14)),
+        encode_id("Brew", TEA.id),
         encode_id("Nothing", TEA.id, UUID(int=5)),
         "nonsense",
         "",
@@ -213,7 +213,7 @@ async def test_missing_foreign_forbidden_and_broken_nodes_answer_alike() -> None
 
 
 async def test_nodes_keep_their_order() -> None:
-    ids = [encode_id("Order", TEA.id, key) for key in (*list(ORDERS)[2:5], uuid4(), list(ORDERS)[2])]
+    ids = [encode_id("Brew", TEA.id, key) for key in (*list(ORDERS)[2:5], uuid4(), list(ORDERS)[2])]
     nodes = (await ask("query($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { number } } }", ids=ids))["nodes"]
     assert nodes == [{"number": 3}, {"number": 4}, {"number": 5}, None, {"number": 3}]
     with pytest.raises(InvalidInput, match="at most 100"):

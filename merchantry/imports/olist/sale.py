@@ -73,7 +73,7 @@ async def _fulfil(session: MerchantSession, order_id: UUID, sale: Sale, terms: T
     """Ship, deliver, and release what is due by now; the worker releases the rest in its time."""
     if sale.shipped_at is None:
         return
-    await order.ship(
+    shipped = await order.ship(
         session,
         order_id,
         None,
@@ -86,9 +86,9 @@ async def _fulfil(session: MerchantSession, order_id: UUID, sale: Sale, terms: T
         # The data set says that it stays shipped: it doesn't complete by itself.
         await queue.dequeue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order_id)
         return
-    done = await order.confirm_receipt(session, order_id, Act(ACTOR, sale.delivered_at, booked_at))
+    done = await order.confirm_receipt(session, shipped, Act(ACTOR, sale.delivered_at, booked_at))
     if done.hold_ends_at is not None and done.hold_ends_at <= booked_at:
-        await split.release(session, order_id, terms, Act(ACTOR, done.hold_ends_at, booked_at))
+        await split.release(session, done, terms, Act(ACTOR, done.hold_ends_at, booked_at))
 
 
 def _cart(sale: Sale, known: Known) -> Cart:

@@ -1,0 +1,115 @@
+"""`merchantry demo`: a small lively mall, served, with everything needed to ask it."""
+
+import json
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from merchantry.cli.installation import Installation, installation, utc_now
+from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.running import ended_by_signals, progress_bar, with_database
+from merchantry.cli.serving import listen, serve_app
+from merchantry.demo import mall
+from merchantry.demo.build import build
+from tenancy.database import Database
+
+HOST = "127.0.0.1"
+TOKEN_DAYS = 30
+PEOPLE = {
+    "a buyer": mall.BUYERS[0].email,
+    f"the owner of {mall.MAIN}": f"owner@{mall.MAIN}.example",
+    f"a fulfilment clerk of {mall.MAIN}": f"fulfilment@{mall.MAIN}.example",
+    "the platform's finance": "finance@mall.example",
+    "the platform's analyst": "analyst@mall.example",
+}
+LISTINGS = (
+    "{ listings(first: 3) { nodes { title merchantName category variants { sku prices { amount currency } } } } }"
+)
+ORDERS = (
+    "{ merchant { orders(first: 3) { nodes { number status total { amount currency } } }"
+    " balance { currency pending { amount } available { amount } } } }"
+)
+REPORT = (
+    '{ platform { commissionReport(from: "%s", to: "%s", groupBy: [MERCHANT]) { asOf rows'
+    " { merchant currency orders goods { amount } commission { amount } netToMerchants { amount } } } } }"
+)
+
+
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    with_worker: Annotated[bool, typer.Option(help="Do due jobs in this process too.")] = True,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Build a small lively mall where there is none yet, and serve it until Ctrl-C."""
+    with ended_by_signals():
+        bound = listen(HOST, port)
+        address = f"http://{HOST}:{bound.getsockname()[1]}"
+        with bound, installation(database_url, data_dir) as opened:
+            from graphql_api.logging import configure_logging  # here, so that other commands start without them
+            from graphql_api.sandbox_page import PATH
+            from graphql_api.server import Settings, build_app
+
+            configure_logging(development=True)
+            _build(opened, address + PATH)
+            settings = Settings(
+                logins=opened.logins,
+                verifier=opened.issuer.verifier(),
+                mall_domain="localhost",
+                public_url=address,
+                development=True,
+                with_worker=with_worker,
+            )
+            serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address)))
+
+
+def _build(opened: Installation, page_url: str) -> None:
+    async def work(database: Database) -> None:
+        with progress_bar() as progress:
+            task = progress.add_task("Building the mall", total=None)
+
+            def show(done: int, steps: int) -> None:
+                progress.update(task, completed=done, total=steps)
+
+            await build(database, utc_now(), page_url, show)
+
+    with_database(opened, work)
+
+
+def _welcome(opened: Installation, address: str) -> str:
+    """Printed as it is, never wrapped: it is there to be copied."""
+    tokens = {email: opened.issuer.issue(email, email, TOKEN_DAYS * 86_400) for email in PEOPLE.values()}
+    owner, analyst = (PEOPLE[who] for who in (f"the owner of {mall.MAIN}", "the platform's analyst"))
+    today = utc_now().date()
+    report = REPORT % (today - timedelta(days=30), today + timedelta(days=1))
+    port = address.rpartition(":")[2]
+    lines = [
+        "",
+        f"GraphQL     {address}/graphql",
+        f"GraphiQL    {address}/graphql in a browser",
+        f"A merchant  http://{mall.MAIN}.localhost:{port}/graphql, or the header X-Merchant: {mall.MAIN}",
+        "",
+        f"Tokens, valid for {TOKEN_DAYS} days:",
+        *(f"\n{who} ({email})\n{tokens[email]}" for who, email in PEOPLE.items()),
+        "",
+        "What is on sale:",
+        _curl(address, LISTINGS),
+        "",
+        f"The latest orders of {mall.MAIN} and its balance:",
+        _curl(address, ORDERS, tokens[owner], mall.MAIN),
+        "",
+        "The platform's commission of the last 30 days:",
+        _curl(address, report, tokens[analyst]),
+        "",
+        "Ctrl-C ends it.",
+    ]
+    return "\n".join(lines)
+
+
+def _curl(address: str, query: str, token: str | None = None, merchant: str | None = None) -> str:
+    headers = ["Content-Type: application/json"]
+    headers += [f"Authorization: Bearer {token}"] if token else []
+    headers += [f"X-Merchant: {merchant}"] if merchant else []
+    body = json.dumps({"query": query})
+    return " ".join(["curl -s", f"{address}/graphql", *(f"-H '{header}'" for header in headers), f"-d '{body}'"])
