@@ -149,6 +149,14 @@ class ListingQueries:
         return Shop.of(found) if found else None
 
 
+@node("Shop", parts=1)
+async def load_shop(info: Info, parts: Parts) -> Shop | None:
+    """The active merchant's public page, for everybody."""
+    async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
+        found = await merchant.by_ids(session, parts)
+    return next((Shop.of(each) for each in found if each.merchant.is_active), None)
+
+
 @node("Listing", parts=2)
 async def load_listing(info: Info, parts: Parts) -> Listing | None:
     """The listing, for everybody."""

@@ -57,13 +57,15 @@ class AuditEvent(Node):
         )
 
 
-@strawberry.type(description="The selected merchant; docs/permissions.md tells who may see what.")
+@strawberry.type(
+    description="The selected merchant. A field that the caller's role may not see is null, with an error that says so."
+)
 class Merchant:
     id: strawberry.ID
     slug: str
 
     @strawberry.field
-    async def profile(self, info: Info) -> Shop:
+    async def profile(self, info: Info) -> Shop | None:
         """The merchant's public page."""
         allowed = access.of_merchant(info.context, Permission.PRODUCT_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
@@ -71,7 +73,9 @@ class Merchant:
         return Shop.of(found)
 
     @strawberry.field
-    async def products(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Product]:
+    async def products(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Product] | None:
         """Products, newest first. Needs product.read."""
         return await product.products(info, first, after)
 
@@ -82,7 +86,7 @@ class Merchant:
         status: list[OrderStatus] | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[Order]:
+    ) -> Connection[Order] | None:
         """Orders, newest first, of all statuses or of those named. Needs order.read."""
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         asked = page("orders", (datetime, UUID), first, after)
@@ -114,19 +118,19 @@ class Merchant:
         return Order.of(view, splits.get(view.order.id))
 
     @strawberry.field
-    async def balance(self, info: Info, at: datetime | None = None) -> list[Balance]:
+    async def balance(self, info: Info, at: datetime | None = None) -> list[Balance] | None:
         """What the merchant has, by currency, now or at a past moment. Needs ledger.read."""
         return await split.balance(info, at)
 
     @strawberry.field
-    async def splits(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Split]:
+    async def splits(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Split] | None:
         """How each order's money was shared, the latest captured first. Needs ledger.read."""
         return await split.splits(info, first, after)
 
     @strawberry.field
     async def notifications(
         self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[Notification]:
+    ) -> Connection[Notification] | None:
         """News, newest first. Needs notification.read."""
         allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
         asked = page("notifications", (datetime, UUID), first, after)
@@ -147,7 +151,7 @@ class Merchant:
     @strawberry.field
     async def audit_events(
         self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[AuditEvent]:
+    ) -> Connection[AuditEvent] | None:
         """Who did what, newest first. Needs audit.read."""
         allowed = access.of_merchant(info.context, Permission.AUDIT_READ)
         asked = page("auditEvents", (datetime, UUID), first, after)
@@ -156,7 +160,7 @@ class Merchant:
         return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=AuditEvent.of)
 
     @strawberry.field
-    async def staff(self, info: Info) -> list[StaffMember]:
+    async def staff(self, info: Info) -> list[StaffMember] | None:
         """The merchant's people and their roles. Needs staff.read."""
         allowed = access.of_merchant(info.context, Permission.STAFF_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:

@@ -1,7 +1,8 @@
 """Orders: as their merchant and their buyer see them, and what each may do with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import strawberry
@@ -33,6 +34,8 @@ from merchantry.services.terms import terms_of
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
 from tenancy.database import MerchantSession, PlatformSession, Transaction
+
+N = TypeVar("N", bound=Node)
 
 
 @strawberry.type(description="A line of an order, frozen when it was placed.")
@@ -213,6 +216,31 @@ async def explained(session: MerchantSession, views: list[OrderView]) -> Mapping
 async def load_order(info: Info, parts: Parts) -> Order | None:
     """The order for staff of its merchant, and for its buyer; for all others there is none."""
     return await find_order(info.context, *parts)
+
+
+@node("OrderLine", parts=3)
+async def load_line(info: Info, parts: Parts) -> OrderLine | None:
+    """The line, for whoever may see its order."""
+    found = await find_order(info.context, *parts[:2])
+    return _with_id(found.lines, encode_id("OrderLine", *parts)) if found else None
+
+
+@node("Shipment", parts=3)
+async def load_shipment(info: Info, parts: Parts) -> Shipment | None:
+    """The parcel, for whoever may see its order."""
+    found = await find_order(info.context, *parts[:2])
+    return _with_id(found.shipments, encode_id("Shipment", *parts)) if found else None
+
+
+@node("Refund", parts=3)
+async def load_refund(info: Info, parts: Parts) -> Refund | None:
+    """The refund, for whoever may see its order."""
+    found = await find_order(info.context, *parts[:2])
+    return _with_id(found.refunds, encode_id("Refund", *parts)) if found else None
+
+
+def _with_id(nodes: Sequence[N], id: strawberry.ID) -> N | None:
+    return next((each for each in nodes if each.id == id), None)
 
 
 async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Order | None:

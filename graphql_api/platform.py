@@ -86,12 +86,12 @@ class CommissionPlan:
         )
 
 
-@strawberry.type(description="The platform's view. Each field asks for the permission that docs/permissions.md names.")
+@strawberry.type(description="The platform's view. A field that the caller's role may not see is null, with an error.")
 class Platform:
     @strawberry.field
     async def merchants(
         self, info: Info, status: str | None = None, first: int | None = None, after: str | None = None
-    ) -> Connection[MerchantRecord]:
+    ) -> Connection[MerchantRecord] | None:
         """Merchants by slug. Needs platform.merchant.read."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_READ)
         asked = page("merchants", (str,), first, after)
@@ -119,7 +119,7 @@ class Platform:
         merchants: list[strawberry.ID] | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> CommissionReport:
+    ) -> CommissionReport | None:
         """Captures with `from <= day < to` in the platform's time zone, always by currency too.
 
         `merchants` are ids of shops; all merchants where it is left out. Needs platform.report.read.
@@ -136,7 +136,7 @@ class Platform:
         merchants: list[strawberry.ID] | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> SettlementReport:
+    ) -> SettlementReport | None:
         """What became available on days with `from <= day < to`, by settlement period and currency.
 
         By MERCHANT too, where `groupBy` is left out; CATEGORY is refused, because an order becomes available as a
@@ -148,7 +148,7 @@ class Platform:
     @strawberry.field
     async def commission_plans(
         self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[CommissionPlan]:
+    ) -> Connection[CommissionPlan] | None:
         """Versions of all plans, by name and version. Needs platform.plan.read."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_READ)
         asked = page("commissionPlans", (str, int), first, after)
@@ -161,7 +161,7 @@ class Platform:
     @strawberry.field
     async def audit_events(
         self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[AuditEvent]:
+    ) -> Connection[AuditEvent] | None:
         """Who did what, in all merchants and on the platform, newest first. Needs platform.audit.read."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_AUDIT_READ)
         asked = page("platformAuditEvents", (datetime, UUID), first, after)

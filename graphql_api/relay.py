@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 import strawberry
 
+from graphql_api.access import NoMerchantSelected
 from graphql_api.context import Context, Info
 from graphql_api.errors import Forbidden, NotAuthenticated
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
@@ -162,7 +163,7 @@ async def resolve_node(info: Info, id: str) -> Node | None:
         return None
     try:
         return await kind.load(info, found[1])
-    except (NotFound, NotPermitted, NotAuthenticated, Forbidden):
+    except (NotFound, NotPermitted, NotAuthenticated, NoMerchantSelected, Forbidden):
         return None
 
 

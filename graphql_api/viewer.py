@@ -44,12 +44,14 @@ class Viewer:
         ]
 
     @strawberry.field
-    async def checkouts(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Checkout]:
+    async def checkouts(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Checkout] | None:
         """The buyer's checkouts, newest first."""
         return await checkout.checkouts(info, first, after)
 
     @strawberry.field
-    async def orders(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Order]:
+    async def orders(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Order] | None:
         """The buyer's orders of all merchants, newest first."""
         buyer = access.of_buyer(info.context)
         asked = page("viewerOrders", (datetime, UUID), first, after)

@@ -2,11 +2,13 @@
 
 import typer
 
-from merchantry.cli import demo, merchant, plan, verify
+from merchantry.cli import import_, merchant, plan, report, verify
+from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
 from merchantry.cli.schema import schema
 from merchantry.cli.serve import serve
+from merchantry.cli.settle import settle
 from merchantry.cli.token import token
 from merchantry.cli.worker import worker
 
@@ -17,12 +19,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="A multi-merchant mall: one checkout, one PostgreSQL schema per merchant.",
 )
-app.command()(demo.demo)
+app.command()(demo)
 app.command()(serve)
 app.command()(worker)
 app.command()(migrate)
 app.command()(token)
 app.command()(schema)
+app.command()(settle)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(verify.app, name="verify")
+app.add_typer(import_.app, name="import")
+app.add_typer(report.app, name="report")

@@ -1,7 +1,7 @@
 """Claims due jobs and does them; any number of workers at once, and none at all for hours, give the same books."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import structlog
@@ -37,12 +37,17 @@ async def run_forever(tools: Tools, stop: asyncio.Event, *, poll_seconds: float 
 
 
 async def run_due(
-    tools: Tools, until: datetime, *, concurrency: int = 2, progress: Callable[[int], None] = lambda done: None
+    tools: Tools,
+    until: datetime,
+    *,
+    kinds: Collection[JobKind] = tuple(JobKind),
+    concurrency: int = 2,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Do everything that is due until a moment, in the order in which it fell due. Returns how many jobs were done."""
     total = 0
     while True:
-        jobs = await claim(tools, until, BATCH * concurrency)
+        jobs = await claim(tools, until, BATCH * concurrency, kinds)
         if not jobs:
             return total
         total += await _do_all(tools, jobs, concurrency)
@@ -56,14 +61,18 @@ async def run_batch(tools: Tools, until: datetime, *, concurrency: int = 2) -> i
     return len(jobs)
 
 
-async def claim(tools: Tools, until: datetime, limit: int) -> list[Job]:
+async def claim(tools: Tools, until: datetime, limit: int, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Job]:
     """Lease due jobs that no other worker holds."""
     now = tools.clock()
     table = job_table.c
     key = tuple_(table.merchant_id, table.kind, table.subject_id)
     free = (
         select(table.merchant_id, table.kind, table.subject_id)
-        .where(table.due_at <= until, or_(table.leased_until.is_(None), table.leased_until < now))
+        .where(
+            table.due_at <= until,
+            table.kind.in_(kinds),
+            or_(table.leased_until.is_(None), table.leased_until < now),
+        )
         .order_by(table.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

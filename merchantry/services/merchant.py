@@ -252,7 +252,7 @@ async def list_merchants(
     return [_listed_from(row) for row in rows]
 
 
-async def by_ids(session: PlatformSession, merchant_ids: Collection[UUID]) -> list[ListedMerchant]:
+async def by_ids(session: PlatformSession | PublicSession, merchant_ids: Collection[UUID]) -> list[ListedMerchant]:
     """These merchants, by slug."""
     statement = _listed().where(merchant.c.id == func.any(list(merchant_ids))).order_by(merchant.c.slug)
     return [_listed_from(row) for row in (await session.execute(statement)).mappings()]

@@ -19,11 +19,15 @@ mutation Place($input: CheckoutPlaceInput!) {{
     ... on CheckoutPlaced {{
       checkout {{
         id status total {{ amount currency }} goods {{ amount }} shipping {{ amount }}
-        orders {{ id number status total {{ amount }} merchantName lines {{ id sku title quantity goods {{ amount }} }} }}
+        orders {{
+          id number status total {{ amount }} merchantName lines {{ id sku title quantity goods {{ amount }} }}
+        }}
       }}
     }}
     ... on CheckoutRejected {{
-      problems {{ __typename {PROBLEM} ... on OutOfStock {{ available variantId }} ... on PriceChanged {{ now {{ amount }} }} }}
+      problems {{
+        __typename {PROBLEM} ... on OutOfStock {{ available variantId }} ... on PriceChanged {{ now {{ amount }} }}
+      }}
     }}
     {PROBLEM}
   }}

@@ -1,0 +1,23 @@
+"""``python -m benchmarks [--quick] [--durable] [name …]``: all benchmarks, or those named, one after the other."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+NAMES = ("orders_page", "checkout", "commission_report", "provisioning", "migration", "olist_import")
+
+
+def main() -> int:
+    """Run each in a process of its own, so that none inherits another's caches. Returns the first failure's code."""
+    flags = [word for word in sys.argv[1:] if word.startswith("-")]
+    present = [name for name in NAMES if find_spec(f"benchmarks.{name}")]
+    wanted = [word for word in sys.argv[1:] if not word.startswith("-")] or present
+    if unknown := [name for name in wanted if name not in present]:
+        print(f"No such benchmark: {', '.join(unknown)}. There are {', '.join(present)}.", file=sys.stderr)
+        return 2
+    failures = [subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *flags]).returncode for name in wanted]
+    return next((code for code in failures if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

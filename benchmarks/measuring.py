@@ -1,0 +1,88 @@
+"""How benchmarks measure and print: several runs, interleaved with the baseline's, medians, ratios."""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Options:
+    """``quick`` measures less; ``durable`` leaves fsync on; ``profile`` prints where the server's time goes."""
+
+    quick: bool
+    durable: bool
+    profile: bool
+
+    def sizes(self, full: Sequence[int], quick: Sequence[int]) -> Sequence[int]:
+        """What to measure at."""
+        return quick if self.quick else full
+
+
+def parse_options() -> Options:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer runs")
+    parser.add_argument("--durable", action="store_true", help="leave fsync on")
+    parser.add_argument("--profile", action="store_true", help="profile the server process as well, where there is one")
+    given = parser.parse_args()
+    return Options(given.quick, given.durable, given.profile)
+
+
+def interleaved(runs: int, ways: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """The median of each way's figures, each way run once per round, so that a noisy minute falls on all of them."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(runs):
+        for name, way in ways.items():
+            found[name].append(way())
+    return {name: median(figures) for name, figures in found.items()}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it took."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def facts(owner_url: str, options: Options) -> str:
+    """The machine and the software that the figures belong to."""
+    with psycopg.connect(owner_url) as connection:
+        row = connection.execute("SELECT current_setting('server_version'), current_setting('fsync')").fetchone()
+    version, fsync = row or ("?", "?")
+    quick = ", --quick" if options.quick else ""
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}, PostgreSQL {version}, fsync {fsync}, synchronous_commit on{quick}"
+    )
+
+
+def show(title: str, facts_line: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
+    """Print one table; the first column is text, the others are figures."""
+    caption = f"{facts_line}\n{note}" if note else facts_line
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", min_width=WIDTH // 2)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    Console(width=max(console.width, WIDTH) if console.is_terminal else WIDTH).print(table)
+
+
+def times(figure: float, baseline: float) -> str:
+    """``figure`` as a multiple of ``baseline``."""
+    return f"{figure / baseline:.2f} ×"
+
+
+def ms(figure: float) -> str:
+    """Seconds as milliseconds."""
+    return f"{figure * 1000:,.1f} ms"

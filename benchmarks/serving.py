@@ -1,0 +1,97 @@
+"""A server process of its own for what is measured over HTTP: the mall, or the bare page beside it."""
+
+import cProfile
+import pstats
+import signal
+import socket as sockets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from benchmarks.installation import Installation
+from tenancy.logins import derive
+from tenancy.tokens import DevelopmentIssuer
+
+START_SECONDS = 30
+PROFILED_LINES = 40
+
+
+@contextmanager
+def serving(installation: Installation, kind: str, *, profile: bool = False) -> Iterator[Path]:
+    """Serve ``mall`` or ``bare_page`` while the block runs; gives the path of its Unix socket."""
+    socket, log = installation.home / f"{kind}.sock", installation.home / f"{kind}.log"
+    command = [sys.executable, "-m", "benchmarks.serving", kind, str(installation.home), installation.logins.owner]
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, *(["profile"] if profile else [])], stdout=output, stderr=output)
+    try:
+        _wait_for(socket, process, log)
+        yield socket
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(START_SECONDS)
+    if profile:
+        stats = pstats.Stats(str(installation.home / f"{kind}.prof"))
+        stats.sort_stats("tottime").print_stats(PROFILED_LINES)
+        stats.sort_stats("cumulative").print_stats(PROFILED_LINES * 2)
+
+
+def _wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with sockets.socket(sockets.AF_UNIX) as probe:
+            try:
+                probe.connect(str(socket))
+                return
+            except OSError:
+                time.sleep(0.05)
+    raise RuntimeError(f"the server didn't start:\n{log.read_text()[-2000:]}")
+
+
+def _app(kind: str, home: Path, owner_url: str) -> Starlette:
+    logins = derive(owner_url)
+    if kind == "bare_page":
+        from benchmarks.bare_page import build
+
+        return build(logins.owner)
+    from graphql_api.logging import configure_logging  # here, so that the baseline's process doesn't load the mall
+    from graphql_api.server import Settings, build_app
+
+    configure_logging(development=False)
+    verifier = DevelopmentIssuer.load_or_create(home / "keys").verifier()
+    settings = Settings(
+        logins=logins,
+        verifier=verifier,
+        mall_domain="mall.test",
+        public_url="http://mall.test",
+        development=False,
+        with_worker=False,
+    )
+    return build_app(settings)
+
+
+def main() -> None:
+    """The server process: ``kind home owner_url [profile]``."""
+    kind, home, owner_url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    app = _app(kind, home, owner_url)
+    config = uvicorn.Config(app, uds=str(home / f"{kind}.sock"), log_config=None, access_log=False, lifespan="on")
+    profiler = cProfile.Profile() if sys.argv[4:] == ["profile"] else None
+    if profiler:
+        profiler.enable()
+    try:
+        uvicorn.Server(config).run()
+    except KeyboardInterrupt:
+        pass  # how the parent ends it
+    finally:
+        if profiler:
+            profiler.disable()
+            profiler.dump_stats(home / f"{kind}.prof")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The demo, from nothing: killed while it builds, started again, asked, ended, killed, started again."""
+
+import shlex
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from merchantry.services.verification import merchants_to_verify, verify_books
+from tenancy import embedded, embedded_watchdog
+from tenancy.bootstrap import create_owner
+from tenancy.database import Database
+from tenancy.logins import derive
+from tenancy.schemas import schema_of
+from tests.cli.running import Running, Shell, running, until
+
+READY = "Ctrl-C ends it."
+STATUSES = {"awaiting_payment", "to_ship", "partially_shipped", "shipped", "delivered", "completed", "cancelled"}
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory to start the demo in, in memory where there is one."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    place = Path(mkdtemp(prefix="merchantry-tests-demo-", dir=memory))
+    yield place
+    assert until(lambda: is_down(place), 20)
+    shutil.rmtree(place)
+
+
+def home_of(place: Path) -> Path:
+    return place / ".merchantry"
+
+
+def is_down(place: Path) -> bool:
+    return not embedded_watchdog.is_locked(home_of(place) / "server.lock")
+
+
+def marks(place: Path) -> int:
+    """How many steps of building are done."""
+    server = embedded.start(home_of(place))
+    try:
+        with psycopg.connect(server.url()) as connection:
+            row = connection.execute("SELECT count(*) FROM platform.imported").fetchone()
+            return int(row[0]) if row else 0
+    except psycopg.Error:  # not made yet
+        return 0
+
+
+def answers(server: Running) -> list[Any]:
+    """What the commands that the demo prints are answered."""
+    found = []
+    for line in server.output.read_text().splitlines():
+        if line.startswith("curl "):
+            _, _, address, *options = shlex.split(line)
+            pairs = list(zip(options[::2], options[1::2], strict=True))
+            headers = dict(value.split(": ", 1) for name, value in pairs if name == "-H")
+            [body] = [value for name, value in pairs if name == "-d"]
+            found.append(httpx.post(address, headers=headers, content=body).json()["data"])
+    return found
+
+
+async def test_the_demo_survives_being_killed_and_ends_with_its_database(place: Path) -> None:
+    """One test, so that the mall is built once."""
+    building_that_was_killed_goes_on_at_the_next_start(place)
+    what_was_killed_recovers_and_is_ready_within_seconds(place)
+    await the_mall_is_lively_and_its_books_are_right(place)
+
+
+def building_that_was_killed_goes_on_at_the_next_start(place: Path) -> None:
+    with running(place, "demo", "--port", "0") as server:
+        assert until(lambda: (home_of(place) / "data" / "PG_VERSION").exists(), 20)
+        assert until(lambda: marks(place) > 40, 30)
+        server.process.kill()
+    embedded.stop(home_of(place))
+    assert until(lambda: is_down(place), 20)
+    with running(place, "demo", "--port", "0") as server:
+        server.printed(READY, 40)
+        listings, orders, report = answers(server)
+        assert len(listings["listings"]["nodes"]) == 3
+        assert len(orders["merchant"]["orders"]["nodes"]) == 3
+        assert len(report["platform"]["commissionReport"]["rows"]) >= 12
+        assert server.ends_by(signal.SIGTERM) == 0
+    assert is_down(place)
+
+
+def what_was_killed_recovers_and_is_ready_within_seconds(place: Path) -> None:
+    with running(place, "demo", "--port", "0") as server:
+        server.printed(READY, 15)
+        server.process.kill()
+    with running(place, "demo", "--port", "0") as server:
+        server.printed(READY, 15)
+        assert len(answers(server)) == 3
+        assert server.ends_by(signal.SIGINT) == 0
+    assert is_down(place)
+
+
+async def the_mall_is_lively_and_its_books_are_right(place: Path) -> None:
+    server = embedded.start(home_of(place))
+    try:
+        logins = derive(create_owner(server))
+        with psycopg.connect(logins.owner) as connection:
+            merchants = [row[0] for row in connection.execute("SELECT id FROM platform.merchant")]
+            listed = connection.execute("SELECT count(*) FROM platform.listing").fetchone()
+            union = " UNION ALL ".join(f"SELECT status, currency FROM {schema_of(each)}.orders" for each in merchants)  # noqa: S608
+            orders = connection.execute(union.encode()).fetchall()
+            payments = connection.execute("SELECT DISTINCT status FROM platform.payment").fetchall()
+            checkouts = connection.execute("SELECT DISTINCT status FROM platform.checkout").fetchall()
+        assert (len(merchants), listed) == (12, (60,))
+        assert len(orders) >= 300
+        assert {row[0] for row in orders} == STATUSES
+        assert {row[1] for row in orders} == {"BRL", "USD"}
+        assert {row[0] for row in payments} == {"captured", "failed", "action_required"}
+        assert {row[0] for row in checkouts} == {"awaiting_payment", "paid", "cancelled", "expired"}
+        database = Database(logins, pool_size=2)
+        found = [each async for each in verify_books(database, await merchants_to_verify(database))]
+        await database.close()
+        assert [each for each in found if each.broken] == []
+    finally:
+        embedded.stop(home_of(place))
+
+
+def test_a_database_with_other_merchants_is_left_alone(shell: Shell) -> None:
+    words = ("--legal-name", "K", "--display-name", "K", "--category", "c", "--time-zone", "UTC", "--currency", "BRL")
+    shell.done("merchant", "create", "--slug", "kites", *words)
+    result = shell.run("demo", "--port", "0")
+    assert result.exit_code == 2
+    assert "give the demo an empty one" in result.stderr

@@ -1,0 +1,71 @@
+"""What the generated documents are filled with, by ``Type.field.argument``, ``mutation.field``, ``Input.field`` or name.
+
+An argument or input field that is not here fails the tests: add it, with a value that reaches what could leak.
+"""
+
+from typing import Any
+from uuid import uuid4
+
+from tests.isolation.generator import LEFT_OUT
+from tests.isolation.world import Sphere
+
+
+def arguments(sphere: Sphere) -> dict[str, Any]:
+    """Sample arguments of fields that are read."""
+    return {
+        "first": 50,
+        "after": LEFT_OUT,
+        "Merchant.orders.status": LEFT_OUT,
+        "Merchant.order.number": sphere.order_number,
+        "Merchant.balance.at": LEFT_OUT,
+        "Platform.merchants.status": LEFT_OUT,
+        "Platform.merchant.slug": sphere.slug,
+        "from": "2026-01-01",
+        "to": "2027-01-01",
+        "groupBy": ["MERCHANT", "CATEGORY"],
+        "merchants": LEFT_OUT,
+    }
+
+
+def inputs(sphere: Sphere) -> dict[str, Any]:
+    """Sample inputs of mutations, about what belongs to the sphere."""
+    subjects = {f"{mutation}.{name}": each for mutation, given in sphere.subjects.items() for name, each in given.items()}
+    return {
+        "idempotencyKey": lambda: str(uuid4()),
+        "checkoutPlace.cart": LEFT_OUT,
+        "carrier": "Correios",
+        "trackingNumber": "BR1",
+        "reason": "changed my mind",
+        "change": 1,
+        "title": "A new title",
+        "description": "A new description",
+        "category": "toys",
+        "imageUrls": ["https://images.test/2.jpg"],
+        "ProductCreateInput.variants": lambda: [_variant()],
+        "newVariants": lambda: [_variant()],
+        "accountId": sphere.subjects["staff"]["accountId"],
+        "StaffRoleInput.role": "VIEWER",
+        "PlatformRoleInput.role": "ANALYST",
+        "CategoryCreateInput.code": lambda: f"category-{uuid4().hex}",
+        "CategoryCreateInput.name": "A category",
+        "CategoryCreateInput.parent": LEFT_OUT,
+        "MerchantCreateInput.slug": lambda: f"new-{uuid4().hex[:12]}",
+        "MerchantSuspendInput.slug": sphere.slug,
+        "legalName": "New Ltda",
+        "displayName": "New",
+        "timeZone": "America/Sao_Paulo",
+        "currency": "BRL",
+        "settlementCycle": "WEEKLY",
+        "commissionPlan": "standard",
+        "shippingOptions": [{"code": "flat", "title": "Flat", "prices": [{"amount": "5.00", "currency": "BRL"}]}],
+        "CommissionPlanProposeInput.name": "generous",
+        "CommissionPlanApproveInput.name": "generous",
+        "version": 1,
+        "document": {"name": "generous", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1}},
+        "effectiveFrom": "2026-06-01T00:00:00Z",
+        **subjects,
+    }
+
+
+def _variant() -> dict[str, Any]:
+    return {"sku": f"NEW-{uuid4().hex}", "title": "", "prices": [{"amount": "1.00", "currency": "BRL"}], "onHand": 1}

@@ -1,0 +1,274 @@
+"""A mall with a victim, a rival, a merchant that is suspended, and everybody who has no business with any of them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from graphql_api.relay import encode_id, parse_id
+from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.services import merchant as merchants
+from merchantry.services import staff
+from merchantry.services.variant import NewVariant
+from tenancy.database import Database
+from tenancy.principals import Merchant
+from tests.builders import a_merchant, a_product, an_act
+from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, place, ship
+from tests.graphql_api.mall import Mall, open_mall
+
+QUOTE = "mutation ($i: CheckoutQuoteInput!) { checkoutQuote(input: $i) { ... on CheckoutQuoted { quoteId } } }"
+
+
+@dataclass
+class Reply:
+    """A whole answer: what a client could compare."""
+
+    status: int
+    text: str
+    body: dict[str, Any]
+
+    def without(self, *sent: str) -> tuple[int, str]:
+        """Status and text, with what the client itself sent taken out."""
+        text = self.text
+        for each in sent:
+            text = text.replace(each, "<sent>")
+        return self.status, text
+
+
+@dataclass
+class Sphere:
+    """A merchant with its people, and ids of what is its own, by the mutation that they are made for."""
+
+    merchant: Merchant
+    owner: str
+    buyer: str
+    price: str
+    subjects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    order_number: str = ""
+
+    @property
+    def slug(self) -> str:
+        """How host and header name it."""
+        return self.merchant.slug
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Somebody, and how their request names a merchant."""
+
+    name: str
+    who: str | None
+    header: str | None = None
+    host: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class World:
+    """The mall of the isolation tests."""
+
+    mall: Mall
+    victim: Sphere
+    rival: Sphere
+    asleep: Sphere
+    roles: dict[MerchantRole, str] = field(default_factory=dict)
+    platform_roles: dict[PlatformRole, str] = field(default_factory=dict)
+
+    async def send(self, asker: Asker, document: str, variables: Mapping[str, Any] | None = None) -> Reply:
+        """Ask as somebody."""
+        headers = {}
+        if asker.who:
+            headers["authorization"] = f"Bearer {self.mall.token(asker.who)}"
+        if asker.header:
+            headers["x-merchant"] = asker.header
+        if asker.host:
+            headers["host"] = asker.host
+        body = {"query": document, "variables": dict(variables or {})}
+        answer = await self.mall.http.post("/graphql", json=body, headers=headers)
+        return Reply(answer.status_code, answer.text, answer.json())
+
+    def owner_of(self, sphere: Sphere) -> Asker:
+        """The merchant's owner, as they should ask."""
+        return Asker("owner", sphere.owner, sphere.slug)
+
+    def strangers(self) -> list[Asker]:
+        """Who gets past the door, and has nothing to do with the victim."""
+        return [
+            Asker("rival's owner", self.rival.owner, self.rival.slug),
+            Asker("rival's owner by host", self.rival.owner, host=f"{self.rival.slug}.mall.test"),
+            Asker("rival's owner, no merchant", self.rival.owner),
+            Asker("another buyer", self.rival.buyer),
+            Asker("nobody", None),
+            Asker("dismissed manager, no merchant", "dismissed"),
+            Asker("suspended merchant's owner, no merchant", self.asleep.owner),
+            Asker("analyst, no merchant", self.platform_roles[PlatformRole.ANALYST]),
+        ]
+
+    def stopped(self, slug: str) -> list[Asker]:
+        """Who names a merchant that they may not act for; the door refuses them all alike."""
+        host, rival_host = f"{slug}.mall.test", f"{self.rival.slug}.mall.test"
+        return [
+            Asker("rival's owner by header", self.rival.owner, slug),
+            Asker("rival's owner by host", self.rival.owner, host=host),
+            Asker("rival's owner, host against header", self.rival.owner, self.rival.slug, host),
+            Asker("rival's owner, header against host", self.rival.owner, slug, rival_host),
+            Asker("buyer of another by header", self.rival.buyer, slug),
+            Asker("buyer of it by header", self.victim.buyer, slug),
+            Asker("buyer of it by host", self.victim.buyer, host=host),
+            Asker("nobody by header", None, slug),
+            Asker("nobody by host", None, host=host),
+            Asker("dismissed manager by header", "dismissed", slug),
+            Asker("dismissed manager by host", "dismissed", host=host),
+            Asker("suspended merchant's owner by header", self.asleep.owner, slug),
+            Asker("admin of the platform by header", self.platform_roles[PlatformRole.ADMIN], slug),
+            Asker("auditor of the platform by host", self.platform_roles[PlatformRole.AUDITOR], host=host),
+        ]
+
+
+def elsewhere(text: str) -> str:
+    """An id of the same form that stands for nothing."""
+    kind, parts = parse_id(text) or ("Order", (uuid4(), uuid4()))
+    return encode_id(kind, *(uuid4() for _ in parts))
+
+
+def forged(text: str, merchant_id: UUID) -> str:
+    """An id with another merchant's part put in the place of its own."""
+    kind, parts = parse_id(text) or ("Order", ())
+    return encode_id(kind, merchant_id, *parts[1:])
+
+
+def swapped(value: Any, change: Any) -> Any:
+    """An input with every opaque id in it changed."""
+    if isinstance(value, dict):
+        return {name: swapped(each, change) for name, each in value.items()}
+    if isinstance(value, list):
+        return [swapped(each, change) for each in value]
+    return change(value) if isinstance(value, str) and parse_id(value) else value
+
+
+def ids_in(value: Any) -> list[str]:
+    """Every opaque id in an input."""
+    found: list[str] = []
+    swapped(value, lambda text: found.append(text) or text)
+    return found
+
+
+def leaves(value: Any) -> set[str]:
+    """Every text in an answer."""
+    if isinstance(value, dict):
+        return set().union(*(leaves(each) for name, each in value.items() if name != "__typename"), set())
+    if isinstance(value, list):
+        return set().union(*(leaves(each) for each in value), set())
+    return {value} if isinstance(value, str) and len(value) > 5 else set()
+
+
+@asynccontextmanager
+async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]:
+    """Three merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
+    async with open_mall(database, data_dir) as mall:
+        victim = await _furnished(mall, "victim", "83947.61")
+        rival = await _furnished(mall, "rival", "51.20")
+        asleep = await _furnished(mall, "asleep", "60318.97")
+        world = World(mall, victim, rival, asleep)
+        await _people(world)
+        async with database.write("test") as tx, tx.as_platform() as session:
+            await merchants.set_status(session, "asleep", "suspended", an_act())
+        await _noticed(world, Asker("suspended", asleep.owner, "asleep"))
+        yield world
+
+
+async def _people(world: World) -> None:
+    for role in MerchantRole:
+        world.roles[role] = await world.mall.hire(f"{role}-person", world.victim.merchant, role)
+    for platform_role in PlatformRole:
+        world.platform_roles[platform_role] = await world.mall.appoint(f"{platform_role}-person", platform_role)
+    await world.mall.hire("dismissed", world.victim.merchant, MerchantRole.MANAGER)
+    reply = await world.send(Asker("manager", "dismissed", "victim"), "{ merchant { products { nodes { id } } } }")
+    assert reply.body["data"]["merchant"], "the manager could read before being dismissed"
+    account = await world.mall.account("dismissed")
+    async with world.mall.database.write("test") as tx, tx.as_platform() as session:
+        await staff.revoke_role(session, account, world.victim.merchant.id, MerchantRole.MANAGER, an_act())
+    await _noticed(world, Asker("dismissed", "dismissed", "victim"))
+
+
+async def _noticed(world: World, asker: Asker) -> None:
+    """Every process hears of a lost right by NOTIFY; in a process of its own that is a moment after the commit."""
+    for _ in range(100):
+        if (await world.send(asker, "{ merchant { id } }")).status == 403:
+            return
+    raise AssertionError(f"{asker} was still let in a hundred requests after the right was taken away")
+
+
+async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
+    database = mall.database
+    merchant = await a_merchant(database, name)
+    made = Sphere(merchant, await mall.hire(f"{name}-owner", merchant, MerchantRole.OWNER), f"{name}-buyer", price)
+    amount = int(price.replace(".", ""))
+    shown = await a_product(
+        database,
+        merchant,
+        title=f"{name} lantern",
+        variants=[NewVariant(f"{name}-SKU-1", f"{name} size", {"BRL": amount}, 997)],
+    )
+    drafts = [
+        await a_product(
+            database,
+            merchant,
+            title=f"{name} secret {number}",
+            variants=[NewVariant(f"{name}-DRAFT-{number}", f"{name} draft", {"BRL": amount + 11}, 13)],
+            is_published=False,
+        )
+        for number in range(2)
+    ]
+    line = a_line(merchant, shown, 1, price)
+    draft_id = encode_id("Product", merchant.id, drafts[0].id)
+    variant_id = encode_id("Variant", merchant.id, drafts[0].variants[0].id)
+    shown_id = encode_id("Product", merchant.id, shown.id)
+    made.subjects |= {
+        "productUpdate": {"productId": draft_id},
+        "productPublish": {"productId": draft_id},
+        "productUnpublish": {"productId": shown_id},
+        "priceSet": {"variantId": variant_id, "price": {"amount": price, "currency": "BRL"}},
+        "stockAdjust": {"variantId": variant_id},
+        "checkoutQuote": {"cart": a_cart(line)},
+        "draft": {"cart": a_cart(a_line(merchant, drafts[1], 1, str(price)))},
+    }
+    await _orders(mall, made, line)
+    return made
+
+
+async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
+    """One order for each mutation about orders, and some that only lie there to be read."""
+    bought = [(await buy(mall, made.buyer, line))["orders"][0] for _ in range(5)]
+    to_ship, to_deliver, to_confirm, to_cancel, done = bought
+    carrier = {"carrier": f"{made.slug} carrier", "trackingNumber": f"{made.slug}-track"}
+    sent = await ship(mall, made.owner, made.merchant, to_deliver["id"], **carrier)
+    for order in (to_confirm, done):
+        await ship(mall, made.owner, made.merchant, order["id"], **carrier)
+    await confirm(mall, made.buyer, done["id"])
+    refunded = (await buy(mall, made.buyer, line))["orders"][0]
+    given = {"orderId": refunded["id"], "reason": f"{made.slug} regrets", "idempotencyKey": str(uuid4())}
+    cancelled = (await mall.ask(CANCEL, {"input": given}, who=made.buyer)).data["orderCancel"]
+    assert cancelled["__typename"] == "OrderCancelled", cancelled
+    unpaid = [(await place(mall, made.buyer, line))["checkout"] for _ in range(2)]
+    quote = (await mall.ask(QUOTE, {"i": {"cart": a_cart(line, shipTo=ADDRESS)}}, who=made.buyer)).data
+    made.order_number = done["number"]
+    made.subjects |= {
+        "orderShip": {
+            "orderId": to_ship["id"],
+            "lines": [{"lineId": to_ship["lines"][0]["id"], "quantity": 1}],
+        },
+        "shipmentDeliver": {"shipmentId": sent["order"]["shipments"][0]["id"]},
+        "orderConfirmReceipt": {"orderId": to_confirm["id"]},
+        "orderCancel": {"orderId": to_cancel["id"]},
+        "checkoutPay": {
+            "checkoutId": unpaid[0]["id"],
+            "tenders": [{"method": "sandbox_approve", "amount": unpaid[0]["total"]}],
+        },
+        "checkoutCancel": {"checkoutId": unpaid[1]["id"]},
+        "checkoutPlace": {"quoteId": quote["checkoutQuote"]["quoteId"]},
+    }
