@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from merchantry.domain.act import Act
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop, ShippingOption
 from merchantry.tables.blueprint import blueprint, platform_revisions
-from tenancy import bootstrap, embedded
+from tenancy import bootstrap, embedded, embedded_watchdog
 from tenancy.embedded import EmbeddedServer
 from tenancy.logins import Logins, derive
 from tenancy.migrations import migrate_platform
 from tenancy.principals import Merchant
 
 BATCH = 50
+STOP_SECONDS = 60
 SHIPPING_MINOR = 1_000
 SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "2GB"}
 NOT_DURABLE = {"fsync": "off"}
@@ -65,8 +67,16 @@ def installed(options: Options) -> Iterator[Installation]:
             migrate_platform(logins.owner, platform_revisions())
             yield Installation(server, logins, home)
         finally:
-            embedded.stop(home)
-            shutil.rmtree(home, ignore_errors=True)
+            _remove(home)
+
+
+def _remove(home: Path) -> None:
+    """Stop the server and remove its directory, once the server's watchdog no longer looks at it."""
+    embedded.stop(home)
+    deadline = time.monotonic() + STOP_SECONDS
+    while embedded_watchdog.is_locked(home / "watchdog.lock") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    shutil.rmtree(home)
 
 
 def an_act() -> Act:

@@ -26,7 +26,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
-        await self._writer.wait_closed()
 
     async def post(self, path: str, body: bytes) -> bytes:
         """The body of the answer. Raises RuntimeError for any status but 200."""

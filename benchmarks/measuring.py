@@ -1,12 +1,11 @@
-"""How benchmarks measure and print: several runs, interleaved with the baseline's, medians, ratios."""
+"""What benchmarks share: their options, and how they print figures beside baselines."""
 
 import argparse
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import psycopg
 from rich.console import Console
@@ -38,15 +37,6 @@ def parse_options() -> Options:
     return Options(given.quick, given.durable, given.profile)
 
 
-def interleaved(runs: int, ways: Mapping[str, Callable[[], float]]) -> dict[str, float]:
-    """The median of each way's figures, each way run once per round, so that a noisy minute falls on all of them."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(runs):
-        for name, way in ways.items():
-            found[name].append(way())
-    return {name: median(figures) for name, figures in found.items()}
-
-
 def seconds(work: Callable[[], object]) -> float:
     """How long it took."""
     started = time.perf_counter()
@@ -68,14 +58,19 @@ def facts(owner_url: str, options: Options) -> str:
 
 def show(title: str, facts_line: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
     """Print one table; the first column is text, the others are figures."""
-    caption = f"{facts_line}\n{note}" if note else facts_line
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", min_width=WIDTH // 2)
+    table = Table()
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
         table.add_row(*row)
     console = Console()
-    Console(width=max(console.width, WIDTH) if console.is_terminal else WIDTH).print(table)
+    console = console if console.is_terminal else Console(width=WIDTH)
+    console.print(f"[bold]{title}[/bold]")
+    console.print(facts_line)
+    console.print(table)
+    if note:
+        console.print(note)
+    console.print()
 
 
 def times(figure: float, baseline: float) -> str:

@@ -79,7 +79,9 @@ def main() -> None:
     """The server process: ``kind home owner_url [profile]``."""
     kind, home, owner_url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     app = _app(kind, home, owner_url)
-    config = uvicorn.Config(app, uds=str(home / f"{kind}.sock"), log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        app, uds=str(home / f"{kind}.sock"), log_config=None, access_log=False, timeout_keep_alive=3_600
+    )
     profiler = cProfile.Profile() if sys.argv[4:] == ["profile"] else None
     if profiler:
         profiler.enable()

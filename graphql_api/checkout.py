@@ -310,6 +310,14 @@ def _cart(context: Context, given: CartInput, path: tuple[str, ...]) -> Cart:
     return Cart(given.currency, ship_to, parts)
 
 
+def _remember(context: Context, cart: Cart) -> None:
+    """Problems about a quote's lines name its variants as the quote did."""
+    for part in cart.parts:
+        for line in part.lines:
+            variant_id = encode_id("Variant", part.merchant_id, line.variant_id)
+            context.given_ids.setdefault(line.variant_id, variant_id)
+
+
 def _cart_line(
     context: Context, given: CheckoutLineInput, currency: str, path: tuple[str | int, ...]
 ) -> tuple[UUID, CartLine]:
@@ -356,6 +364,7 @@ class CheckoutMutations:
                 if first:
                     return first
                 cart = given or await checkout.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
+            _remember(context, cart)
             await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act)
             return checkout_id
 
@@ -409,6 +418,8 @@ class CheckoutMutations:
         paid = await _charge(context, buyer, charge) if charge else await _payment(context, buyer, begun)
         if paid.status == "failed":
             raise PaymentDeclined(reason=paid.failure or "declined", path=("input", "tenders"))
+        if paid.status == "expired":
+            raise PaymentNotPossible(status="expired", path=("input", "checkoutId"))
         return CheckoutPaid(checkout=await find_checkout(context, checkout_id), payment=Payment.of(paid))
 
     @mutation(problems=[NotFound, PaymentNotPossible, InvalidInput, IdempotencyConflict, IdempotencyInProgress])

@@ -29,6 +29,8 @@ class Context:
     """Makes merchants; the one thing that the program does as the owner of the tables."""
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
+    given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)
+    """Where in the input it named them."""
 
 
 Info = strawberry.Info[Context, None]

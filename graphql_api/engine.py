@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import strawberry
 from graphql import (
@@ -20,6 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
+from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
 from graphql_api.problems import PROBLEMS
@@ -82,7 +84,7 @@ class MarketSchema(strawberry.Schema):
             subscription=subscription,
             types=[*types, *PROBLEMS.values()],
             extensions=[_PreparedDocument],
-            config=StrawberryConfig(scalar_map=SCALARS),
+            config=StrawberryConfig(scalar_map={**SCALARS, datetime: INSTANT}),
         )
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:

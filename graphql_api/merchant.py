@@ -12,7 +12,7 @@ from graphql_api.enums import OrderStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
 from graphql_api.product import Product
-from graphql_api.relay import Connection, Node, connection_of, encode_id, page
+from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from merchantry.domain.permission import Permission, may
@@ -29,6 +29,27 @@ class Notification(Node):
     kind: str
     subject: JSON = strawberry.field(description="What it is about.")
     created_at: datetime
+
+    @staticmethod
+    def of(merchant_id: UUID, found: notification.Notification) -> "Notification":
+        """The news as it is stored."""
+        return Notification(
+            id=encode_id("Notification", merchant_id, found.id),
+            kind=found.kind,
+            subject=JSON(found.subject),
+            created_at=found.created_at,
+        )
+
+
+@node("Notification", parts=2)
+async def load_notification(info: Info, parts: Parts) -> Notification | None:
+    """The news, for its merchant's staff."""
+    allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
+    if parts[0] != allowed.merchant_id:
+        return None
+    async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+        found = await notification.find(session, parts[1])
+    return Notification.of(allowed.merchant_id, found) if found else None
 
 
 @strawberry.type(description="Something that somebody did; never changed.")
@@ -55,6 +76,22 @@ class AuditEvent(Node):
             occurred_at=found.occurred_at,
             booked_at=found.booked_at,
         )
+
+
+@node("AuditEvent", parts=2)
+async def load_audit_event(info: Info, parts: Parts) -> AuditEvent | None:
+    """The event, for staff of its merchant and for the platform's, where they may read the trail."""
+    context, (merchant_id, event_id) = info.context, parts
+    selected = context.caller.merchant
+    if selected and selected.id == merchant_id:
+        actor = access.of_merchant(context, Permission.AUDIT_READ).act.actor
+        async with context.database.read(actor) as tx, tx.as_merchant(merchant_id) as session:
+            found = await audit.find(session, merchant_id, event_id)
+    else:
+        actor = access.of_platform(context, Permission.PLATFORM_AUDIT_READ).act.actor
+        async with context.database.read(actor) as tx, tx.as_platform() as platform:
+            found = await audit.find(platform, merchant_id, event_id)
+    return AuditEvent.of(found) if found else None
 
 
 @strawberry.type(
@@ -140,12 +177,7 @@ class Merchant:
             found,
             asked,
             cursor_of=lambda each: each.cursor,
-            node_of=lambda each: Notification(
-                id=encode_id("Notification", allowed.merchant_id, each.id),
-                kind=each.kind,
-                subject=JSON(each.subject),
-                created_at=each.created_at,
-            ),
+            node_of=lambda each: Notification.of(allowed.merchant_id, each),
         )
 
     @strawberry.field

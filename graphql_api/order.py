@@ -27,7 +27,7 @@ from merchantry.domain.errors import (
     OrderTransitionRefused,
     QuantityRefused,
 )
-from merchantry.domain.permission import Permission
+from merchantry.domain.permission import Permission, may
 from merchantry.services import explanation, order, split, tracking
 from merchantry.services.idempotency import claim
 from merchantry.services.terms import terms_of
@@ -250,7 +250,11 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
         allowed = access.of_merchant(context, Permission.ORDER_READ)
         async with context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
             view = await tracking.by_id(session, order_id, tracking.Parts())
-            return Order.of(view) if view else None
+            if view is None:
+                return None
+            may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
+            splits = await explained(session, [view]) if may_explain and view.order.captured_at else {}
+            return Order.of(view, splits.get(order_id))
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
         index = await tracking.index_of(platform, buyer.account_id, [order_id])
@@ -327,7 +331,7 @@ EXPECTED: list[type[MarketError]] = [
 async def _shown(context: Context, merchant_id: UUID, order_id: UUID) -> Order:
     found = await find_order(context, merchant_id, order_id)
     if found is None:
-        raise NotFound(what="order")
+        raise NotFound(what="order", path=("input", "orderId"))
     return found
 
 

@@ -20,7 +20,8 @@ from graphql_api.context import Context
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
 from merchantry.domain import errors
-from merchantry.domain.errors import MarketError
+from merchantry.domain.errors import MarketError, OutcomeUnknown
+from tenancy.database import CommitUnknown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,9 +105,37 @@ PROBLEMS: dict[type[MarketError], type[Problem]] = {error: _problem_type(error) 
 def problem_of(error: MarketError, context: Context) -> Problem:
     """The problem that tells of an error. KeyError where the error's class is not one of the business's."""
     problem_type = PROBLEMS[type(error)]
+    _name_as_given(error, context)
     values = {name: _value(error, name, context) for name in _FIELD_TYPES[type(error)]}
-    path = [str(step) for step in error.path]
+    path = [str(step) for step in error.path or _given_path(error, context)]
     return problem_type(code=ProblemCode(error.code), message=error.message, path=path, **values)
+
+
+def _name_as_given(error: MarketError, context: Context) -> None:
+    """A row that is named in a text by its key is named as the client did, in the fact and in the message."""
+    for name in ROW_KINDS:
+        key = getattr(error, name, None)
+        if isinstance(key, str):
+            given = (text for row_id, text in context.given_ids.items() if str(row_id) == key)
+            setattr(error, name, next(given, key))
+
+
+def _given_path(error: MarketError, context: Context) -> tuple[str | int, ...]:
+    """Where the client named the row that the error is about."""
+    rows = (getattr(error, name, None) for name in ROW_KINDS)
+    return next((context.given_paths[row] for row in rows if row in context.given_paths), ())
+
+
+def _in_input(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Services name their own arguments (``("new_variants", 0, "sku")``); clients know the input's fields."""
+    if not path or path[0] == "input":
+        return path
+    return ("input", *(_camel(step) if isinstance(step, str) else step for step in path))
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _value(error: MarketError, name: str, context: Context) -> Any:
@@ -152,9 +181,12 @@ def mutation(
         async def answer(*args: P.args, **kwargs: P.kwargs) -> T | Problem:
             try:
                 return await resolver(*args, **kwargs)
+            except CommitUnknown as error:
+                raise OutcomeUnknown from error
             except expected as error:
                 if type(error) not in expected:
                     raise
+                error.path = _in_input(error.path)
                 return problem_of(error, _context(args, kwargs))
 
         signature = inspect.signature(resolver)

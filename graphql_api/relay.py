@@ -19,6 +19,7 @@ import strawberry
 from graphql_api.access import NoMerchantSelected
 from graphql_api.context import Context, Info
 from graphql_api.errors import Forbidden, NotAuthenticated
+from graphql_api.instant import utc
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 
 DEFAULT_FIRST = 20
@@ -62,6 +63,7 @@ def take_id(context: Context, text: str, kind: str, parts: int, path: tuple[str 
     """As :func:`decode_id`, and remembers how the client called the row, so that problems call it the same."""
     keys = decode_id(text, kind, parts, path)
     context.given_ids[keys[-1]] = text
+    context.given_paths[keys[-1]] = path
     return keys
 
 
@@ -106,8 +108,8 @@ def _read_value(value: object, type_: type) -> object:
             return UUID(value)
         if type_ is date:
             return date.fromisoformat(value)
-        if type_ is datetime and (instant := datetime.fromisoformat(value)).tzinfo is not None:
-            return instant
+        if type_ is datetime:
+            return utc(datetime.fromisoformat(value))
     raise ValueError(type_.__name__)
 
 

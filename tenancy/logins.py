@@ -2,11 +2,14 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import URL, make_url
 
 from tenancy.schemas import ANALYST, APP
+
+_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,9 @@ def derive(owner_url: str) -> Logins:
     if url.get_backend_name() not in ("postgresql", "postgres") or not url.database:
         raise ValueError("DATABASE_URL must look like postgresql://user:password@host:5432/database")
     url = url.set(drivername="postgresql")
-    secret = url.password
-    passwords = {name: _derived(secret, name) for name in (APP, ANALYST)} if secret else {}
+    passwords = {name: _derived(url.password, name) for name in (APP, ANALYST)} if url.password else {}
     return Logins(
-        owner=_text(url),
+        owner=_SCHEME.sub("postgresql://", owner_url),  # as it was given: libpq and SQLAlchemy escape differently
         app=_text(_as(url, APP, passwords).set(drivername="postgresql+psycopg")),
         analyst=_text(_as(url, ANALYST, passwords).set(drivername="postgresql+psycopg")),
         listen=_text(_as(url, APP, passwords)),

@@ -13,7 +13,7 @@ from typing import cast
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from sqlalchemy import make_url
 
 from merchantry.tables import blueprint
@@ -56,7 +56,7 @@ class Cluster:
         database = str(make_url(logins.owner).database)
         roles = [] if self._is_ours else _merchants(logins)
         with self._maintenance() as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+            _drop(connection, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
             for role in roles:
                 connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
@@ -96,6 +96,19 @@ class Cluster:
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             connection.execute(rename.format(sql.Identifier(draft), sql.Identifier(name)))
         return name
+
+
+def _drop(connection: psycopg.Connection[tuple[object, ...]], command: sql.Composed) -> None:
+    """A connection that was closed a moment ago may live on the server yet, and FORCE may not end another login's."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            connection.execute(command)
+            return
+        except (errors.InsufficientPrivilege, errors.ObjectInUse):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _close(logins: Logins) -> None:

@@ -1,6 +1,5 @@
 """`merchantry import`: what was sold elsewhere, through the same services as live traffic."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from rich.text import Text
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import ended_by_signals
+from merchantry.cli.running import ended_by_signals, run_async
 from merchantry.domain.money import format_minor
 from merchantry.domain.plan import Plan
 from merchantry.domain.plan_document import plan_from_json
@@ -60,7 +59,7 @@ def olist(
     """
     terms, source = _plan(plan), _source(directory)
     with ended_by_signals(), installation(database_url, data_dir) as opened, _shown() as progress:
-        report = asyncio.run(_import(opened.logins, source, terms, progress))
+        report = run_async(_import(opened.logins, source, terms, progress))
     if format is Format.JSON:
         typer.echo(json.dumps(report.document(), indent=2))
     else:

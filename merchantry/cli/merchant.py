@@ -5,12 +5,11 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import as_platform, now
+from merchantry.cli.running import as_platform, now, show
 from merchantry.domain.money import format_minor, parse_minor
 from merchantry.domain.settlement import Cycle
 from merchantry.services import merchant as merchants
@@ -84,7 +83,7 @@ def list_them(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
         terms = (profile.time_zone, profile.currency, profile.settlement_cycle, profile.commission_plan)
         shown = (each.merchant.slug, profile.display_name, str(profile.number), profile.category)
         table.add_row(*shown, *terms, each.merchant.status)
-    Console().print(table)
+    show(table)
 
 
 async def _all(session: PlatformSession) -> list[ListedMerchant]:

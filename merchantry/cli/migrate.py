@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from merchantry.cli import installation
 from merchantry.cli.installation import Installation
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import progress_bar
+from merchantry.cli.running import progress_bar, show
 from merchantry.tables.blueprint import merchant_revisions, platform_revisions
 from tenancy.migrations import BASE, Outcome, versions
 
@@ -58,7 +57,7 @@ def _show_status(opened: Installation) -> None:
         more = f" and {len(slugs) - NAMED} more" if len(slugs) > NAMED else ""
         names = "" if version == newest else ", ".join(slugs[:NAMED]) + more
         table.add_row("merchant", version, newest, str(len(slugs)), names)
-    Console().print(table)
+    show(table)
 
 
 def _behind(version: str, newest: str) -> str:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from merchantry.cli.installation import installation
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import as_platform, now
+from merchantry.cli.running import as_platform, now, show
 from merchantry.domain.plan_document import plan_from_json
 from merchantry.services import commission
 from merchantry.services.commission import PlanVersion
@@ -56,4 +55,4 @@ def list_them(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> Non
     for each in found:
         texts = (each.name, str(each.version), each.plan.name, str(len(each.plan.rules)))
         table.add_row(*texts, each.effective_from.isoformat(), each.status)
-    Console().print(table)
+    show(table)

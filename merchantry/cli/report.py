@@ -23,6 +23,7 @@ from tenancy.directory import merchant_by_slug
 
 DAY = "%Y-%m-%d"
 NET = "net_to_merchants_minor"
+PIPED_WIDTH = 200
 
 app = typer.Typer(no_args_is_help=True, help="Reports over all merchants.")
 
@@ -133,10 +134,13 @@ def _print(report: Report, columns: Sequence[str], format: Format) -> None:
         table = Table(caption=f"as of {report.as_of:%Y-%m-%d %H:%M:%S %Z}")
         for column in columns:
             is_figure = column in (*SHOWN, *SETTLED, NET)
-            table.add_column(str(column), justify="right" if is_figure else "left", no_wrap=True)
+            width = max([4, *(len(str(row[column])) for row in rows)])  # names may fold, figures never
+            table.add_column(str(column), justify="right" if is_figure else "left", min_width=width, overflow="fold")
         for row in rows:
             table.add_row(*map(str, row.values()))
-        Console().print(table)
+        console = Console()
+        console = console if console.is_terminal else Console(width=PIPED_WIDTH)
+        console.print(table)
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from merchantry.cli.installation import Installation, utc_now
 from merchantry.domain.act import Act
@@ -16,6 +17,7 @@ from tenancy.database import Database, PlatformSession
 T = TypeVar("T")
 
 ACTOR = "system:command"
+PIPE_WIDTH = 1_000
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,6 +36,33 @@ def with_database(opened: Installation, work: Callable[[Database], Awaitable[T]]
             return await work(database)
         finally:
             await database.close()
+
+    return run_async(run())
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; SIGINT and SIGTERM cancel it, and SystemExit is raised once it is gone.
+
+    A signal's handler must not raise by itself while a loop runs: where it strikes inside a weak reference's callback,
+    Python drops the exception and the signal is lost.
+    """
+
+    async def run() -> T:
+        received: list[int] = []
+        task = asyncio.current_task()
+
+        def cancel(number: int) -> None:
+            received.append(number)
+            if task:
+                task.cancel()
+
+        with on_signals(cancel):
+            try:
+                return await work
+            except asyncio.CancelledError:
+                if received:
+                    raise SystemExit(128 + received[0]) from None
+                raise
 
     return asyncio.run(run())
 
@@ -54,9 +83,20 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True))
 
 
+def show(table: Table) -> None:
+    """Print a table: as wide as the terminal, and whole where another program reads it."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: by an exception, so that everything that was opened is closed."""
+    """SIGTERM ends the block as Ctrl-C does: by an exception, so that everything that was opened is closed.
+
+    Loops that run inside it need :func:`run_async` or :func:`on_signals`.
+    """
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -70,12 +110,12 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """In a running event loop: the first signal calls ``stop``, which lets what is under way come to its end."""
+def on_signals(act: Callable[[int], None]) -> Iterator[None]:
+    """In a running event loop: SIGINT and SIGTERM call ``act`` with their number, between two steps of the loop."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, act, number)
     try:
         yield
     finally:

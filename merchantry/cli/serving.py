@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from merchantry.cli.failures import CommandRefused
-from merchantry.cli.running import stopped_by_signals
+from merchantry.cli.running import on_signals
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._announce()
 
-    def stop(self) -> None:
+    def stop(self, number: int) -> None:
         """Finish what is under way; asked a second time, at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
@@ -70,5 +70,5 @@ def serve_app(app: "Starlette", bound: socket.socket, *, announce: Callable[[], 
 
 
 async def _serve(server: _Server, bound: socket.socket) -> None:
-    with stopped_by_signals(server.stop):
+    with on_signals(server.stop):
         await server.serve(sockets=[bound])

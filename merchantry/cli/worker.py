@@ -7,7 +7,7 @@ import typer
 
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import ended_by_signals, stopped_by_signals, with_database
+from merchantry.cli.running import ended_by_signals, on_signals, with_database
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs.handlers import Tools
 from merchantry.jobs.worker import run_forever
@@ -28,7 +28,7 @@ def worker(
         from graphql_api.sandbox_page import PATH
 
         stop = asyncio.Event()
-        with stopped_by_signals(stop.set):
+        with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             await run_forever(Tools(database, Sandbox(database, utc_now, public_url + PATH), utc_now), stop)
 

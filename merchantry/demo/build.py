@@ -7,6 +7,7 @@ start goes on where it was.
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,7 +18,7 @@ from merchantry.demo.story import DAY, DAYS, SHARED, fresh, purchases
 from merchantry.demo.world import SYSTEM, World, act, read_world
 from merchantry.domain.act import Act
 from merchantry.domain.commission import parse_plan
-from merchantry.domain.errors import InvalidInput
+from merchantry.domain.errors import CheckoutRejected, InvalidInput
 from merchantry.domain.permission import MerchantRole
 from merchantry.services import catalogue, category, commission, staff
 from merchantry.services import merchant as merchants
@@ -36,6 +37,8 @@ BEGUN, FINISHED = "begun", "finished"
 PLAN_FROM = datetime.fromisoformat("2020-01-01T00:00:00-03:00")
 
 Progress = Callable[[int, int], None]
+
+log = structlog.get_logger()
 
 
 async def build(database: Database, now: datetime, page_url: str, progress: Progress) -> None:
@@ -70,7 +73,10 @@ async def _somebody_pays(database: Database, now: datetime, page_url: str) -> No
         if await session.scalar(select(is_open)):
             return
     history = History(database, await read_world(database), fresh(now), now - DAY, _always, page_url)
-    await history.play(0, until=now)
+    try:
+        await history.play(0, until=now)
+    except CheckoutRejected as error:  # whoever played with the mall may have sold, suspended or hidden what it needs
+        log.info("demo.nobody_pays", reason=error.message)
 
 
 async def _begun_at(database: Database, now: datetime) -> datetime:
@@ -204,6 +210,7 @@ def _variants(stall: Stall, number: int, sold: int) -> list[NewVariant]:
         price = item.price_minor + position * (item.price_minor // 100) * 10
         prices = {"BRL": price, "USD": price // 5} if stall.sells_in_usd else {"BRL": price}
         on_hand = 80 if sold + position < SHARED else 1 + (number + position) % 3
-        sku = f"{stall.slug[:3].upper()}-{number + 1:02d}-{position + 1}"
-        made.append(NewVariant(sku, "" if len(item.variants) == 1 else title, prices, on_hand))
+        made.append(
+            NewVariant(mall.sku_of(stall, number, position), "" if len(item.variants) == 1 else title, prices, on_hand)
+        )
     return made

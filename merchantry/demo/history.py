@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID, uuid5
 
-from merchantry.demo.mall import BUYERS, owner_of
+from merchantry.demo.mall import BUYERS, owner_of, skus_of
 from merchantry.demo.story import DAY, MINUTE, Event, Kind, Paying, Purchase, events
 from merchantry.demo.world import SYSTEM, World, act
 from merchantry.domain.act import Act
@@ -99,8 +99,9 @@ class History:
     def _cart(self, purchase: Purchase) -> Cart:
         parts = []
         for part in purchase.parts:
-            variants = [(self._world.variants[part.stall.slug][position], count) for position, count in part.lines]
-            lines = tuple(CartLine(each.id, count, each.prices[purchase.currency]) for each, count in variants)
+            skus, variants = skus_of(part.stall), self._world.variants[part.stall.slug]
+            chosen = [(variants[skus[position]], quantity) for position, quantity in part.lines]
+            lines = tuple(CartLine(each.id, quantity, each.prices[purchase.currency]) for each, quantity in chosen)
             parts.append(CartPart(self._world.merchants[part.stall.slug], lines))
         in_order = tuple(sorted(parts, key=lambda part: part.merchant_id.hex))
         return Cart(purchase.currency, BUYERS[purchase.buyer].address, in_order)

@@ -274,6 +274,17 @@ BUYERS: Final = (
 )
 
 
+def sku_of(stall: Stall, product: int, variant: int) -> str:
+    """The SKU of a variant; both positions count from 0."""
+    return f"{stall.slug[:3].upper()}-{product + 1:02d}-{variant + 1}"
+
+
+def skus_of(stall: Stall) -> list[str]:
+    """All of a merchant's SKUs, in their order."""
+    items = enumerate(stall.items)
+    return [sku_of(stall, product, variant) for product, item in items for variant in range(len(item.variants))]
+
+
 def owner_of(slug: str) -> str:
     """The address of a merchant's owner."""
     return f"owner@{slug}.example"

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from merchantry.demo import mall
-from merchantry.demo.mall import STALLS
+from merchantry.demo.mall import STALLS, skus_of
 from merchantry.domain.act import Act
-from merchantry.services import catalogue
-from merchantry.services.variant import Variant
-from tenancy.database import Database
+from merchantry.services.variant import Variant, variants
+from merchantry.tables import merchant as tables
+from tenancy.database import Database, MerchantSession
 from tenancy.tables import account, merchant
 from tenancy.tokens import DevelopmentIssuer
 
@@ -21,11 +21,11 @@ SYSTEM = "system:demo"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Accounts by address, merchants and their variants by slug, the variants in the order of ``STALLS``."""
+    """Accounts by address, merchants by slug, their variants by slug and SKU."""
 
     accounts: Mapping[str, UUID]
     merchants: Mapping[str, UUID]
-    variants: Mapping[str, Sequence[Variant]]
+    variants: Mapping[str, Mapping[str, Variant]]
 
 
 def act(actor: str, at: datetime) -> Act:
@@ -44,10 +44,14 @@ async def read_world(database: Database) -> World:
             accounts = {row.subject: row.id for row in rows}
             named = select(merchant.c.slug, merchant.c.id).where(merchant.c.slug == func.any(slugs))
             merchants = {row.slug: row.id for row in await session.execute(named)}
-        variants = {}
-        for slug, merchant_id in merchants.items():
-            async with tx.as_merchant(merchant_id) as merchant_session:
-                found = await catalogue.products(merchant_session, 100)
-                made = [variant for product in found for variant in product.variants]
-                variants[slug] = sorted(made, key=lambda variant: variant.sku)
-    return World(accounts, merchants, variants)
+        found = {}
+        for stall in STALLS:
+            if merchant_id := merchants.get(stall.slug):
+                async with tx.as_merchant(merchant_id) as merchant_session:
+                    found[stall.slug] = await _variants(merchant_session, skus_of(stall))
+    return World(accounts, merchants, found)
+
+
+async def _variants(session: MerchantSession, skus: Sequence[str]) -> dict[str, Variant]:
+    known = await session.execute(select(tables.variant.c.id).where(tables.variant.c.sku == func.any(list(skus))))
+    return {found.sku: found for found in (await variants(session, known.scalars().all())).values()}

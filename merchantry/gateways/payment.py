@@ -56,10 +56,13 @@ class PaymentGateway(Protocol):
         """Take the buyer's money."""
 
     async def find(self, key: UUID) -> Outcome:
-        """What became of a charge."""
+        """What became of a charge. UNKNOWN for one that has not come in: it may be on its way."""
 
     async def cancel(self, key: UUID) -> Outcome:
-        """Give a charge up unless it is captured; the answer says which."""
+        """Give a charge up unless it is captured; the answer says which.
+
+        One that has not come in yet is given up too: when it comes, nothing is taken.
+        """
 
     async def refund(self, key: UUID, charge_key: UUID, amount_minor: int) -> Outcome:
         """Send money of a captured charge back. CAPTURED means that it is done."""

@@ -62,10 +62,21 @@ class Sandbox:
         """The charge's state; a delayed one is captured once its time has come."""
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
             row = await self._resolved(session, key)
-        return self._outcome(row) if row else Outcome(ChargeStatus.CANCELLED, reason="no such charge")
+        return self._outcome(row) if row else Outcome(ChargeStatus.UNKNOWN, reason="no such charge")
 
     async def cancel(self, key: UUID) -> Outcome:
-        """Give the charge up unless it is captured."""
+        """Give the charge up unless it is captured. One that comes in later finds its place taken."""
+        given_up = {
+            "id": key,
+            "status": ChargeStatus.CANCELLED,
+            "currency": "",
+            "amount_minor": 0,
+            "refunded_minor": 0,
+            "method": "",
+            "created_at": self._clock(),
+        }
+        async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
+            await session.execute(insert(sandbox_charge).values(given_up).on_conflict_do_nothing())
         return await self.resolve(key, ChargeStatus.CANCELLED)
 
     async def resolve(self, key: UUID, status: ChargeStatus) -> Outcome:
@@ -73,7 +84,7 @@ class Sandbox:
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
             row = await self._resolved(session, key)
             if row is None:
-                return Outcome(ChargeStatus.CANCELLED, reason="no such charge")
+                return Outcome(ChargeStatus.UNKNOWN, reason="no such charge")
             if row.status in (ChargeStatus.PENDING, ChargeStatus.ACTION_REQUIRED):
                 await session.execute(update(sandbox_charge).where(sandbox_charge.c.id == key).values(status=status))
                 row = await self._resolved(session, key)

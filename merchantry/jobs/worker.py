@@ -96,7 +96,8 @@ async def _do_all(tools: Tools, jobs: list[Job], concurrency: int) -> int:
     async def worker() -> None:
         nonlocal done
         while waiting:
-            done += await _do(tools, waiting.pop())
+            is_done = await _do(tools, waiting.pop())
+            done += is_done  # apart from the await, which would lose what others count meanwhile
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, len(jobs))):

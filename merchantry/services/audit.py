@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.tables.platform import audit_event
 from tenancy.database import MerchantSession, Session
+from tenancy.writes import New, write
 
 Facts = Mapping[str, Any]
-
-INSERT = insert(audit_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,19 @@ async def record(
 
     A merchant's session writes only its own; the platform writes for any merchant, with NOBODY where none is concerned.
     """
+    await write(session, event(session, merchant_id, act, what, subject, before, after))
+
+
+def event(
+    session: Session,
+    merchant_id: UUID,
+    act: Act,
+    what: str,
+    subject: str,
+    before: Facts | None = None,
+    after: Facts | None = None,
+) -> New:
+    """The event that :func:`record` writes, to be written together with the act."""
     row = {
         "merchant_id": merchant_id,
         "id": uuid4(),
@@ -61,7 +73,15 @@ async def record(
         "occurred_at": act.at,
         "booked_at": act.booked_at,
     }
-    await session.execute(INSERT, row)
+    return New(audit_event, row)
+
+
+async def find(session: Session, merchant_id: UUID, event_id: UUID) -> AuditEvent | None:
+    """One event; a merchant's session finds only its own."""
+    table = audit_event.c
+    statement = select(audit_event).where(table.merchant_id == merchant_id, table.id == event_id)
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return AuditEvent(**row) if row else None
 
 
 async def events(

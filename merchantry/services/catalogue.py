@@ -98,10 +98,10 @@ async def update_product(
     await _check_texts(session, texts)
     held = await _lock(session, product_id)
     count = await session.scalar(select(func.count()).where(tables.variant.c.product_id == product_id))
-    check_variants(new_variants, held=count)
+    check_variants(new_variants, held=count, name="new_variants")
     change = update(tables.product).where(tables.product.c.id == product_id)
     await session.execute(change.values(**texts, updated_at=act.at))
-    await add_variants(session, product_id, new_variants, held=count)
+    await add_variants(session, product_id, new_variants, held=count, name="new_variants")
     before = {name: getattr(held, name) for name in texts}
     after = {**texts, "new_variants": [variant.facts() for variant in new_variants]}
     await audit.record(session, session.merchant_id, act, "product.update", str(product_id), before, after)
@@ -125,7 +125,7 @@ async def unpublish(session: MerchantSession, product_id: UUID, act: Act) -> Non
 
 async def set_price(session: MerchantSession, variant_id: UUID, currency: str, amount_minor: int, act: Act) -> None:
     """Set a variant's price in one currency. Raises NotFound, UnknownCurrency, InvalidInput."""
-    check_prices({currency: amount_minor}, ("prices",))
+    check_prices({currency: amount_minor}, ("price",))
     product_id = await _product_of(session, variant_id)
     held = await _lock(session, product_id)
     key = (tables.price.c.variant_id == variant_id) & (tables.price.c.currency == currency)
@@ -157,7 +157,7 @@ async def product(session: MerchantSession, product_id: UUID) -> Product:
     statement = select(tables.product).where(tables.product.c.id == product_id)
     found = await _with_variants(session, (await session.execute(statement)).all())
     if not found:
-        raise NotFound(what="product")
+        raise NotFound(what="product", path=("product_id",))
     return found[0]
 
 
@@ -179,7 +179,7 @@ async def _product_of(session: MerchantSession, variant_id: UUID) -> UUID:
     statement = select(tables.variant.c.product_id).where(tables.variant.c.id == variant_id)
     found: UUID | None = await session.scalar(statement)
     if found is None:
-        raise NotFound(what="variant")
+        raise NotFound(what="variant", path=("variant_id",))
     return found
 
 
@@ -188,7 +188,7 @@ async def _lock(session: MerchantSession, product_id: UUID) -> Row[Any]:
     statement = select(tables.product).where(tables.product.c.id == product_id).with_for_update()
     row = (await session.execute(statement)).one_or_none()
     if row is None:
-        raise NotFound(what="product")
+        raise NotFound(what="product", path=("product_id",))
     return row
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, insert, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Address, Cart, CartLine, CartPart
@@ -30,6 +30,7 @@ from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, checkout_quote, merchant_profile, payment
 from tenancy.database import PlatformSession, PublicSession, Transaction
 from tenancy.tables import merchant
+from tenancy.writes import Changed, New, write
 
 QUOTE_LASTS = timedelta(minutes=15)
 PAYMENT_LASTS = timedelta(minutes=30)
@@ -70,9 +71,7 @@ class Checkout:
 
 CHECKOUT_COLUMNS = [checkout.c[name] for name in Checkout.__slots__]
 
-INSERT = insert(checkout)
 INSERT_INDEX = insert(buyer_order)
-CHANGE = update(checkout).where(checkout.c.id == bindparam("checkout"))
 LOCK = select(*CHECKOUT_COLUMNS).where(checkout.c.id == bindparam("checkout")).with_for_update()
 ORDERS = (
     select(buyer_order)
@@ -163,11 +162,14 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         paid_at=None,
     )
     async with tx.as_platform() as session:
-        await session.execute(INSERT, {name: getattr(made, name) for name in Checkout.__slots__})
         await session.execute(INSERT_INDEX, [_indexed(part, made) for part in placed])
         await queue.enqueue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at)
         after = {"orders": [part.number for part in placed], "total_minor": made.total_minor}
-        await audit.record(session, NOBODY, act, "checkout.place", str(checkout_id), None, after)
+        await write(
+            session,
+            New(checkout, {name: getattr(made, name) for name in Checkout.__slots__}),
+            audit.event(session, NOBODY, act, "checkout.place", str(checkout_id), None, after),
+        )
     return made
 
 
@@ -196,9 +198,11 @@ async def _checked(
     parts: list[tuple[PricedPart, Placed | None]] = []
     for part in cart.parts:
         shop, status = shops.get(part.merchant_id, (None, "unknown"))
-        if shop is None or status != "active":
-            name = shop.display_name if shop else "unknown"
-            problems += [MerchantUnavailable(merchant=name, path=line.path) for line in part.lines]
+        if shop is None:
+            problems += [placement.unknown(line) for line in part.lines]
+            continue
+        if status != "active":
+            problems += [MerchantUnavailable(merchant=shop.display_name, path=line.path) for line in part.lines]
             continue
         async with tx.as_merchant(part.merchant_id) as merchant_session:
             priced, found = await placement.check(merchant_session, cart, part, shop, lock=lock)
@@ -292,7 +296,7 @@ async def _give_up(
             return False
         if await has_open_payment(session, checkout_id):
             raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
-        await session.execute(CHANGE, {"checkout": checkout_id, "status": status})
+        await write(session, Changed(checkout, {"id": checkout_id}, {"status": status}))
         before, after = {"status": found.status}, {"status": status}
         await audit.record(session, NOBODY, act, f"checkout.{by}", str(checkout_id), before, after)
         rows = await orders_of(session, [checkout_id])

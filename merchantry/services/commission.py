@@ -68,7 +68,7 @@ async def approve(session: PlatformSession, name: str, version: int, act: Act) -
         )
     if found.effective_from < act.at and await _has_version_in_force(session, name, act.at):
         reason = "The version's date has passed while another was in force; propose it anew with a later date."
-        raise InvalidInput(reason=reason, path=("effectiveFrom",))
+        raise InvalidInput(reason=reason, path=("effective_from",))
     return await _approved(session, found, act)
 
 
@@ -93,7 +93,7 @@ async def _version(session: PlatformSession, name: str, version: int) -> PlanVer
     statement = select(commission_plan).where(commission_plan.c.name == name, commission_plan.c.version == version)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
-        raise NotFound(what="commission plan version")
+        raise NotFound(what="commission plan version", path=("version",))
     return _plan_version(row)
 
 

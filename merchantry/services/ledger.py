@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.ledger import SALT_BYTES, Entry, EntryKind, Posting, canonical_bytes, commitment
@@ -15,11 +15,9 @@ from merchantry.tables.merchant import balance, counter, ledger_entry
 from merchantry.tables.platform import log_queue, platform_entry
 from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
+from tenancy.writes import New, write
 
 NEXT_SEQ = update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
-INSERT_ENTRY = insert(ledger_entry)
-INSERT_PLATFORM_ENTRY = insert(platform_entry)
-QUEUE_COMMITMENT = insert(log_queue)
 ADD_TO_BALANCE = adding(balance, ("account", "currency"), ("amount_minor",))
 
 
@@ -43,11 +41,10 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
         "salt": salt,
         **_arrays(entry.postings),
     }
-    await session.execute(INSERT_ENTRY, row)
     await _add_to_balances(session, entry.postings)
     digest = commitment(salt, canonical_bytes(session.merchant_id, seq, entry, act.booked_at))
     queued = {"merchant_id": session.merchant_id, "seq": seq, "commitment": digest, "booked_at": act.booked_at}
-    await session.execute(QUEUE_COMMITMENT, queued)
+    writes = [New(ledger_entry, row), New(log_queue, queued)]
     if platform:
         beside = {
             "merchant_id": session.merchant_id,
@@ -57,7 +54,8 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
             "booked_at": act.booked_at,
             **_arrays(platform),
         }
-        await session.execute(INSERT_PLATFORM_ENTRY, beside)
+        writes.append(New(platform_entry, beside))
+    await write(session, *writes)
     return seq
 
 

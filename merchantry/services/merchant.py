@@ -227,7 +227,7 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
     locked = select(table.id, table.status).where(table.slug == slug).with_for_update()
     held = (await session.execute(locked)).one_or_none()
     if held is None:
-        raise NotFound(what="merchant")
+        raise NotFound(what="merchant", path=("slug",))
     if held.status not in SETTABLE:
         raise InvalidInput(reason=f"This merchant is {held.status}, which is not undone.", path=("status",))
     if held.status != status:

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.tables.platform import notification
 from tenancy.database import MerchantSession
-
-INSERT = insert(notification)
+from tenancy.writes import New, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,12 @@ class Notification:
 
 
 async def notify(session: MerchantSession, kind: str, subject: Mapping[str, Any], act: Act) -> None:
-    """Tell the merchant of the session. ``kind`` is a noun and a past tense (``order.placed``)."""
+    """Tell the merchant of the session. ``kind`` is a noun and a past tense (``order.created``)."""
+    await write(session, news(session, kind, subject, act))
+
+
+def news(session: MerchantSession, kind: str, subject: Mapping[str, Any], act: Act) -> New:
+    """What :func:`notify` writes, to be written together with what is new."""
     row = {
         "merchant_id": session.merchant_id,
         "id": uuid4(),
@@ -39,7 +43,17 @@ async def notify(session: MerchantSession, kind: str, subject: Mapping[str, Any]
         "subject": dict(subject),
         "created_at": act.booked_at,
     }
-    await session.execute(INSERT, row)
+    return New(notification, row)
+
+
+async def find(session: MerchantSession, notification_id: UUID) -> Notification | None:
+    """One piece of the merchant's news."""
+    table = notification.c
+    statement = select(table.id, table.kind, table.subject, table.created_at).where(
+        table.merchant_id == session.merchant_id, table.id == notification_id
+    )
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return Notification(**row) if row else None
 
 
 async def notifications(

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select, update
 from sqlalchemy import Integer as SqlInteger
 
 from merchantry.domain import order as rules
@@ -20,6 +20,7 @@ from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile
 from tenancy.database import MerchantSession
+from tenancy.writes import Changed, New, Write, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,6 @@ LINES = (
     .where(order_line.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
     .order_by(order_line.c.order_id, order_line.c.position)
 )
-CHANGE = update(orders).where(orders.c.id == bindparam("order"))
 ADVANCE_LINE = update(order_line).where(order_line.c.id == bindparam("line"))
 CHANGE_STOCK = (
     update(variant)
@@ -102,11 +102,6 @@ CHANGE_STOCK = (
         reserved=variant.c.reserved + bindparam("reserved_more", type_=SqlInteger),
     )
 )
-CHANGE_INDEX = update(buyer_order).where(
-    buyer_order.c.merchant_id == bindparam("merchant"), buyer_order.c.order_id == bindparam("order")
-)
-ADD_EVENT = insert(order_event)
-ADD_SHIPMENT = insert(shipment)
 PROFILE = select(
     merchant_profile.c.time_zone,
     merchant_profile.c.complete_days_after_delivery,
@@ -118,7 +113,7 @@ async def load(session: MerchantSession, order_id: UUID) -> Order:
     """The order, locked until the transaction ends. Raises NotFound."""
     row = (await session.execute(LOCK, {"order": order_id})).one_or_none()
     if row is None:
-        raise NotFound(what="order")
+        raise NotFound(what="order", path=("order_id",))
     lines = await lines_of(session, [order_id])
     return from_row(row, lines.get(order_id, ()))
 
@@ -164,7 +159,7 @@ async def ship(
     if quantities is None:
         quantities = {line.id: line.quantity - line.shipped for line in order.lines if line.shipped < line.quantity}
     state = rules.ship(order.state, quantities)
-    row = {
+    parcel = {
         "id": shipment_id,
         "order_id": order_id,
         "carrier": carrier,
@@ -173,11 +168,12 @@ async def ship(
         "quantities": list(quantities.values()),
         "shipped_at": act.at,
     }
-    await session.execute(ADD_SHIPMENT, row)
     await _advance_lines(session, state)
     await take_from_stock(session, order, quantities)
     details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
-    changed = await move(session, order, state, OrderAct.SHIP, act, details, last_shipped_at=act.at)
+    changed = await move(
+        session, order, state, OrderAct.SHIP, act, details, New(shipment, parcel), last_shipped_at=act.at
+    )
     await _schedule_completion(session, changed)
     return changed
 
@@ -192,7 +188,7 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
     """A parcel reached the buyer. Returns the order's id. Raises NotFound."""
     parcel = (await session.execute(select(shipment).where(shipment.c.id == shipment_id))).one_or_none()
     if parcel is None:
-        raise NotFound(what="shipment")
+        raise NotFound(what="shipment", path=("shipment_id",))
     order = await load(session, parcel.order_id)
     marked = await session.execute(
         update(shipment)
@@ -227,8 +223,8 @@ async def _completed(session: MerchantSession, order: Order, state: OrderState, 
     profile = await _profile(session)
     hold_ends = hold_ends_at(act.at, order.hold_days or 0, ZoneInfo(profile.time_zone))
     details = {"hold_ends_at": hold_ends.isoformat()}
-    changed = await move(session, order, state, did, act, details, completed_at=act.at, hold_ends_at=hold_ends)
-    await queue.dequeue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id)
+    done = queue.done(session.merchant_id, JobKind.ORDER_COMPLETE, order.id)
+    changed = await move(session, order, state, did, act, details, done, completed_at=act.at, hold_ends_at=hold_ends)
     await queue.enqueue(session, session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends)
     return changed
 
@@ -302,17 +298,21 @@ async def move(
     did: OrderAct,
     act: Act,
     details: Mapping[str, Any],
+    *beside: Write,
     **changes: Any,
 ) -> Order:
-    """Write what became of the order: its row, an event, the buyer's index, the audit trail."""
+    """Write what became of the order: its row, an event, the buyer's index, the audit trail, and what is given."""
     seq = order.events + 1
-    await session.execute(CHANGE, {"order": order.id, "status": state.status, "events": seq, **changes})
-    await add_event(session, order.id, seq, did, act, details)
-    if state.status is not order.status:
-        changed = {"merchant": session.merchant_id, "order": order.id, "status": state.status}
-        await session.execute(CHANGE_INDEX, changed)
     before, after = {"status": order.status}, {"status": state.status, **details}
-    await audit.record(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after)
+    indexed = Changed(buyer_order, {"merchant_id": session.merchant_id, "order_id": order.id}, {"status": state.status})
+    await write(
+        session,
+        Changed(orders, {"id": order.id}, {"status": state.status, "events": seq, **changes}),
+        event(order.id, seq, did, act, details),
+        audit.event(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after),
+        *([indexed] if state.status is not order.status else []),
+        *beside,
+    )
     moved = {line.id: line for line in state.lines}
     lines = tuple(
         replace(line, shipped=moved[line.id].shipped, delivered=moved[line.id].delivered) for line in order.lines
@@ -320,9 +320,7 @@ async def move(
     return replace(order, status=state.status, events=seq, lines=lines, **changes)
 
 
-async def add_event(
-    session: MerchantSession, order_id: UUID, seq: int, kind: str, act: Act, details: Mapping[str, Any]
-) -> None:
+def event(order_id: UUID, seq: int, kind: str, act: Act, details: Mapping[str, Any]) -> New:
     """One more thing that happened to the order."""
     row = {
         "order_id": order_id,
@@ -333,4 +331,4 @@ async def add_event(
         "booked_at": act.booked_at,
         "details": dict(details),
     }
-    await session.execute(ADD_EVENT, row)
+    return New(order_event, row)

@@ -5,12 +5,12 @@ again.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
@@ -19,7 +19,9 @@ from merchantry.services import audit, checkout, queue, split
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
+from merchantry.tables.platform import checkout as checkout_table
 from tenancy.database import PlatformSession, Transaction
+from tenancy.writes import Changed, Write, write
 
 POLL_AFTER = timedelta(seconds=10)
 ELSEWHERE = "elsewhere"
@@ -57,7 +59,6 @@ INSERT = insert(payment)
 INSERT_TENDERS = insert(tender)
 FIND = select(*PAYMENT_COLUMNS).where(payment.c.id == bindparam("payment"))
 LOCK = FIND.with_for_update()
-CHANGE = update(payment).where(payment.c.id == bindparam("payment"))
 
 
 async def begin(
@@ -142,10 +143,7 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
         if status in checkout.OPEN:
             await _keep_asking(session, row, status, outcome, act)
             return await find(session, payment_id)
-        await queue.dequeue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id)
-        captured_at = act.at if status == "captured" else None
-        await _write(session, row, status, outcome, act, captured_at)
-        settled = await find(session, payment_id)
+        settled = await _write(session, row, status, outcome, act, queue.done(NOBODY, JobKind.PAYMENT_POLL, payment_id))
     if status == "captured":
         await _captured(tx, held, act)
     return settled
@@ -154,30 +152,37 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
 async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act) -> None:
     await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + POLL_AFTER)
     if status != row.status:
-        await _write(session, row, status, outcome, act, None)
+        await _write(session, row, status, outcome, act)
 
 
 async def _write(
-    session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, captured_at: datetime | None
-) -> None:
-    changes = {
+    session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, *beside: Write
+) -> Payment:
+    changes: dict[str, Any] = {
         "status": status,
-        "provider_reference": outcome.reference,
         "action_url": outcome.action_url,
         "failure": outcome.reason if status in ("failed", "expired") else None,
-        "captured_at": captured_at,
+        "captured_at": act.at if status == "captured" else None,
     }
-    await session.execute(CHANGE, {"payment": row.id, **changes})
     before, after = {"status": row.status}, {"status": status}
-    await audit.record(session, NOBODY, act, "payment.settle", str(row.id), before, after)
+    await write(
+        session,
+        Changed(payment, {"id": row.id}, {**changes, "provider_reference": outcome.reference}),
+        audit.event(session, NOBODY, act, "payment.settle", str(row.id), before, after),
+        *beside,
+    )
+    return replace(_payment(row), **changes)
 
 
 async def _captured(tx: Transaction, held: checkout.Checkout, act: Act) -> None:
     if held.status != "awaiting_payment":
         raise CapturedTooLate(str(held.id))
     async with tx.as_platform() as session:
-        await queue.dequeue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, held.id)
-        await session.execute(checkout.CHANGE, {"checkout": held.id, "status": "paid", "paid_at": act.at})
+        await write(
+            session,
+            Changed(checkout_table, {"id": held.id}, {"status": "paid", "paid_at": act.at}),
+            queue.done(NOBODY, JobKind.CHECKOUT_EXPIRE, held.id),
+        )
         rows = await checkout.orders_of(session, [held.id])
         terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
     for row in rows:

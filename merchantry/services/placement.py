@@ -9,14 +9,23 @@ from sqlalchemy import ARRAY, Integer, Row, Uuid, and_, bindparam, func, insert,
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart, CartLine, CartPart
-from merchantry.domain.errors import MarketError, OutOfStock, PriceChanged, UnknownShippingOption, UnknownVariant
+from merchantry.domain.errors import (
+    InvalidQuantity,
+    MarketError,
+    OutOfStock,
+    PriceChanged,
+    UnknownShippingOption,
+    UnknownVariant,
+)
+from merchantry.domain.money import MAX_AMOUNT_MINOR
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.split import allocate_shipping
 from merchantry.services import audit
-from merchantry.services.notification import notify
-from merchantry.services.order import add_event
+from merchantry.services.notification import news
+from merchantry.services.order import event
 from merchantry.tables.merchant import counter, order_line, orders, price, product, variant
 from tenancy.database import MerchantSession
+from tenancy.writes import New, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,6 @@ NEXT_NUMBER = (
     update(counter).where(counter.c.name == "order").values(value=counter.c.value + 1).returning(counter.c.value)
 )
 
-INSERT_ORDER = insert(orders)
 INSERT_LINES = insert(order_line)
 RESERVE = (
     update(variant)
@@ -121,7 +129,7 @@ async def check(
         wanted[line.variant_id] = wanted.get(line.variant_id, 0) + line.quantity
         problem = _objection(cart, line, offer, wanted[line.variant_id])
         if problem or offer is None:
-            problems.append(problem or UnknownVariant(variant_id=str(line.variant_id), path=line.path))
+            problems.append(problem or unknown(line))
             continue
         unit_price = line.seen_minor if cart.prices_agreed else offer.amount_minor
         lines.append(PricedLine(line, offer.product_id, offer.sku, _title(offer), offer.category, unit_price))
@@ -139,13 +147,17 @@ async def _offers(session: MerchantSession, currency: str, part: CartPart, *, lo
     return {row.id: row for row in await session.execute(LOCKED_OFFERS if lock else OFFERS, given)}
 
 
+def unknown(line: CartLine) -> UnknownVariant:
+    """Nothing of this line's is on sale."""
+    return UnknownVariant(variant_id=str(line.variant_id), path=(*line.path, "variantId"))
+
+
 def _objection(cart: Cart, line: CartLine, offer: Row[Any] | None, wanted: int) -> MarketError | None:
-    unknown = UnknownVariant(variant_id=str(line.variant_id), path=(*line.path, "variantId"))
     if offer is None or (offer.status != "published" and not cart.prices_agreed):
-        return unknown
+        return unknown(line)
     if not cart.prices_agreed:
         if offer.amount_minor is None:
-            return unknown
+            return unknown(line)
         if offer.amount_minor != line.seen_minor:
             return PriceChanged(
                 variant_id=line.variant_id,
@@ -154,6 +166,8 @@ def _objection(cart: Cart, line: CartLine, offer: Row[Any] | None, wanted: int) 
                 currency=cart.currency,
                 path=(*line.path, "price"),
             )
+    if line.seen_minor * line.quantity > MAX_AMOUNT_MINOR:
+        return InvalidQuantity(quantity=line.quantity, path=(*line.path, "quantity"))
     if offer.available < wanted:
         return OutOfStock(variant_id=line.variant_id, available=max(offer.available, 0), path=(*line.path, "quantity"))
     return None
@@ -193,12 +207,15 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
         "placed_at": act.at,
         "events": 1,
     }
-    await session.execute(INSERT_ORDER, row)
-    await session.execute(INSERT_LINES, _line_rows(order_id, part))
-    await add_event(session, order_id, 1, "place", act, {})
-    await notify(session, "order.created", {"order": str(order_id), "number": number}, act)
     after = {"number": number, "total_minor": part.goods_minor + part.shipping_minor, "currency": cart.currency}
-    await audit.record(session, session.merchant_id, act, "order.place", str(order_id), None, after)
+    await write(
+        session,
+        New(orders, row),
+        event(order_id, 1, "place", act, {}),
+        news(session, "order.created", {"order": str(order_id), "number": number}, act),
+        audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),
+    )
+    await session.execute(INSERT_LINES, _line_rows(order_id, part))
     name = part.shop.display_name
     return Placed(session.merchant_id, order_id, number, name, part.goods_minor, part.shipping_minor)
 

@@ -4,11 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.tables.platform import job
 from tenancy.database import Session
+from tenancy.writes import Gone, write
 
 
 class JobKind(StrEnum):
@@ -26,11 +26,6 @@ ENQUEUE = _NEW.on_conflict_do_update(
     index_elements=["merchant_id", "kind", "subject_id"],
     set_={"due_at": _NEW.excluded.due_at, "attempts": 0, "leased_until": None},
 )
-DEQUEUE = delete(job).where(
-    job.c.merchant_id == bindparam("merchant"),
-    job.c.kind == bindparam("kind"),
-    job.c.subject_id == bindparam("subject"),
-)
 
 
 async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
@@ -41,4 +36,9 @@ async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id
 
 async def dequeue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID) -> None:
     """The work is done, or no longer necessary."""
-    await session.execute(DEQUEUE, {"merchant": merchant_id, "kind": kind, "subject": subject_id})
+    await write(session, done(merchant_id, kind, subject_id))
+
+
+def done(merchant_id: UUID, kind: JobKind, subject_id: UUID) -> Gone:
+    """What :func:`dequeue` writes, to be written together with something else."""
+    return Gone(job, {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id})

@@ -20,8 +20,9 @@ from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
 from merchantry.services.totals import LineFigures
-from merchantry.tables.merchant import refund, split_line
+from merchantry.tables.merchant import orders, refund, split_line
 from tenancy.database import MerchantSession
+from tenancy.writes import Changed, write
 
 FREEZE = insert(split_line)
 
@@ -108,8 +109,9 @@ def _frozen(line: LineSplit, order_id: UUID, terms: Terms) -> dict[str, Any]:
 async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms, act: Act) -> bool:
     """The hold is over: what was pending is available, from the moment the hold ended. False where it was before."""
     found = await order.held(session, order_id)
-    await queue.dequeue(session, session.merchant_id, JobKind.HOLD_RELEASE, found.id)
+    done = queue.done(session.merchant_id, JobKind.HOLD_RELEASE, found.id)
     if found.status is not OrderStatus.COMPLETED or found.available_at is not None or found.hold_ends_at is None:
+        await write(session, done)
         return False
     at, earned = found.hold_ends_at, found.commission_minor or 0
     payable = found.total_minor - earned
@@ -117,9 +119,12 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
     await ledger.book(session, entry, act, entries.platform_release(earned, found.currency) if earned else ())
     period = period_of(at, terms.zone, terms.cycle)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
-    await session.execute(order.CHANGE, {"order": found.id, "available_at": at, "events": found.events + 1})
-    await order.add_event(
-        session, found.id, found.events + 1, "release", replace(act, at=at), {"payable_minor": payable}
+    seq = found.events + 1
+    await write(
+        session,
+        Changed(orders, {"id": found.id}, {"available_at": at, "events": seq}),
+        order.event(found.id, seq, "release", replace(act, at=at), {"payable_minor": payable}),
+        done,
     )
     return True
 

@@ -79,7 +79,7 @@ async def _grant(session: PlatformSession, table: Table, key: Mapping[str, Any],
             granted = (await session.execute(row)).first()
     except DBAPIError as error:
         if sqlstate(error) == FOREIGN_KEY_VIOLATION:
-            raise NotFound(what="account or merchant") from error
+            raise NotFound(what="account or merchant", path=("account_id",)) from error
         raise
     if granted:
         await _record(session, key, act, "grant", after={"role": key["role"]})
@@ -88,7 +88,7 @@ async def _grant(session: PlatformSession, table: Table, key: Mapping[str, Any],
 async def _revoke(session: PlatformSession, table: Table, key: Mapping[str, Any], act: Act) -> None:
     statement = delete(table).where(and_(*(table.c[name] == value for name, value in key.items())))
     if not (await session.execute(statement)).rowcount:
-        raise NotFound(what="role of this account")
+        raise NotFound(what="role of this account", path=("role",))
     await _record(session, key, act, "revoke", before={"role": key["role"]})
 
 

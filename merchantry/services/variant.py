@@ -92,13 +92,13 @@ async def variants_by_sku(session: MerchantSession, skus: Collection[str]) -> di
     return {variant.sku: variant for group in found.values() for variant in group}
 
 
-def check_variants(added: Sequence[NewVariant], held: int) -> None:
+def check_variants(added: Sequence[NewVariant], held: int, name: str = "variants") -> None:
     """Refuse what can't be added to a product that has ``held`` variants. Raises with the path of the input."""
     if held + len(added) > MAX_VARIANTS:
-        raise InvalidInput(reason=f"A product has at most {MAX_VARIANTS} variants.", path=("variants",))
+        raise InvalidInput(reason=f"A product has at most {MAX_VARIANTS} variants.", path=(name,))
     seen: set[str] = set()
     for position, variant in enumerate(added):
-        path: Path = ("variants", position)
+        path: Path = (name, position)
         check_text(variant.sku, MAX_SKU, (*path, "sku"))
         check_text(variant.title, MAX_TITLE, (*path, "title"), shortest=0)
         if variant.sku in seen:
@@ -109,7 +109,9 @@ def check_variants(added: Sequence[NewVariant], held: int) -> None:
         check_prices(variant.prices, (*path, "prices"))
 
 
-async def add_variants(session: MerchantSession, product_id: UUID, added: Sequence[NewVariant], held: int) -> None:
+async def add_variants(
+    session: MerchantSession, product_id: UUID, added: Sequence[NewVariant], held: int, name: str = "variants"
+) -> None:
     """Add checked variants behind the ``held`` ones. Raises SkuTaken."""
     if not added:
         return
@@ -129,7 +131,7 @@ async def add_variants(session: MerchantSession, product_id: UUID, added: Sequen
         async with session.savepoint():
             await session.execute(insert(tables.variant).values(rows))
     except DBAPIError as error:
-        raise await _sku_taken(session, added, error) from error
+        raise await _sku_taken(session, added, error, name) from error
     prices = [
         {"variant_id": row["id"], "currency": currency, "amount_minor": amount_minor}
         for row, variant in zip(rows, added, strict=True)
@@ -139,13 +141,13 @@ async def add_variants(session: MerchantSession, product_id: UUID, added: Sequen
         await session.execute(insert(tables.price).values(prices))
 
 
-async def _sku_taken(session: MerchantSession, added: Sequence[NewVariant], error: DBAPIError) -> Exception:
+async def _sku_taken(session: MerchantSession, added: Sequence[NewVariant], error: DBAPIError, name: str) -> Exception:
     constraint = error.orig.diag.constraint_name if isinstance(error.orig, Error) else None
     if sqlstate(error) != UNIQUE_VIOLATION or constraint != "variant_sku_key":
         return error
     skus = [variant.sku for variant in added]
     taken = await session.scalar(select(tables.variant.c.sku).where(tables.variant.c.sku == func.any(skus)).limit(1))
-    return SkuTaken(sku=taken, path=("variants", skus.index(taken), "sku")) if taken else SkuTaken(sku=", ".join(skus))
+    return SkuTaken(sku=taken, path=(name, skus.index(taken), "sku")) if taken else SkuTaken(sku=", ".join(skus))
 
 
 async def variants_by_product(session: MerchantSession, product_ids: Collection[UUID]) -> dict[UUID, list[Variant]]:
@@ -157,7 +159,7 @@ async def _stock_refusal(session: MerchantSession, variant_id: UUID, change: int
     table = tables.variant.c
     held = (await session.execute(select(table.on_hand, table.reserved).where(table.id == variant_id))).one_or_none()
     if held is None:
-        return NotFound(what="variant")
+        return NotFound(what="variant", path=("variant_id",))
     if change > 0:
         return InvalidInput(reason=f"Stock is a number from 0 to {MAX_STOCK}.", path=("change",))
     return StockRefused(

@@ -184,7 +184,7 @@ commission_plan = Table(
     instant("approved_at", nullable=True),
     PrimaryKeyConstraint("name", "version"),
     CheckConstraint("status IN ('proposed', 'approved', 'rejected')", name="status_is_known"),
-    info=grants(platform="SELECT, INSERT, UPDATE (status, approved_by, approved_at)", merchant=READ),
+    info=grants(platform="SELECT, INSERT, UPDATE (status, approved_by, approved_at)"),
 )
 
 platform_entry = Table(

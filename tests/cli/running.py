@@ -28,7 +28,7 @@ class Shell:
     def run(self, *words: str) -> Result:
         """What a command answered, in whatever way it ended."""
         place = ["--database-url", self.logins.owner, "--data-dir", str(self.data_dir)]
-        return CliRunner().invoke(app, [*words, *place], env={"DATABASE_URL": None, "COLUMNS": "200"})
+        return CliRunner().invoke(app, [*words, *place], env={"DATABASE_URL": None})
 
     def done(self, *words: str) -> str:
         """What a command printed that must succeed."""
@@ -77,11 +77,11 @@ def running(place: Path, *words: str, **environment: str) -> Iterator[Running]:
         process.wait()
 
 
-def until(happened: Callable[[], bool], seconds: float) -> bool:
-    """Whether it happened in time."""
+def until(happened: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
+    """Whether it happened in time; looked at every so many seconds."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(every)
     return True

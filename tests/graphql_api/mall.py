@@ -120,7 +120,7 @@ class Mall:
 
 
 @asynccontextmanager
-async def open_mall(database: Database, data_dir: Path) -> AsyncIterator[Mall]:
+async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -> AsyncIterator[Mall]:
     """A mall with the plan ``standard`` in force since 2020, and nothing else."""
     clock, issuer = Clock(), DevelopmentIssuer.load_or_create(data_dir)
     settings = Settings(
@@ -130,7 +130,7 @@ async def open_mall(database: Database, data_dir: Path) -> AsyncIterator[Mall]:
         public_url="http://mall.test",
         development=True,
         with_worker=False,
-        pool_size=5,
+        pool_size=pool_size,
     )
     app = build_app(settings, clock)
     tools = Tools(database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock)

@@ -4,6 +4,7 @@ What can't be made (an argument or an input field that the samples don't know) r
 the test and says what to add: nobody can forget.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,7 @@ from graphql import (
     GraphQLUnionType,
     get_named_type,
     is_composite_type,
-    print_ast,
 )
-from graphql.utilities import ast_from_value
 
 from graphql_api.schema import schema as served
 
@@ -122,7 +121,9 @@ def _filled(given: GraphQLInputObjectType, samples: Mapping[str, Any], mutation:
             inner = _filled(named, samples, mutation)
             filled[name] = [inner] if _is_list(field.type) else inner
         elif found is None:
-            raise Unsampled(f"{given.name}.{name} has no sample: add one of {', '.join(keys)} to tests/isolation/samples")
+            raise Unsampled(
+                f"{given.name}.{name} has no sample: add one of {', '.join(keys)} to tests/isolation/samples"
+            )
         else:
             filled[name] = found() if isinstance(found, Callable) else found  # type: ignore[arg-type]
     return filled
@@ -142,10 +143,16 @@ def _arguments(
         if argument_name in replaced:
             known = [replaced[argument_name]]
         if not known:
-            raise Unsampled(f"{keys[0]} has no sample: add {keys[0]} or {argument_name} to tests/isolation/samples")
+            raise Unsampled(f"{keys[0]} has no sample: add it or {argument_name} to tests/isolation/samples.py")
         if known[0] is not LEFT_OUT:
-            parts.append(f"{argument_name}: {print_ast(ast_from_value(known[0], argument.type))}")  # type: ignore[arg-type]
+            parts.append(f"{argument_name}: {_literal(known[0], argument.type)}")
     return f"({', '.join(parts)})" if parts else ""
+
+
+def _literal(value: Any, given: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_literal(each, given) for each in value)}]"
+    return value if isinstance(get_named_type(given), GraphQLEnumType) else json.dumps(value)
 
 
 def selection(given: Any) -> str:
@@ -179,10 +186,7 @@ def _alias(named: Any, name: str) -> str:
 
 _SHARED = set(SCHEMA.type_map["Problem"].fields)  # type: ignore[attr-defined]
 _MEMBERS = {
-    member.name
-    for union in SCHEMA.type_map.values()
-    if isinstance(union, GraphQLUnionType)
-    for member in union.types
+    member.name for union in SCHEMA.type_map.values() if isinstance(union, GraphQLUnionType) for member in union.types
 }
 
 

@@ -1,4 +1,4 @@
-"""What the generated documents are filled with, by ``Type.field.argument``, ``mutation.field``, ``Input.field`` or name.
+"""What generated documents are filled with: by ``Type.field.argument``, ``mutation.field``, ``Input.field`` or name.
 
 An argument or input field that is not here fails the tests: add it, with a value that reaches what could leak.
 """
@@ -22,14 +22,17 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Platform.merchant.slug": sphere.slug,
         "from": "2026-01-01",
         "to": "2027-01-01",
-        "groupBy": ["MERCHANT", "CATEGORY"],
+        "Platform.commissionReport.groupBy": ["MERCHANT", "CATEGORY"],
+        "Platform.settlementReport.groupBy": ["MERCHANT"],
         "merchants": LEFT_OUT,
     }
 
 
 def inputs(sphere: Sphere) -> dict[str, Any]:
     """Sample inputs of mutations, about what belongs to the sphere."""
-    subjects = {f"{mutation}.{name}": each for mutation, given in sphere.subjects.items() for name, each in given.items()}
+    subjects = {
+        f"{mutation}.{name}": each for mutation, given in sphere.subjects.items() for name, each in given.items()
+    }
     return {
         "idempotencyKey": lambda: str(uuid4()),
         "checkoutPlace.cart": LEFT_OUT,
@@ -43,7 +46,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "imageUrls": ["https://images.test/2.jpg"],
         "ProductCreateInput.variants": lambda: [_variant()],
         "newVariants": lambda: [_variant()],
-        "accountId": sphere.subjects["staff"]["accountId"],
+        "accountId": sphere.subjects["staffRevoke"]["accountId"],
         "StaffRoleInput.role": "VIEWER",
         "PlatformRoleInput.role": "ANALYST",
         "CategoryCreateInput.code": lambda: f"category-{uuid4().hex}",
@@ -61,7 +64,13 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "CommissionPlanProposeInput.name": "generous",
         "CommissionPlanApproveInput.name": "generous",
         "version": 1,
-        "document": {"name": "generous", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1}},
+        "document": {
+            "name": "generous",
+            "currency": "BRL",
+            "base": "goods",
+            "hold_days": 7,
+            "default": {"rate_bps": 1},
+        },
         "effectiveFrom": "2026-06-01T00:00:00Z",
         **subjects,
     }

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from graphql_api.relay import encode_id, parse_id
 from merchantry.domain.permission import MerchantRole, PlatformRole
@@ -130,9 +130,9 @@ class World:
 
 
 def elsewhere(text: str) -> str:
-    """An id of the same form that stands for nothing."""
+    """An id of the same form that stands for nothing; ids that share a part still share one."""
     kind, parts = parse_id(text) or ("Order", (uuid4(), uuid4()))
-    return encode_id(kind, *(uuid4() for _ in parts))
+    return encode_id(kind, *(uuid5(NAMESPACE_OID, part.hex) for part in parts))
 
 
 def forged(text: str, merchant_id: UUID) -> str:
@@ -237,6 +237,10 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
         "checkoutQuote": {"cart": a_cart(line)},
         "draft": {"cart": a_cart(a_line(merchant, drafts[1], 1, str(price)))},
     }
+    for mutation in ("staffGrant", "staffRevoke", "platformRoleGrant", "platformRoleRevoke"):
+        made.subjects[mutation] = {"accountId": encode_id("Account", await mall.account(f"{name}-viewer"))}
+    made.subjects["staffGrant"]["role"] = "ACCOUNTANT"
+    await mall.hire(f"{name}-viewer", merchant, MerchantRole.VIEWER)
     await _orders(mall, made, line)
     return made
 

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url
 
 from tenancy import bootstrap
@@ -19,6 +20,13 @@ def test_the_other_logins_have_passwords_of_their_own_made_from_the_owners() -> 
     assert logins.listen == logins.app.replace("+psycopg", "")
     assert derive("postgresql://boss:other@db.test/mall").passwords != logins.passwords
     assert "secret" not in repr(logins)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_an_owners_password_may_hold_any_character(scheme: str) -> None:
+    logins = derive(f"{scheme}://boss:se%20cret%2F%40%25@db.test/mall")
+    assert conninfo_to_dict(logins.owner)["password"] == "se cret/@%"
+    assert conninfo_to_dict(logins.listen)["user"] == "merchantry_app"
 
 
 def test_without_a_password_nobody_has_one() -> None:

@@ -92,7 +92,9 @@ def test_a_token_without_a_signature_is_refused(algorithm: str) -> None:
     assert refusal(token + "eA") == "signed with an algorithm that is not accepted"
 
 
-@pytest.mark.parametrize("secret", [KEY.as_pem(private=False), json.dumps(KEY.as_dict(private=False)).encode()])
+@pytest.mark.parametrize(
+    "secret", [KEY.as_pem(private=False), json.dumps(KEY.as_dict(private=False)).encode()], ids=["pem", "jwk"]
+)
 def test_hs256_with_the_public_key_as_secret_is_refused(secret: bytes) -> None:
     head, body, _ = a_forged_token({"alg": "HS256", "kid": "one"}).split(".")
     signature = hmac.digest(secret, f"{head}.{body}".encode(), hashlib.sha256)
@@ -258,7 +260,9 @@ def test_the_development_key_is_its_owners_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"kty": "oct", "k": "eA"}', json.dumps(KEY.as_dict(private=False)).encode()]
+    "content",
+    [b"", b"[]", b"{}", b'{"kty": "oct", "k": "eA"}', json.dumps(KEY.as_dict(private=False)).encode()],
+    ids=["empty", "list", "no key", "symmetric", "public"],
 )
 def test_a_broken_development_key_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "issuer.jwk"

@@ -80,7 +80,7 @@ def report_of(
             bool(sale.delivered_at and sale.shipped_at and sale.delivered_at < sale.shipped_at) for sale in there
         ),
         undelivered=tuple(sale.id for sale in there if sale.delivered_at is None),
-        skipped=tuple(skipped),
+        skipped=tuple(sorted(skipped, key=lambda each: (each.file, each.line))),
         seconds=seconds,
     )
 

@@ -35,7 +35,6 @@ GRANT SELECT ON platform.category TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON platform.checkout TO merchantry_platform;
 GRANT SELECT, INSERT ON platform.checkout_quote TO merchantry_platform;
 GRANT SELECT, INSERT, UPDATE (status, approved_by, approved_at) ON platform.commission_plan TO merchantry_platform;
-GRANT SELECT ON platform.commission_plan TO merchantry_merchant;
 GRANT SELECT, INSERT ON platform.idempotency TO merchantry_platform;
 GRANT SELECT, INSERT ON platform.idempotency TO merchantry_merchant;
 GRANT SELECT, INSERT ON platform.imported TO merchantry_platform;

@@ -1,0 +1,167 @@
+"""The commission report by merchant and month over all merchants, beside a single table and a statement per schema."""
+
+import asyncio
+import time
+from datetime import date
+from statistics import median
+from typing import Any
+
+import psycopg
+
+from benchmarks.installation import Installation, Owner, installed, provisioned
+from benchmarks.measuring import Options, facts, ms, parse_options, show, times
+from merchantry.services.report import Dimension, commission_report
+from tenancy.database import Database
+from tenancy.principals import Merchant
+from tenancy.schemas import ANALYST, MARK, schema_of
+
+SIZES, QUICK_SIZES = (10, 100, 1_000), (10, 100)
+DAYS = 60
+FROM, TO = date(2026, 1, 1), date(2026, 12, 31)
+FIGURES = "orders, goods_minor, shipping_minor, commission_minor, refunds_minor, commission_returned_minor"
+FILL = f"""
+INSERT INTO __merchant__.daily_total (day, currency, category, {FIGURES})
+SELECT date '2026-01-20' + n, 'BRL', category, 1 + n % 7, 10000 + 13 * n, 1000 + n, 1200 + n, n, n / 10
+FROM generate_series(0, {DAYS - 1}) AS n, unnest(ARRAY['*', 'toys', 'books']) AS category
+"""  # noqa: S608 (constants only)
+SINGLE = f"""
+CREATE SCHEMA single;
+CREATE TABLE single.daily_total (merchant_id uuid, day date, currency text, category text,
+    orders integer NOT NULL, goods_minor bigint NOT NULL, shipping_minor bigint NOT NULL,
+    commission_minor bigint NOT NULL, refunds_minor bigint NOT NULL, commission_returned_minor bigint NOT NULL,
+    PRIMARY KEY (merchant_id, day, currency, category));
+GRANT USAGE ON SCHEMA single TO {ANALYST};
+GRANT SELECT ON single.daily_total TO {ANALYST};
+"""
+COPY = f"""
+INSERT INTO single.daily_total (merchant_id, day, currency, category, {FIGURES})
+SELECT %s, day, currency, category, {FIGURES} FROM __merchant__.daily_total
+"""  # noqa: S608 (constants only)
+SUMS = ", ".join(f"sum({name})::bigint" for name in FIGURES.split(", "))
+BY_MONTH = f"""
+SELECT to_char(day::timestamp, 'YYYY-MM') AS month, currency, {SUMS} FROM __merchant__.daily_total
+WHERE day >= %s AND day < %s AND category = '*' GROUP BY month, currency
+"""  # noqa: S608 (constants only)
+BY_MERCHANT_AND_MONTH = f"""
+SELECT merchant.slug, to_char(day::timestamp, 'YYYY-MM') AS month, currency, {SUMS}
+FROM single.daily_total JOIN platform.merchant ON merchant.id = merchant_id
+WHERE day >= %s AND day < %s AND category = '*' GROUP BY merchant.slug, month, currency
+ORDER BY merchant.slug, month, currency
+"""  # noqa: S608 (constants only)
+COLUMNS = ("merchants", "", "ours", "one table, one scan", "a statement per schema", "ours / table", "ours / schemas")
+
+Row = tuple[Any, ...]
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse_options()
+    with installed(options) as installation:
+        with psycopg.connect(installation.logins.owner) as connection:
+            connection.execute(SINGLE.encode())
+        merchants: list[Merchant] = []
+        rows: list[tuple[str, ...]] = []
+        for size in options.sizes(SIZES, QUICK_SIZES):
+            more = provisioned(installation.logins, range(len(merchants) + 1, size + 1))
+            _fill(installation.logins.owner, more)
+            merchants += more
+            rows += asyncio.run(_measure(installation, merchants, options))
+        show(
+            f"Commission report by merchant and month, {DAYS} days with 3 rows per day and merchant",
+            facts(installation.logins.owner, options),
+            COLUMNS,
+            rows,
+            "All as the analyst. Cold: on new connections, connecting included. The three answers are compared first.",
+        )
+
+
+def _fill(owner_url: str, merchants: list[Merchant]) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        for merchant in merchants:
+            schema = schema_of(merchant.id)
+            connection.execute(FILL.replace(MARK, schema).encode())
+            connection.execute(COPY.replace(MARK, schema).encode(), [merchant.id])
+            connection.execute(f"ANALYZE {schema}.daily_total".encode())
+        connection.execute("VACUUM ANALYZE single.daily_total")
+
+
+async def _measure(installation: Installation, merchants: list[Merchant], options: Options) -> list[tuple[str, ...]]:
+    database = Database(installation.logins)
+    url = installation.logins.analyst.replace("postgresql+psycopg", "postgresql", 1)
+    found: dict[str, list[list[float]]] = {kind: [[], [], []] for kind in ("cold", "warm")}
+    try:
+        for _ in range(5 if options.quick else 11):
+            await database.close()  # its pools open anew
+            plain = _Plain(url, merchants), _Plain(url, merchants)
+            ways = (lambda: _by_report(database), plain[0].by_scan, plain[1].by_schema)
+            answers = []
+            for figures in found.values():
+                for position, way in enumerate(ways):
+                    started = time.perf_counter()
+                    answers.append(await way())
+                    figures[position].append(time.perf_counter() - started)
+            for each in plain:
+                each.close()
+            if any(answer != answers[0] for answer in answers):
+                raise RuntimeError("the three ways answer differently")
+    finally:
+        await database.close()
+    return [_row(len(merchants), kind, *map(median, figures)) for kind, figures in found.items()]
+
+
+def _row(merchants: int, kind: str, ours: float, single: float, naive: float) -> tuple[str, ...]:
+    return f"{merchants:,}", kind, ms(ours), ms(single), ms(naive), times(ours, single), times(ours, naive)
+
+
+async def _by_report(database: Database) -> list[Row]:
+    report = await commission_report(
+        database, date_from=FROM, date_to=TO, group_by=[Dimension.MERCHANT, Dimension.MONTH]
+    )
+    return [(row["merchant"], row["month"], row["currency"], *_figures(row)) for row in report.rows]
+
+
+def _figures(row: dict[str, Any]) -> tuple[int, ...]:
+    """The five that are shown; what was returned is within the net."""
+    return tuple(row[name] for name in FIGURES.split(", ")[:-1])
+
+
+class _Plain:
+    """The baselines: one connection, opened when it is first needed, and one snapshot per answer."""
+
+    def __init__(self, url: str, merchants: list[Merchant]) -> None:
+        self._url = url
+        self._merchants = merchants
+        self._connection: Owner | None = None
+
+    async def by_scan(self) -> list[Row]:
+        """The single table in one statement."""
+        connection = self._begun()
+        rows = connection.execute(BY_MERCHANT_AND_MONTH.encode(), [FROM, TO]).fetchall()
+        connection.rollback()
+        return [row[:-1] for row in rows]
+
+    async def by_schema(self) -> list[Row]:
+        """Each schema's own statement in turn."""
+        connection = self._begun()
+        found: list[Row] = []
+        for merchant in self._merchants:
+            statement = BY_MONTH.replace(MARK, schema_of(merchant.id)).encode()
+            rows = connection.execute(statement, [FROM, TO]).fetchall()
+            found += [(merchant.slug, *row[:-1]) for row in rows]
+        connection.rollback()
+        return sorted(found)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection:
+            self._connection.close()
+
+    def _begun(self) -> Owner:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url)
+        self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return self._connection
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Every field and mutation asks for exactly the permission that it should, of every role.
+
+One table says which; what is not in it fails. Who holds a permission is not repeated here: the matrix says it.
+"""
+
+from typing import Any
+
+import pytest
+
+from merchantry.domain.permission import MerchantRole, Permission, PlatformRole, may
+from tests.isolation.generator import (
+    LEFT_OUT,
+    field_document,
+    fields_of,
+    input_of,
+    mutation_document,
+    success_of,
+)
+from tests.isolation.samples import arguments, inputs
+from tests.isolation.world import Asker, Reply, World, elsewhere, forged, swapped
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+P = Permission
+FREE = None
+"""Needs no role: whoever is let in as staff may, or whoever is signed in."""
+
+MERCHANT_FIELDS: dict[str, Permission | None] = {
+    "id": FREE,
+    "slug": FREE,
+    "profile": P.PRODUCT_READ,
+    "products": P.PRODUCT_READ,
+    "orders": P.ORDER_READ,
+    "order": P.ORDER_READ,
+    "balance": P.LEDGER_READ,
+    "splits": P.LEDGER_READ,
+    "notifications": P.NOTIFICATION_READ,
+    "auditEvents": P.AUDIT_READ,
+    "staff": P.STAFF_READ,
+}
+
+PLATFORM_FIELDS = {
+    "merchants": P.PLATFORM_MERCHANT_READ,
+    "merchant": P.PLATFORM_MERCHANT_READ,
+    "commissionReport": P.PLATFORM_REPORT_READ,
+    "settlementReport": P.PLATFORM_REPORT_READ,
+    "commissionPlans": P.PLATFORM_PLAN_READ,
+    "auditEvents": P.PLATFORM_AUDIT_READ,
+}
+
+MUTATIONS: dict[str, Permission | None] = {
+    "checkoutQuote": FREE,
+    "checkoutPlace": FREE,
+    "checkoutPay": FREE,
+    "checkoutCancel": FREE,
+    "orderConfirmReceipt": FREE,
+    "orderShip": P.ORDER_SHIP,
+    "shipmentDeliver": P.ORDER_SHIP,
+    "orderCancel": P.ORDER_CANCEL,
+    "productCreate": P.PRODUCT_WRITE,
+    "productUpdate": P.PRODUCT_WRITE,
+    "productPublish": P.PRODUCT_WRITE,
+    "productUnpublish": P.PRODUCT_WRITE,
+    "priceSet": P.PRODUCT_WRITE,
+    "stockAdjust": P.STOCK_WRITE,
+    "staffGrant": P.STAFF_WRITE,
+    "staffRevoke": P.STAFF_WRITE,
+    "platformRoleGrant": P.PLATFORM_STAFF_WRITE,
+    "platformRoleRevoke": P.PLATFORM_STAFF_WRITE,
+    "categoryCreate": P.PLATFORM_CATEGORY_CREATE,
+    "merchantCreate": P.PLATFORM_MERCHANT_CREATE,
+    "merchantSuspend": P.PLATFORM_MERCHANT_SUSPEND,
+    "merchantReactivate": P.PLATFORM_MERCHANT_SUSPEND,
+    "commissionPlanPropose": P.PLATFORM_PLAN_PROPOSE,
+    "commissionPlanApprove": P.PLATFORM_PLAN_APPROVE,
+}
+
+SPOILT = {
+    "productCreate.title": "",
+    "categoryCreate.code": "Not A Code",
+    "MerchantCreateInput.slug": "Not A Slug",
+    "MerchantSuspendInput.slug": "no-such-merchant",
+    "document": {},
+    "CommissionPlanApproveInput.name": "no-such-plan",
+    "checkoutPlace.quoteId": LEFT_OUT,
+}
+"""What makes a mutation without ids fail after it has asked for the permission, so that nothing is done."""
+
+
+async def test_the_table_names_every_field_and_mutation() -> None:
+    assert set(MERCHANT_FIELDS) == set(fields_of("Merchant"))
+    assert set(PLATFORM_FIELDS) == set(fields_of("Platform"))
+    assert set(MUTATIONS) == set(fields_of("Mutation"))
+
+
+def denied(reply: Reply, permission: Permission) -> bool:
+    """Whether the answer is that this permission is missing. Any other failure is not a denial."""
+    if errors := reply.body.get("errors"):
+        assert [error["extensions"]["code"] for error in errors] == ["NOT_PERMITTED"], reply.text
+        assert permission in errors[0]["message"]
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", fields_of("Merchant"))
+async def test_a_merchants_field_answers_the_roles_of_the_matrix(world: World, name: str) -> None:
+    document = field_document("merchant", "Merchant", name, arguments(world.victim))
+    permission = MERCHANT_FIELDS[name]
+    for role, person in world.roles.items():
+        reply = await world.send(Asker(role, person, "victim"), document.text)
+        allowed = permission is None or may({role}, permission)
+        assert denied(reply, permission or P.STAFF_READ) is not allowed, (role, reply.text)
+        answered = ((reply.body["data"] or {}).get("merchant") or {}).get(name)
+        assert bool(answered) is allowed, (role, reply.text)
+
+
+@pytest.mark.parametrize("name", fields_of("Platform"))
+async def test_a_platforms_field_answers_the_roles_of_the_matrix(world: World, name: str) -> None:
+    document = field_document("platform", "Platform", name, arguments(world.victim))
+    for role, person in world.platform_roles.items():
+        reply = await world.send(Asker(role, person), document.text)
+        assert denied(reply, PLATFORM_FIELDS[name]) is not may({role}, PLATFORM_FIELDS[name]), (role, reply.text)
+
+
+def idle_input(world: World, mutation: str) -> dict[str, Any]:
+    """An input that names only what the victim does not have, or says what can't be."""
+    given = input_of(mutation, {**inputs(world.victim), **SPOILT})
+    return {**swapped(given, lambda text: forged(elsewhere(text), world.victim.merchant.id))}
+
+
+@pytest.mark.parametrize("mutation", [name for name, permission in MUTATIONS.items() if permission])
+async def test_a_mutation_lets_on_the_roles_of_the_matrix(world: World, mutation: str) -> None:
+    permission, document = MUTATIONS[mutation], mutation_document(mutation)
+    assert permission
+    of_platform = permission.startswith("platform.")
+    people: dict[Any, str] = {**world.platform_roles} if of_platform else {**world.roles}
+    for role, person in people.items():
+        asker = Asker(role, person, None if of_platform else "victim")
+        reply = await world.send(asker, document, {"input": idle_input(world, mutation)})
+        answer = reply.body["data"][mutation]
+        assert answer["__typename"] != success_of(mutation), "the input should have been refused for another reason"
+        is_denied = answer["__typename"] == "NotPermitted"
+        assert is_denied is not may({role}, permission), (role, reply.text)
+        if is_denied:
+            assert permission in answer["message"]
+
+
+@pytest.mark.parametrize("mutation", [name for name, permission in MUTATIONS.items() if permission])
+async def test_a_role_of_the_other_side_is_worth_nothing(world: World, mutation: str) -> None:
+    """An owner is nobody at the platform, and an admin of the platform is nobody at a merchant."""
+    permission, document = MUTATIONS[mutation], mutation_document(mutation)
+    assert permission
+    given = {"input": idle_input(world, mutation)}
+    if permission.startswith("platform."):
+        reply = await world.send(Asker("owner", world.roles[MerchantRole.OWNER], "victim"), document, given)
+        assert reply.body["data"][mutation]["__typename"] == "NotPermitted"
+    else:
+        admin = world.platform_roles[PlatformRole.ADMIN]
+        reply = await world.send(Asker("admin", admin), document, given)
+        codes = [error["extensions"]["code"] for error in reply.body.get("errors", [])]
+        problem = (reply.body["data"] or {}).get(mutation, {}).get("__typename")
+        assert codes == ["NO_MERCHANT_SELECTED"] or problem == "NotFound", reply.text

@@ -1,0 +1,176 @@
+"""No mutation reaches what belongs to somebody else, and a refused one changes nothing.
+
+Made from the schema: every mutation is sent with ids of the victim by everybody who has no business with it, compared
+byte for byte with the same request about what does not exist, and every row of the victim's schema, of its rows in
+``platform`` and of the buyers' is digested before and after. Last comes whoever may, who must succeed.
+"""
+
+from collections.abc import AsyncIterator
+from enum import Enum
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from merchantry.domain.permission import PlatformRole
+from tests.isolation.fingerprint import fingerprint
+from tests.isolation.generator import fields_of, input_of, mutation_document, success_of
+from tests.isolation.reading import Read, read_victim
+from tests.isolation.samples import inputs
+from tests.isolation.world import Asker, Reply, World, elsewhere, forged, ids_in, swapped
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Whose(Enum):
+    """Whose things a mutation is about."""
+
+    MERCHANT = "a row of the selected merchant: its staff"
+    SELECTED = "the selected merchant itself; the input names nothing that is its own"
+    BUYER = "a row of a buyer"
+    BUYER_OR_MERCHANT = "a buyer's order: the buyer, and the staff of its merchant"
+    ANYONE = "nobody's: whoever is signed in"
+    PLATFORM = "the platform's: its staff"
+
+
+MUTATIONS = {
+    "checkoutQuote": Whose.ANYONE,
+    "checkoutPlace": Whose.BUYER,
+    "checkoutPay": Whose.BUYER,
+    "checkoutCancel": Whose.BUYER,
+    "orderShip": Whose.MERCHANT,
+    "shipmentDeliver": Whose.MERCHANT,
+    "orderConfirmReceipt": Whose.BUYER,
+    "orderCancel": Whose.BUYER_OR_MERCHANT,
+    "productCreate": Whose.SELECTED,
+    "productUpdate": Whose.MERCHANT,
+    "productPublish": Whose.MERCHANT,
+    "productUnpublish": Whose.MERCHANT,
+    "priceSet": Whose.MERCHANT,
+    "stockAdjust": Whose.MERCHANT,
+    "staffGrant": Whose.SELECTED,
+    "staffRevoke": Whose.SELECTED,
+    "platformRoleGrant": Whose.PLATFORM,
+    "platformRoleRevoke": Whose.PLATFORM,
+    "categoryCreate": Whose.PLATFORM,
+    "merchantCreate": Whose.PLATFORM,
+    "merchantSuspend": Whose.PLATFORM,
+    "merchantReactivate": Whose.PLATFORM,
+    "commissionPlanPropose": Whose.PLATFORM,
+    "commissionPlanApprove": Whose.PLATFORM,
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def read(world: World) -> AsyncIterator[Read]:
+    """What the victim's owner can read before anything is tried."""
+    yield await read_victim(world)
+
+
+def refused(reply: Reply, mutation: str) -> bool:
+    """Whether the mutation did not do what it is for."""
+    data = reply.body.get("data")
+    return not data or data[mutation]["__typename"] != success_of(mutation)
+
+
+async def test_it_is_known_of_every_mutation_whose_things_it_is_about() -> None:
+    assert set(fields_of("Mutation")) == set(MUTATIONS), "say in MUTATIONS whose things it is about, and give samples"
+
+
+def askers(world: World, whose: Whose) -> list[Asker]:
+    """Everybody who gets past the door and must not succeed."""
+    strangers = world.strangers()
+    if whose is Whose.ANYONE:
+        return [asker for asker in strangers if asker.who is None]
+    if whose is Whose.SELECTED:
+        return [asker for asker in strangers if asker.header is None and asker.host is None]
+    if whose is Whose.BUYER:
+        strangers.append(world.owner_of(world.victim))
+    if whose in (Whose.MERCHANT, Whose.PLATFORM):
+        strangers.append(Asker("the victim's buyer", world.victim.buyer))
+    if whose is Whose.PLATFORM:
+        strangers.append(world.owner_of(world.victim))
+    return strangers
+
+
+@pytest.mark.parametrize("mutation", fields_of("Mutation"))
+async def test_a_mutation_is_refused_to_everybody_else_and_changes_nothing(
+    world: World, read: Read, mutation: str
+) -> None:
+    document, before = mutation_document(mutation), fingerprint(world)
+    for asker in askers(world, MUTATIONS[mutation]):
+        given = input_of(mutation, inputs(world.victim))
+        reply = await world.send(asker, document, {"input": given})
+        assert refused(reply, mutation), (asker, reply.text)
+        assert "INTERNAL" not in reply.text, (asker, reply.text)
+        sent = ids_in(given)
+        shown = {secret for secret in read.secrets if secret in reply.without(*sent)[1]}
+        assert not shown, asker
+        missing = swapped(given, elsewhere)
+        unknown = await world.send(asker, document, {"input": missing})
+        assert reply.without(*sent) == unknown.without(*ids_in(missing)), asker
+    assert fingerprint(world) == before
+
+
+@pytest.mark.parametrize("mutation", [name for name, whose in MUTATIONS.items() if whose is not Whose.ANYONE])
+async def test_whoever_names_the_victim_is_stopped_at_the_door(world: World, mutation: str) -> None:
+    document, before = mutation_document(mutation), fingerprint(world)
+    given = input_of(mutation, inputs(world.victim))
+    for stopped, unknown in zip(world.stopped("victim"), world.stopped("no-such"), strict=True):
+        foreign = await world.send(stopped, document, {"input": given})
+        missing = await world.send(unknown, document, {"input": given})
+        assert (foreign.status, foreign.text) == (403, missing.text), stopped
+    assert fingerprint(world) == before
+
+
+@pytest.mark.parametrize(
+    "mutation", [name for name, whose in MUTATIONS.items() if whose in (Whose.MERCHANT, Whose.BUYER_OR_MERCHANT)]
+)
+async def test_an_id_with_ones_own_merchant_forged_into_it_finds_nothing(world: World, mutation: str) -> None:
+    document, before, own = mutation_document(mutation), fingerprint(world), world.rival.merchant.id
+    given = swapped(input_of(mutation, inputs(world.victim)), lambda text: forged(text, own))
+    missing = swapped(given, lambda text: forged(elsewhere(text), own))
+    shown = await world.send(world.owner_of(world.rival), document, {"input": given})
+    unknown = await world.send(world.owner_of(world.rival), document, {"input": missing})
+    assert refused(shown, mutation), shown.text
+    assert shown.without(*ids_in(given)) == unknown.without(*ids_in(missing))
+    assert fingerprint(world) == before
+
+
+async def test_a_draft_of_another_merchant_can_be_neither_quoted_nor_told_from_nothing(world: World) -> None:
+    document = mutation_document("checkoutQuote")
+    given = {"cart": world.victim.subjects["draft"]["cart"]}
+    variant = given["cart"]["lines"][0]["variantId"]
+    for asker in (Asker("buyer", world.rival.buyer), world.owner_of(world.rival)):
+        drafted = await world.send(asker, document, {"input": given})
+        for missing in (elsewhere(variant), forged(elsewhere(variant), world.victim.merchant.id)):
+            other = await world.send(asker, document, {"input": swapped(given, lambda _, to=missing: to)})
+            assert refused(drafted, "checkoutQuote"), drafted.text
+            assert drafted.without(variant) == other.without(missing)
+
+
+async def succeeds(world: World, asker: Asker, mutation: str, **changed: Any) -> None:
+    """The mutation with the victim's samples, as somebody who may."""
+    given = {**input_of(mutation, inputs(world.victim)), **changed}
+    reply = await world.send(asker, mutation_document(mutation), {"input": given})
+    assert reply.body.get("data"), reply.text
+    assert reply.body["data"][mutation]["__typename"] == success_of(mutation), reply.text
+
+
+@pytest.mark.parametrize("mutation", [name for name, whose in MUTATIONS.items() if whose is not Whose.PLATFORM])
+async def test_the_same_mutation_succeeds_for_whoever_may(world: World, mutation: str) -> None:
+    whose = MUTATIONS[mutation]
+    of_buyer = whose in (Whose.BUYER, Whose.BUYER_OR_MERCHANT, Whose.ANYONE)
+    before = fingerprint(world)
+    await succeeds(world, Asker("buyer", world.victim.buyer) if of_buyer else world.owner_of(world.victim), mutation)
+    assert (fingerprint(world) != before) is (whose is not Whose.ANYONE)
+
+
+async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> None:
+    admin = Asker("admin", world.platform_roles[PlatformRole.ADMIN])
+    finance = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
+    await succeeds(world, finance, "commissionPlanPropose")
+    await succeeds(world, admin, "commissionPlanApprove")
+    done = {"commissionPlanPropose", "commissionPlanApprove"}
+    for mutation in [name for name, whose in MUTATIONS.items() if whose is Whose.PLATFORM and name not in done]:
+        await succeeds(world, admin, mutation)
