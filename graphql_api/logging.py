@@ -14,7 +14,7 @@ def configure_logging(*, development: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if development:
-        last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+        last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

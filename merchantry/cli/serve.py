@@ -1,13 +1,16 @@
 """`merchantry serve`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from merchantry.cli.installation import installation
+from merchantry.cli.failures import CommandRefused
+from merchantry.cli.installation import Installation, installation
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
+from tenancy.tokens import TokenVerifier, read_keys
 
 
 def serve(
@@ -22,6 +25,12 @@ def serve(
     development: Annotated[
         bool, typer.Option("--development/--production", help="GraphiQL and the sandbox's payment page, or neither.")
     ] = False,
+    jwt_keys: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Your identity provider's public keys, a JWK Set file (RFC 7517)."),
+    ] = None,
+    jwt_issuer: Annotated[str | None, typer.Option(help="Its issuer; goes with --jwt-keys.")] = None,
+    jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -37,10 +46,23 @@ def serve(
             configure_logging(development=development)
             settings = Settings(
                 logins=opened.logins,
-                verifier=opened.issuer.verifier(),
+                verifier=_verifier(opened, jwt_keys, jwt_issuer, jwt_audience),
                 mall_domain=mall_domain,
                 public_url=(public_url or address).rstrip("/"),
                 development=development,
                 with_worker=with_worker,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
+
+
+def _verifier(opened: Installation, keys: Path | None, issuer: str | None, audience: str) -> TokenVerifier:
+    """Of the operator's identity provider where its keys are given, else of the development issuer."""
+    if (keys is None) != (issuer is None):
+        raise CommandRefused("Give --jwt-keys and --jwt-issuer together, or neither for the development issuer.")
+    if keys is None or issuer is None:
+        typer.echo("Tokens of the development issuer (`merchantry token`) are accepted; see --jwt-keys.", err=True)
+        return opened.issuer.verifier()
+    try:
+        return TokenVerifier(read_keys(keys), issuer, audience)
+    except ValueError as error:
+        raise CommandRefused(str(error)) from error

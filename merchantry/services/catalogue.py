@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, func, insert, select, tuple_, update
+from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from merchantry.domain.act import Act
@@ -25,6 +25,7 @@ from merchantry.services.variant import (
 )
 from merchantry.tables import merchant as tables
 from tenancy.database import MerchantSession
+from tenancy.writes import New, write
 
 MAX_DESCRIPTION = 20_000
 MAX_IMAGES = 20
@@ -69,11 +70,11 @@ async def create_product(
     await _check_texts(session, texts)
     check_variants(variants, held=0)
     product_id = product_id or uuid4()
-    moments = {"created_at": act.at, "updated_at": act.at}
-    await session.execute(insert(tables.product).values(id=product_id, status="draft", **texts, **moments))
-    await add_variants(session, product_id, variants, held=0)
+    row = {"id": product_id, "status": "draft", **texts, "created_at": act.at, "updated_at": act.at}
     after = {**texts, "variants": [variant.facts() for variant in variants]}
-    await audit.record(session, session.merchant_id, act, "product.create", str(product_id), after=after)
+    event = audit.event(session, session.merchant_id, act, "product.create", str(product_id), after=after)
+    await write(session, New(tables.product, row), event)
+    await add_variants(session, product_id, variants, held=0)
     return product_id
 
 

@@ -24,6 +24,9 @@ MAX_VARIANTS = 100
 MAX_STOCK = 1_000_000_000
 UNIQUE_VIOLATION = "23505"
 
+INSERT = insert(tables.variant)
+INSERT_PRICES = insert(tables.price)
+
 
 @dataclass(frozen=True, slots=True)
 class NewVariant:
@@ -129,7 +132,7 @@ async def add_variants(
     ]
     try:
         async with session.savepoint():
-            await session.execute(insert(tables.variant).values(rows))
+            await session.execute(INSERT, rows)
     except DBAPIError as error:
         raise await _sku_taken(session, added, error, name) from error
     prices = [
@@ -138,7 +141,7 @@ async def add_variants(
         for currency, amount_minor in variant.prices.items()
     ]
     if prices:
-        await session.execute(insert(tables.price).values(prices))
+        await session.execute(INSERT_PRICES, prices)
 
 
 async def _sku_taken(session: MerchantSession, added: Sequence[NewVariant], error: DBAPIError, name: str) -> Exception:

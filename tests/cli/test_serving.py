@@ -1,5 +1,6 @@
 """What serves and works until a signal: as processes of their own, on a database beside them."""
 
+import json
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from tenancy.tokens import DevelopmentIssuer
 from tests.cli.running import Running, Shell, running
 
 
@@ -72,3 +74,24 @@ def test_a_worker_works_until_a_signal(shell: Shell, tmp_path: Path) -> None:
     with running(tmp_path, "worker", *place_of(shell)) as worker:
         worker.printed("Working", 20)
         assert worker.ends_by(signal.SIGTERM) == 0
+
+
+def test_serve_takes_the_keys_of_an_identity_provider(shell: Shell, tmp_path: Path) -> None:
+    issuer = DevelopmentIssuer.load_or_create(tmp_path)
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [json.loads((tmp_path / "issuer.jwk").read_text())]}))
+    given = ("--jwt-keys", str(keys), "--jwt-issuer", DevelopmentIssuer.ISSUER)
+    with running(tmp_path, "serve", "--port", "0", *given, *place_of(shell)) as server:
+        headers = {"authorization": f"Bearer {issuer.issue('ana', None, 600)}"}
+        asked = httpx.post(f"{address_of(server)}/graphql", json={"query": "{ viewer { accountId } }"}, headers=headers)
+        assert asked.json()["data"]["viewer"]["accountId"]
+        strange = DevelopmentIssuer.load_or_create(shell.data_dir).issue("ana", None, 600)
+        headers = {"authorization": f"Bearer {strange}"}
+        assert httpx.post(f"{address_of(server)}/graphql", json={}, headers=headers).status_code == 401
+
+
+def test_keys_without_their_issuer_are_refused(shell: Shell, tmp_path: Path) -> None:
+    for given in (("--jwt-keys", str(tmp_path / "no.json")), ("--jwt-issuer", "https://id.example")):
+        assert "--jwt-issuer" in shell.run("serve", "--port", "0", *given, *place_of(shell)).stderr
+    both = ("--jwt-keys", str(tmp_path / "no.json"), "--jwt-issuer", "https://id.example")
+    assert "no.json" in shell.run("serve", "--port", "0", *both, *place_of(shell)).stderr
