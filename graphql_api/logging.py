@@ -20,7 +20,7 @@ def configure_logging(*, development: bool) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up for each line: it may be replaced
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -15,17 +15,19 @@ from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
 from uuid import UUID
 
 import strawberry
+from sqlalchemy.exc import DBAPIError
 
 from graphql_api.context import Context
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
 from merchantry.domain import errors
-from merchantry.domain.errors import MarketError, OutcomeUnknown
-from tenancy.database import CommitUnknown
+from merchantry.domain.errors import Busy, MarketError, OutcomeUnknown
+from tenancy.database import CommitUnknown, sqlstate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LOCK_NOT_AVAILABLE = "55P03"
 ROW_KINDS = {"variant_id": "Variant", "line_id": "OrderLine"}
 """Which kind of thing a fact names, for ids that the client has not named itself."""
 
@@ -183,6 +185,10 @@ def mutation(
                 return await resolver(*args, **kwargs)
             except CommitUnknown as error:
                 raise OutcomeUnknown from error
+            except DBAPIError as error:
+                if sqlstate(error) == LOCK_NOT_AVAILABLE:
+                    raise Busy from error
+                raise
             except expected as error:
                 if type(error) not in expected:
                     raise

@@ -182,6 +182,14 @@ class OutcomeUnknown(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class Busy(MarketError):
+    """Others are changing the same things at this moment, so nothing was done; repeat the request in a moment.
+
+    The database waited for their row as long as it may.
+    """
+
+
+@dataclass(eq=False, kw_only=True)
 class PaymentDeclined(MarketError):
     """The payment was declined ({reason}); pay by another means."""
 

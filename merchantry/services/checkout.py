@@ -163,11 +163,11 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
     )
     async with tx.as_platform() as session:
         await session.execute(INSERT_INDEX, [_indexed(part, made) for part in placed])
-        await queue.enqueue(session, NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at)
         after = {"orders": [part.number for part in placed], "total_minor": made.total_minor}
         await write(
             session,
             New(checkout, {name: getattr(made, name) for name in Checkout.__slots__}),
+            queue.asked(NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at),
             audit.event(session, NOBODY, act, "checkout.place", str(checkout_id), None, after),
         )
     return made

@@ -223,10 +223,11 @@ async def _completed(session: MerchantSession, order: Order, state: OrderState, 
     profile = await _profile(session)
     hold_ends = hold_ends_at(act.at, order.hold_days or 0, ZoneInfo(profile.time_zone))
     details = {"hold_ends_at": hold_ends.isoformat()}
-    done = queue.done(session.merchant_id, JobKind.ORDER_COMPLETE, order.id)
-    changed = await move(session, order, state, did, act, details, done, completed_at=act.at, hold_ends_at=hold_ends)
-    await queue.enqueue(session, session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends)
-    return changed
+    jobs = (
+        queue.done(session.merchant_id, JobKind.ORDER_COMPLETE, order.id),
+        queue.asked(session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends),
+    )
+    return await move(session, order, state, did, act, details, *jobs, completed_at=act.at, hold_ends_at=hold_ends)
 
 
 async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: OrderAct = OrderAct.EXPIRE) -> Order:

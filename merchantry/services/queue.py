@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.tables.platform import job
 from tenancy.database import Session
-from tenancy.writes import Gone, write
+from tenancy.writes import Gone, New, write
 
 
 class JobKind(StrEnum):
@@ -30,8 +30,13 @@ ENQUEUE = _NEW.on_conflict_do_update(
 
 async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
     """Ask for work on a subject; asking again moves it to the new moment."""
+    await session.execute(ENQUEUE, asked(merchant_id, kind, subject_id, due_at).row)
+
+
+def asked(merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> New:
+    """Work on a subject that was never asked for before, to be written together with what makes it necessary."""
     row = {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id, "due_at": due_at, "attempts": 0}
-    await session.execute(ENQUEUE, row)
+    return New(job, row)
 
 
 async def dequeue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID) -> None:

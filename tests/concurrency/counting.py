@@ -41,7 +41,7 @@ def rows(database: Database, query: str, merchant_id: UUID | None = None) -> lis
     """Rows as the owner of all tables sees them."""
     with psycopg.connect(database.logins.owner, row_factory=dict_row) as connection:
         schema = sql.Identifier(schema_of(merchant_id)) if merchant_id else sql.SQL("")
-        composed = sql.SQL(query).format(schema=schema, merchant=sql.Literal(merchant_id))  # type: ignore[arg-type]
+        composed = sql.SQL(query).format(schema=schema, merchant=sql.Literal(merchant_id))
         return connection.execute(composed).fetchall()
 
 

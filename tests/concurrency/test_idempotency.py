@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
+from sqlalchemy import Connection, Engine, event, select
 
 from merchantry.domain.permission import MerchantRole
+from merchantry.tables.merchant import variant
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows, stock_of
 from tests.graphql_api.documents import PAY, PLACE, a_cart, a_line, pay, place
@@ -100,3 +103,34 @@ async def test_what_was_refused_may_succeed_later_under_its_key(mall: Mall) -> N
     assert {answer.data["stockAdjust"]["__typename"] for answer in answers} == {"StockAdjusted"}
     assert stock_of(mall.database, merchant.id) == [(101, 0)]
     assert (await place(mall, "bea", line, key="once"))["__typename"] == "CheckoutPlaced"
+
+
+async def test_a_commit_that_did_not_answer_is_not_called_a_failure_and_can_be_repeated(mall: Mall) -> None:
+    merchant, line = await a_priced_line(mall)
+    await mall.ask("{ viewer { accountId } }", who="bea")
+
+    def break_off(connection: Connection) -> None:
+        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        with psycopg.connect(mall.database.logins.listen, autocommit=True) as killer:
+            killer.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
+
+    given = {"idempotencyKey": "lost", "cart": a_cart(line)}
+    event.listen(Engine, "commit", break_off, once=True)
+    lost = await mall.ask(PLACE, {"input": given}, who="bea")
+    assert lost.codes == ["OUTCOME_UNKNOWN"]
+    assert "same idempotencyKey" in lost.body["errors"][0]["message"]
+    again = await mall.ask(PLACE, {"input": given}, who="bea")
+    assert again.data["checkoutPlace"]["__typename"] == "CheckoutPlaced"
+    assert stock_of(mall.database, merchant.id) == [(100, 1)]
+    await check_everything(mall.database)
+
+
+async def test_whoever_waits_too_long_for_a_row_is_told_so_and_nothing_is_done(mall: Mall) -> None:
+    merchant, line = await a_priced_line(mall)
+    async with mall.database.write("test") as tx, tx.as_merchant(merchant.id) as session:
+        await session.execute(select(variant.c.id).with_for_update())
+        given = {"idempotencyKey": "later", "cart": a_cart(line)}
+        waited = await mall.ask(PLACE, {"input": given}, who="bea")
+    assert waited.codes == ["BUSY"]
+    assert stock_of(mall.database, merchant.id) == [(100, 0)]
+    assert (await place(mall, "bea", line, key="later"))["__typename"] == "CheckoutPlaced"

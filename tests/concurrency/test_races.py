@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,13 +16,14 @@ from merchantry.jobs.handlers import Job, Tools
 from merchantry.services import payment
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY
+from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows
 from tests.graphql_api.documents import CANCEL, a_line, buy, pay, place, ship
 from tests.graphql_api.mall import Mall
 
 
-async def a_line_of(mall: Mall) -> tuple[object, object]:
+async def a_line_of(mall: Mall) -> tuple[Merchant, Any]:
     """A merchant with an owner called olga, and a line of its product."""
     merchant = await a_merchant(mall.database)
     await mall.hire("olga", merchant, MerchantRole.OWNER)

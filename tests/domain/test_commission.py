@@ -76,12 +76,12 @@ def mistakes(document: object) -> dict[str, str]:
 )
 def test_the_rule_that_names_more_comes_first(
     merchant: str, merchant_category: str | None, product_category: str | None, rule: str, rank: int
-):
+) -> None:
     found = a_plan().rule_for(merchant, merchant_category, product_category)
     assert (found.name, found.rank) == (rule, RuleRank(rank))
 
 
-def test_fifteen_percent_of_345_00_with_a_cap_of_50_00_is_50_00():
+def test_fifteen_percent_of_345_00_with_a_cap_of_50_00_is_50_00() -> None:
     rated = commission(a_plan(), a_line(34_500, product_category="watches"))
     assert (rated.rule, rated.rate_bps, rated.base_minor) == ("product_category:watches", 1500, 34_500)
     assert (rated.rate_part_minor, rated.bound, rated.commission_minor) == (5_175, "cap", 5_000)
@@ -101,46 +101,46 @@ def test_fifteen_percent_of_345_00_with_a_cap_of_50_00_is_50_00():
 )
 def test_a_commission_keeps_to_floor_then_cap_then_base(
     goods_minor: int, rate_part_minor: int, bound: str, commission_minor: int
-):
+) -> None:
     rated = commission(a_plan(), a_line(goods_minor))
     assert (rated.rate_part_minor, rated.bound, rated.commission_minor) == (rate_part_minor, bound, commission_minor)
 
 
-def test_a_half_centavo_of_commission_is_rounded_up():
+def test_a_half_centavo_of_commission_is_rounded_up() -> None:
     assert commission(a_plan(default={"rate_bps": 1250}), a_line(1_004)).commission_minor == 126
 
 
-def test_bounds_count_in_their_own_currency_only():
+def test_bounds_count_in_their_own_currency_only() -> None:
     yen = commission(a_plan(), a_line(100_000, currency="JPY"))
     assert (yen.bound, yen.commission_minor) == ("cap", 2_000)
     dinar = commission(a_plan(), a_line(100, currency="KWD"))
     assert (dinar.bound, dinar.commission_minor) == ("none", 12)
 
 
-def test_the_fixed_part_counts_once_per_line_whatever_the_quantity():
+def test_the_fixed_part_counts_once_per_line_whatever_the_quantity() -> None:
     rated = commission(a_plan(fixed_minor=40), a_line(10_000, quantity=9))
     assert (rated.fixed_minor, rated.commission_minor) == (40, 1_240)
 
 
-def test_shipping_is_in_the_base_where_the_plan_says_so():
+def test_shipping_is_in_the_base_where_the_plan_says_so() -> None:
     assert commission(a_plan(), a_line(10_000)).base_minor == 10_000
     with_shipping = commission(a_plan(base="goods_and_shipping"), a_line(10_000))
     assert (with_shipping.base_minor, with_shipping.commission_minor) == (11_000, 1_320)
 
 
-def test_a_line_has_no_negative_amounts():
+def test_a_line_has_no_negative_amounts() -> None:
     with pytest.raises(ValueError, match="negative"):
         commission(a_plan(), a_line(-1))
 
 
 @given(plans(), lines_to_rate(st.sampled_from((*CURRENCIES, "EUR"))))
-def test_a_commission_is_between_nothing_and_its_base(plan: Plan, line: LineToRate):
+def test_a_commission_is_between_nothing_and_its_base(plan: Plan, line: LineToRate) -> None:
     rated = commission(plan, line)
     assert 0 <= rated.commission_minor <= rated.base_minor
 
 
 @given(plans(), lines_to_rate(st.sampled_from((*CURRENCIES, "EUR"))))
-def test_a_commission_is_what_exact_decimals_give(plan: Plan, line: LineToRate):
+def test_a_commission_is_what_exact_decimals_give(plan: Plan, line: LineToRate) -> None:
     terms = plan.rule_for(line.merchant, line.merchant_category, line.product_category).terms
     base = line.goods_minor + (line.shipping_minor if plan.base is CommissionBase.GOODS_AND_SHIPPING else 0)
     exact = (Decimal(base) * terms.rate_bps / 10_000).quantize(Decimal(1), rounding=ROUND_HALF_UP)
@@ -153,7 +153,7 @@ def test_a_commission_is_what_exact_decimals_give(plan: Plan, line: LineToRate):
 
 
 @given(plans(), lines_to_rate(st.sampled_from(CURRENCIES)))
-def test_no_rule_of_a_higher_rank_would_have_applied(plan: Plan, line: LineToRate):
+def test_no_rule_of_a_higher_rank_would_have_applied(plan: Plan, line: LineToRate) -> None:
     chosen = plan.rule_for(line.merchant, line.merchant_category, line.product_category)
     for rule in plan.rules:
         applies = (
@@ -165,7 +165,7 @@ def test_no_rule_of_a_higher_rank_would_have_applied(plan: Plan, line: LineToRat
 
 
 @given(plan_documents())
-def test_a_plan_written_and_read_again_is_the_same(document: dict[str, object]):
+def test_a_plan_written_and_read_again_is_the_same(document: dict[str, object]) -> None:
     plan = parse_plan(document)
     written = plan_document(plan)
     assert parse_plan(written) == plan
@@ -173,7 +173,7 @@ def test_a_plan_written_and_read_again_is_the_same(document: dict[str, object]):
     assert plan_document(parse_plan(written)) == written
 
 
-def test_a_plans_own_amounts_hold_where_a_rule_does_not_say_its_own():
+def test_a_plans_own_amounts_hold_where_a_rule_does_not_say_its_own() -> None:
     terms = a_plan(
         floor_minor={"BRL": 10, "JPY": 20},
         default={"rate_bps": 0, "floor_minor": 30},
@@ -184,7 +184,7 @@ def test_a_plans_own_amounts_hold_where_a_rule_does_not_say_its_own():
     assert toys == Terms(5, floor_minor={"BRL": 10, "JPY": 20}, cap_minor={"BRL": 6000, "JPY": 2000, "KWD": 7})
 
 
-def test_the_form_of_a_plan_file_is_read():
+def test_the_form_of_a_plan_file_is_read() -> None:
     plan = plan_from_json(json.dumps(PLAN))
     assert (plan.name, plan.currency, plan.base, plan.hold_days) == ("Standard plan", "BRL", CommissionBase.GOODS, 7)
     assert [rule.name for rule in plan.rules] == [
@@ -239,23 +239,23 @@ def test_the_form_of_a_plan_file_is_read():
         ({"merchants": {"acme": {"product_categories": {"x": 5}}}}, "$.merchants.acme.product_categories.x"),
     ],
 )
-def test_a_mistake_in_a_plan_is_named_by_path_with_its_remedy(changes: dict[str, object], path: str):
+def test_a_mistake_in_a_plan_is_named_by_path_with_its_remedy(changes: dict[str, object], path: str) -> None:
     found = mistakes(PLAN | changes)
     assert list(found) == [path]
     assert found[path]
 
 
 @pytest.mark.parametrize("missing", ["name", "currency", "base", "hold_days", "default"])
-def test_what_a_plan_must_have_is_asked_for(missing: str):
+def test_what_a_plan_must_have_is_asked_for(missing: str) -> None:
     assert f"$.{missing}" in mistakes({key: value for key, value in PLAN.items() if key != missing})
 
 
 @pytest.mark.parametrize("document", [None, [], "plan", 5, {1: 2}])
-def test_a_plan_is_an_object(document: object):
+def test_a_plan_is_an_object(document: object) -> None:
     assert list(mistakes(document)) == ["$"]
 
 
-def test_all_mistakes_are_listed_at_once():
+def test_all_mistakes_are_listed_at_once() -> None:
     found = mistakes(
         {"currency": "REAL", "hold_days": 1.5, "default": {"rate_bps": 1}, "floor_minor": 9, "cap_minor": 8}
     )
@@ -263,12 +263,12 @@ def test_all_mistakes_are_listed_at_once():
 
 
 @pytest.mark.parametrize("text", ["", "{", b"\xff", "[" * 100_000, '{"hold_days": ' + "9" * 5_000 + "}"])
-def test_text_that_is_no_json_is_refused(text: str | bytes):
+def test_text_that_is_no_json_is_refused(text: str | bytes) -> None:
     with pytest.raises(PlanInvalid, match="write it as JSON"):
         plan_from_json(text)
 
 
-def test_a_name_that_comes_twice_is_refused():
+def test_a_name_that_comes_twice_is_refused() -> None:
     text = json.dumps(PLAN).replace('"food": {', '"food": {"rate_bps": 5}, "food": {"rate_bps": 6, ')
     with pytest.raises(PlanInvalid) as refused:
         plan_from_json(text)
@@ -278,18 +278,18 @@ def test_a_name_that_comes_twice_is_refused():
     ]
 
 
-def test_nan_in_a_plan_is_refused():
+def test_nan_in_a_plan_is_refused() -> None:
     with pytest.raises(PlanInvalid, match=r"\$\.hold_days"):
         plan_from_json(json.dumps(PLAN | {"hold_days": float("nan")}))
 
 
-def test_a_plan_has_one_default_and_one_rule_for_each_thing():
+def test_a_plan_has_one_default_and_one_rule_for_each_thing() -> None:
     default = Rule(None, None, None, Terms(1))
     for rules in ((), (default, default), (Rule("acme", None, None, Terms(1)),)):
         with pytest.raises(ValueError, match="exactly one default"):
             Plan("p", "BRL", CommissionBase.GOODS, 7, rules)
 
 
-def test_a_rule_for_a_merchant_category_names_nothing_else():
+def test_a_rule_for_a_merchant_category_names_nothing_else() -> None:
     with pytest.raises(ValueError, match="nothing else"):
         Rule("acme", "food", None, Terms(1))

@@ -65,19 +65,19 @@ def balances(*entries: Entry) -> Counter[str]:
     return totals
 
 
-def test_a_capture_owes_merchant_and_platform_what_the_buyer_paid():
+def test_a_capture_owes_merchant_and_platform_what_the_buyer_paid() -> None:
     entry = ledger.capture(ORDER, a_split(), occurred_at=NOW, details={"plan": "Standard plan"})
     assert (entry.kind, entry.order_id, entry.available_at, entry.reverses) == (EntryKind.CAPTURE, ORDER, None, None)
     assert amounts(entry.postings) == {"buyer_funds": -1_000, "merchant_pending": 880, "platform_commission": 120}
 
 
-def test_a_release_makes_the_merchants_part_available():
+def test_a_release_makes_the_merchants_part_available() -> None:
     entry = ledger.release(ORDER, 880, "BRL", occurred_at=NOW, available_at=NOW + timedelta(days=1))
     assert amounts(entry.postings) == {"merchant_pending": -880, "merchant_available": 880}
     assert entry.available_at == NOW + timedelta(days=1)
 
 
-def test_a_refund_reverses_each_posting_of_its_capture():
+def test_a_refund_reverses_each_posting_of_its_capture() -> None:
     captured = ledger.capture(ORDER, a_split(), occurred_at=NOW, details={})
     refunded = ledger.refund(captured, 41, occurred_at=NOW, details={"reason": "cancelled"})
     assert (refunded.kind, refunded.reverses, refunded.order_id) == (EntryKind.REFUND, 41, ORDER)
@@ -86,12 +86,12 @@ def test_a_refund_reverses_each_posting_of_its_capture():
     assert amounts(sent.postings) == {"refunds": -1_000, "buyer_funds": 1_000}
 
 
-def test_only_a_capture_is_refunded():
+def test_only_a_capture_is_refunded() -> None:
     with pytest.raises(ValueError, match="Only a capture"):
         ledger.refund(an_entry(), 1, occurred_at=NOW, details={})
 
 
-def test_postings_of_nothing_are_left_out_but_two_stay():
+def test_postings_of_nothing_are_left_out_but_two_stay() -> None:
     no_commission = ledger.capture(ORDER, a_split(1_000, 0), occurred_at=NOW, details={})
     assert amounts(no_commission.postings) == {"buyer_funds": -1_000, "merchant_pending": 1_000}
     all_commission = ledger.capture(ORDER, a_split(30, 30), occurred_at=NOW, details={})
@@ -104,7 +104,7 @@ def test_postings_of_nothing_are_left_out_but_two_stay():
     }
 
 
-def test_the_platforms_subledger_accrues_earns_and_takes_back():
+def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
     assert amounts(ledger.platform_capture(120, "BRL")) == {"merchant_clearing": -120, "commission_pending": 120}
     assert amounts(ledger.platform_release(120, "BRL")) == {"commission_pending": -120, "commission_earned": 120}
     assert amounts(ledger.platform_refund(120, "BRL")) == {"commission_pending": -120, "merchant_clearing": 120}
@@ -119,12 +119,12 @@ def test_the_platforms_subledger_accrues_earns_and_takes_back():
         (Posting("buyer_funds", "BRL", -1), Posting("merchant_pending", "JPY", 1)),
     ],
 )
-def test_an_unbalanced_entry_cannot_be_made(postings: tuple[Posting, ...]):
+def test_an_unbalanced_entry_cannot_be_made(postings: tuple[Posting, ...]) -> None:
     with pytest.raises(ValueError, match="sum to zero in each currency"):
         an_entry(postings=postings)
 
 
-def test_an_entry_uses_the_ledgers_accounts():
+def test_an_entry_uses_the_ledgers_accounts() -> None:
     postings = (Posting("slush", "BRL", -1), Posting("merchant_pending", "BRL", 1))
     with pytest.raises(ValueError, match="slush"):
         an_entry(postings=postings)
@@ -133,17 +133,17 @@ def test_an_entry_uses_the_ledgers_accounts():
 
 
 @pytest.mark.parametrize("amount_minor", [1.0, True, "1", 2**63, -(2**63)])
-def test_a_posting_is_a_whole_number_of_64_bits(amount_minor: Any):
+def test_a_posting_is_a_whole_number_of_64_bits(amount_minor: Any) -> None:
     with pytest.raises(ValueError, match="whole number"):
         Posting(Account.REFUNDS, "BRL", amount_minor)
 
 
-def test_a_posting_is_in_a_currency_in_use():
+def test_a_posting_is_in_a_currency_in_use() -> None:
     with pytest.raises(UnknownCurrency):
         Posting(Account.REFUNDS, "XXX", 1)
 
 
-def test_no_negative_amount_is_booked():
+def test_no_negative_amount_is_booked() -> None:
     for book in (ledger.platform_capture, ledger.platform_release, ledger.platform_refund):
         with pytest.raises(ValueError, match="not negative"):
             book(-1, "BRL")
@@ -153,7 +153,7 @@ def test_no_negative_amount_is_booked():
         ledger.release(ORDER, -1, "BRL", occurred_at=NOW, available_at=NOW)
 
 
-def test_an_instant_without_a_zone_is_refused():
+def test_an_instant_without_a_zone_is_refused() -> None:
     naive = NOW.replace(tzinfo=None)
     for change in ("occurred_at", "available_at"):
         with pytest.raises(ValueError, match="need a time zone"):
@@ -163,7 +163,7 @@ def test_an_instant_without_a_zone_is_refused():
 
 
 @given(splits())
-def test_entries_balance_and_hold_two_postings(split: OrderSplit):
+def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
     captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
     entries = (
         captured,
@@ -178,7 +178,7 @@ def test_entries_balance_and_hold_two_postings(split: OrderSplit):
 
 
 @given(splits())
-def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split: OrderSplit):
+def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split: OrderSplit) -> None:
     captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
     refunded = ledger.refund(captured, 1, occurred_at=NOW, details={})
     owed = balances(captured, refunded)
@@ -189,7 +189,7 @@ def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split:
 
 
 @given(splits())
-def test_a_release_leaves_nothing_pending(split: OrderSplit):
+def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
     captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
     released = ledger.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW)
     totals = balances(captured, released)
@@ -198,14 +198,14 @@ def test_a_release_leaves_nothing_pending(split: OrderSplit):
 
 
 @given(st.integers(0, 10**12))
-def test_the_platforms_side_balances_and_a_refund_undoes_it(commission_minor: int):
+def test_the_platforms_side_balances_and_a_refund_undoes_it(commission_minor: int) -> None:
     captured, refunded = (book(commission_minor, "JPY") for book in (ledger.platform_capture, ledger.platform_refund))
     released = ledger.platform_release(commission_minor, "JPY")
     assert all(sum(amounts(side).values()) == 0 for side in (captured, refunded, released))
     assert amounts(refunded) == {account: -amount for account, amount in amounts(captured).items()}
 
 
-def test_canonical_bytes_do_not_depend_on_the_zone_or_the_order_of_details():
+def test_canonical_bytes_do_not_depend_on_the_zone_or_the_order_of_details() -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=8)))
     one = canonical_bytes(MERCHANT, 1, an_entry(details={"b": 1, "a": [True, None]}), NOW)
     other = canonical_bytes(
@@ -221,7 +221,7 @@ def test_canonical_bytes_do_not_depend_on_the_zone_or_the_order_of_details():
         *({"text": "a\0b"}, {"text": "\ud800"}, {"ключ": 1}, {"deep": [{"x": {1: 2}}]}, {"raw": b"x"}, {"set": {1}}),
     ],
 )
-def test_details_without_an_exact_form_are_refused(details: Any):
+def test_details_without_an_exact_form_are_refused(details: Any) -> None:
     with pytest.raises(ValueError, match=r"entry|2\^53"):
         canonical_bytes(MERCHANT, 1, an_entry(details=details), NOW)
 
@@ -243,7 +243,7 @@ details_values = st.dictionaries(
 
 
 @given(details_values, st.integers(1, 2**53 - 1))
-def test_canonical_bytes_are_json_that_says_the_same_and_survive_another_parser(details: dict[str, Any], seq: int):
+def test_canonical_bytes_are_json_that_says_the_same_and_survive_another_parser(details: dict[str, Any], seq: int) -> None:
     written = canonical_bytes(MERCHANT, seq, an_entry(details=details), NOW)
     document = json.loads(written)
     assert (document["details"], document["seq"]) == (details, seq)
@@ -251,7 +251,7 @@ def test_canonical_bytes_are_json_that_says_the_same_and_survive_another_parser(
     assert canonical_bytes(MERCHANT, seq, reread, NOW) == written
 
 
-def test_a_commitment_depends_on_every_part():
+def test_a_commitment_depends_on_every_part() -> None:
     salt, canonical = bytes(32), canonical_bytes(MERCHANT, 1, an_entry(), NOW)
     others = {
         commitment(salt, canonical),
@@ -264,7 +264,7 @@ def test_a_commitment_depends_on_every_part():
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
-def test_a_salt_has_32_bytes(length: int):
+def test_a_salt_has_32_bytes(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         commitment(bytes(length), b"{}")
 
@@ -276,13 +276,13 @@ def vectors() -> list[tuple[dict[str, Any], str, str]]:
     return [(json.loads(given), canonical, digest) for given, canonical, digest in re.findall(pattern, text, re.DOTALL)]
 
 
-def test_the_document_has_its_vectors():
+def test_the_document_has_its_vectors() -> None:
     assert len(vectors()) >= 3
     assert f"`{FORMAT}`" in DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("given_values", "canonical", "digest"), vectors())
-def test_the_documents_vectors_hold(given_values: dict[str, Any], canonical: str, digest: str):
+def test_the_documents_vectors_hold(given_values: dict[str, Any], canonical: str, digest: str) -> None:
     entry = Entry(
         kind=EntryKind(given_values["kind"]),
         order_id=UUID(given_values["order_id"]) if given_values["order_id"] else None,
@@ -302,10 +302,10 @@ def test_the_documents_vectors_hold(given_values: dict[str, Any], canonical: str
 
 
 @pytest.mark.parametrize("account", list(Account))
-def test_the_document_explains_every_account(account: Account):
+def test_the_document_explains_every_account(account: Account) -> None:
     assert f"`{account}`" in DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("account", list(PlatformAccount))
-def test_the_document_explains_the_platforms_accounts(account: PlatformAccount):
+def test_the_document_explains_the_platforms_accounts(account: PlatformAccount) -> None:
     assert f"`{account}`" in DOCUMENT.read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def do(state: OrderState, act: OrderAct, quantities: dict[UUID, int]) -> OrderSt
     return WITH_QUANTITIES[act](state, quantities) if act in WITH_QUANTITIES else WITHOUT_QUANTITIES[act](state)
 
 
-def test_an_order_ships_in_parcels_is_delivered_in_parcels_and_completes():
+def test_an_order_ships_in_parcels_is_delivered_in_parcels_and_completes() -> None:
     paid = order.pay(an_order())
     assert paid.status is OrderStatus.TO_SHIP
     first = order.ship(paid, {LINE: 2, OTHER: 1})
@@ -67,30 +67,30 @@ def test_an_order_ships_in_parcels_is_delivered_in_parcels_and_completes():
     assert order.complete(delivered).status is OrderStatus.COMPLETED
 
 
-def test_a_buyer_who_confirms_has_received_everything():
+def test_a_buyer_who_confirms_has_received_everything() -> None:
     confirmed = order.confirm_receipt(an_order(OrderStatus.SHIPPED))
     assert confirmed.status is OrderStatus.COMPLETED
     assert [line.delivered for line in confirmed.lines] == [2, 3]
 
 
-def test_completion_by_rule_claims_no_delivery():
+def test_completion_by_rule_claims_no_delivery() -> None:
     completed = order.complete(an_order(OrderStatus.SHIPPED))
     assert completed.status is OrderStatus.COMPLETED
     assert [line.delivered for line in completed.lines] == [0, 0]
 
 
 @pytest.mark.parametrize("status", [OrderStatus.AWAITING_PAYMENT, OrderStatus.TO_SHIP])
-def test_an_order_is_cancelled_before_shipping_whether_paid_or_not(status: OrderStatus):
+def test_an_order_is_cancelled_before_shipping_whether_paid_or_not(status: OrderStatus) -> None:
     assert order.cancel(an_order(status)).status is OrderStatus.CANCELLED
 
 
-def test_an_unpaid_order_expires():
+def test_an_unpaid_order_expires() -> None:
     assert order.expire(an_order()).status is OrderStatus.CANCELLED
 
 
 @pytest.mark.parametrize("status", list(OrderStatus))
 @pytest.mark.parametrize("act", list(OrderAct))
-def test_what_the_table_lacks_is_refused_and_what_it_has_is_done(status: OrderStatus, act: OrderAct):
+def test_what_the_table_lacks_is_refused_and_what_it_has_is_done(status: OrderStatus, act: OrderAct) -> None:
     quantities = {OTHER: 1}
     if (status, act) in TRANSITIONS:
         assert do(an_order(status), act, quantities).status in TRANSITIONS[status, act]
@@ -100,17 +100,17 @@ def test_what_the_table_lacks_is_refused_and_what_it_has_is_done(status: OrderSt
     assert (refused.value.status, refused.value.act) == (status, act)
 
 
-def test_nothing_follows_cancelled_or_refunded():
+def test_nothing_follows_cancelled_or_refunded() -> None:
     assert {status for status, _ in TRANSITIONS} == set(OrderStatus) - {OrderStatus.CANCELLED, OrderStatus.REFUNDED}
 
 
-def test_no_more_is_shipped_than_is_open():
+def test_no_more_is_shipped_than_is_open() -> None:
     with pytest.raises(QuantityRefused) as refused:
         order.ship(an_order(OrderStatus.PARTIALLY_SHIPPED), {LINE: 2})
     assert (refused.value.line_id, refused.value.asked, refused.value.open) == (LINE, 2, 1)
 
 
-def test_no_more_is_delivered_than_was_shipped():
+def test_no_more_is_delivered_than_was_shipped() -> None:
     with pytest.raises(QuantityRefused) as refused:
         order.deliver(an_order(OrderStatus.PARTIALLY_SHIPPED), {OTHER: 2})
     assert (refused.value.asked, refused.value.open) == (2, 1)
@@ -125,18 +125,18 @@ def test_no_more_is_delivered_than_was_shipped():
         ({LINE: 1, OTHER: -1}, InvalidQuantity),
     ],
 )
-def test_a_parcel_holds_at_least_one_piece_of_the_orders_lines(quantities: dict[UUID, int], refusal: type[MarketError]):
+def test_a_parcel_holds_at_least_one_piece_of_the_orders_lines(quantities: dict[UUID, int], refusal: type[MarketError]) -> None:
     with pytest.raises(refusal):
         order.ship(an_order(OrderStatus.TO_SHIP), quantities)
 
 
 @pytest.mark.parametrize("figures", [(0, 0, 0), (2, 3, 0), (2, 1, 2), (2, 0, -1)])
-def test_impossible_quantities_cannot_be_made(figures: tuple[int, int, int]):
+def test_impossible_quantities_cannot_be_made(figures: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="A line can't have"):
         LineState(LINE, *figures)
 
 
-def test_an_order_has_lines_each_once():
+def test_an_order_has_lines_each_once() -> None:
     for lines in ((), (LineState(LINE, 1), LineState(LINE, 2))):
         with pytest.raises(ValueError, match="each line once"):
             OrderState(OrderStatus.TO_SHIP, lines)
@@ -155,7 +155,7 @@ acts = st.sampled_from((*OrderAct, *[OrderAct.SHIP, OrderAct.DELIVER] * 4))
 @given(orders, st.lists(st.tuples(acts, quantities), max_size=30))
 def test_no_sequence_of_acts_leaves_the_table_or_its_quantities(
     state: OrderState, steps: list[tuple[OrderAct, dict[UUID, int]]]
-):
+) -> None:
     for act, asked in [(OrderAct.PAY, {}), *steps]:
         before = state
         try:
@@ -188,7 +188,7 @@ def assert_status_fits_quantities(state: OrderState) -> None:
             assert all_shipped
 
 
-def test_an_order_completes_days_after_delivery_or_else_after_shipping():
+def test_an_order_completes_days_after_delivery_or_else_after_shipping() -> None:
     delivered, shipped = datetime(2026, 3, 5, 12, tzinfo=UTC), datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert completion_due(delivered, shipped, 7, 30) == delivered + timedelta(days=7)
     assert completion_due(delivered, None, 7, 30) == delivered + timedelta(days=7)

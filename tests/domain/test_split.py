@@ -25,43 +25,43 @@ def a_line(number: int, goods_minor: int, shipping_minor: int, commission_minor:
     return LineToSplit(UUID(int=number), goods_minor, shipping_minor, rated)
 
 
-def test_the_merchant_gets_what_the_commission_leaves():
+def test_the_merchant_gets_what_the_commission_leaves() -> None:
     split = split_order("BRL", [a_line(1, 1_000, 34, 120), a_line(2, 500, 33, 60)])
     assert (split.gross_minor, split.goods_minor, split.shipping_minor) == (1_567, 1_500, 67)
     assert (split.commission_minor, split.merchant_minor) == (180, 1_387)
     assert [(line.gross_minor, line.merchant_minor) for line in split.lines] == [(1_034, 914), (533, 473)]
 
 
-def test_a_free_order_splits_into_nothing():
+def test_a_free_order_splits_into_nothing() -> None:
     split = split_order("JPY", [a_line(1, 0, 0, 0)])
     assert (split.gross_minor, split.merchant_minor, split.commission_minor) == (0, 0, 0)
 
 
-def test_more_commission_than_money_is_refused():
+def test_more_commission_than_money_is_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         split_order("BRL", [a_line(1, 100, 0, 101)])
 
 
-def test_an_order_without_lines_is_refused():
+def test_an_order_without_lines_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one line"):
         split_order("BRL", [])
 
 
 @pytest.mark.parametrize("wrong", [{"merchant_minor": 881}, {"gross_minor": 1_001}, {"commission_minor": 121}])
-def test_a_split_whose_parts_do_not_sum_cannot_be_made(wrong: dict[str, int]):
+def test_a_split_whose_parts_do_not_sum_cannot_be_made(wrong: dict[str, int]) -> None:
     split = split_order("BRL", [a_line(1, 1_000, 0, 120)])
     with pytest.raises(ValueError, match="together"):
-        replace(split, **wrong)
+        replace(split, **wrong)  # type: ignore[arg-type]
 
 
-def test_a_split_that_is_not_its_lines_sum_cannot_be_made():
+def test_a_split_that_is_not_its_lines_sum_cannot_be_made() -> None:
     split = split_order("BRL", [a_line(1, 1_000, 0, 120)])
     with pytest.raises(ValueError, match="sum of its lines"):
         replace(split, lines=split.lines * 2)
 
 
 @given(splits())
-def test_a_split_keeps_the_sum_for_any_plan(split: OrderSplit):
+def test_a_split_keeps_the_sum_for_any_plan(split: OrderSplit) -> None:
     assert split.gross_minor == split.commission_minor + split.merchant_minor
     assert split.gross_minor == sum(line.goods_minor + line.shipping_minor for line in split.lines)
     assert sum(line.merchant_minor for line in split.lines) == split.merchant_minor
@@ -69,12 +69,12 @@ def test_a_split_keeps_the_sum_for_any_plan(split: OrderSplit):
     assert all(line.merchant_minor >= 0 and line.commission_minor >= 0 for line in split.lines)
 
 
-def test_shipping_is_shared_by_the_worth_of_goods():
+def test_shipping_is_shared_by_the_worth_of_goods() -> None:
     assert allocate_shipping(100, [1_000, 1_000, 1_000]) == [34, 33, 33]
     assert allocate_shipping(100, [3_000, 0, 1_000]) == [75, 0, 25]
     assert allocate_shipping(101, [0, 0]) == [51, 50]
 
 
 @given(st.integers(0, 10**12), st.lists(st.integers(0, 10**12), min_size=1))
-def test_the_lines_shares_of_shipping_sum_to_it(shipping_minor: int, goods_minor: list[int]):
+def test_the_lines_shares_of_shipping_sum_to_it(shipping_minor: int, goods_minor: list[int]) -> None:
     assert sum(allocate_shipping(shipping_minor, goods_minor)) == shipping_minor

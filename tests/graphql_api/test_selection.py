@@ -1,7 +1,7 @@
 """Which fields count as wanted."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ async def seen(document: str, **variables: Any) -> list[set[str]]:
         document, variable_values=variables, context_value=context
     )
     assert result.errors is None
-    found: list[set[str]] = context.database
+    found = cast(list[set[str]], context.database)
     return found
 
 

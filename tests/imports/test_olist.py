@@ -4,7 +4,7 @@ import asyncio
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,15 @@ class Silent:
 
 
 async def bring_in(
-    database: Database, directory: Path, plan: dict[str, Any] = RATES_BY_CATEGORY, progress: Silent | None = None
+    database: Database,
+    directory: Path,
+    plan: dict[str, Any] = RATES_BY_CATEGORY,
+    progress: Silent | None = None,
+    at: datetime = NOW,
 ) -> Report:
     """One run of the import."""
     source = read(directory, NOW)
-    return await run(database, source, parse_plan(plan), clock=lambda: NOW, progress=progress or Silent())
+    return await run(database, source, parse_plan(plan), clock=lambda: at, progress=progress or Silent())
 
 
 async def booked(database: Database) -> Books:
@@ -392,6 +396,23 @@ def test_reports_refuse_what_they_do_not_know(shell: Shell, words: tuple[str, ..
     result = shell.run("report", *words)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_settle_releases_what_was_still_held_at_the_import(shell: Shell, files: Path, sales: list[Bought]) -> None:
+    early = datetime(2018, 3, 15, tzinfo=UTC)
+
+    async def at_work(work: Callable[[Database], Awaitable[object]]) -> object:
+        database = Database(shell.logins, pool_size=3)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    asyncio.run(at_work(lambda database: bring_in(database, files, at=early)))
+    assert asyncio.run(at_work(booked)) == books(sales, RATES_BY_CATEGORY, early)
+    assert shell.done("settle", "--until", "2018-04-15T00:00:00-03:00").startswith("10 orders")
+    assert shell.done("settle").startswith("3 orders")
+    assert asyncio.run(at_work(booked)) == books(sales, RATES_BY_CATEGORY, NOW)
 
 
 def test_settle_refuses_the_future_and_instants_without_a_zone(shell: Shell) -> None:

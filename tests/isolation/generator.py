@@ -99,7 +99,7 @@ def success_of(mutation: str) -> str:
     """The mutation's success type: the first of its union."""
     union = get_named_type(object_type("Mutation").fields[mutation].type)
     assert isinstance(union, GraphQLUnionType)
-    return union.types[0].name
+    return str(union.types[0].name)
 
 
 def input_of(mutation: str, samples: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,20 +79,20 @@ async def test_two_hundred_requests_over_five_connections_show_nobody_anothers_r
     async def ask(number: int) -> None:
         merchant, made = stalls[number % MERCHANTS]
         other, others = stalls[(number + 1) % MERCHANTS]
-        who = {"who": f"{merchant.slug}-owner", "merchant": merchant.slug}
+        owner, slug = f"{merchant.slug}-owner", merchant.slug
         kind = number % 5
         if kind == 3:  # takes away more than there is, which the database refuses
             row = encode_id("Variant", merchant.id, made.variants[0].id)
             given = {"variantId": row, "change": -1_000_000, "idempotencyKey": str(number)}
-            answer = await mall.ask(STOCK, {"i": given}, **who)
+            answer = await mall.ask(STOCK, {"i": given}, who=owner, merchant=slug)
             assert answer.data["stockAdjust"]["code"] == "STOCK_REFUSED"
         elif kind == 4:
             row = encode_id("Variant", other.id, others.variants[0].id)
             given = {"variantId": row, "change": 1, "idempotencyKey": str(number)}
-            answer = await mall.ask(STOCK, {"i": given}, **who)
+            answer = await mall.ask(STOCK, {"i": given}, who=owner, merchant=slug)
             assert answer.data["stockAdjust"]["code"] == "NOT_FOUND"
         else:
-            answer = await mall.ask(PRODUCTS, **who)
+            answer = await mall.ask(PRODUCTS, who=owner, merchant=slug)
             shown = answer.data["merchant"]
             assert shown["slug"] == merchant.slug
             assert [each["title"] for each in shown["products"]["nodes"]] == [f"only {merchant.slug}"]

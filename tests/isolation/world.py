@@ -153,7 +153,12 @@ def swapped(value: Any, change: Any) -> Any:
 def ids_in(value: Any) -> list[str]:
     """Every opaque id in an input."""
     found: list[str] = []
-    swapped(value, lambda text: found.append(text) or text)
+
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    swapped(value, note)
     return found
 
 

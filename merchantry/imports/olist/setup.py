@@ -150,7 +150,8 @@ async def stock(
     """One seller's products with enough of each on hand; returns the variants."""
     wanted = needs.pieces[seller_id]
     held = await variants_by_sku(session, list(wanted))
-    for product_id in wanted.keys() - held.keys():
+    missing = wanted.keys() - held.keys()
+    for product_id in sorted(missing):
         price = {CURRENCY: needs.price_minor[seller_id, product_id]}
         title = f"{categories[product_id].replace('_', ' ').capitalize()} {product_id[:8]}"
         await create_product(
@@ -165,4 +166,6 @@ async def stock(
     for product_id, variant in held.items():
         if variant.available < wanted[product_id]:
             await adjust_stock(session, variant.id, wanted[product_id] - variant.available, act)
-    return {(seller_id, sku): each.id for sku, each in (await variants_by_sku(session, list(wanted))).items()}
+    if missing:
+        held |= await variants_by_sku(session, list(missing))
+    return {(seller_id, sku): each.id for sku, each in held.items()}

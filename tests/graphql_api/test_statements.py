@@ -1,0 +1,123 @@
+"""A field costs the same number of statements for one row as for sixty: nothing is looked up row by row."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from merchantry.domain.permission import MerchantRole, PlatformRole
+from tenancy.database import Database
+from tests.builders import a_product, a_shop, some_merchants
+from tests.cluster import Cluster
+from tests.graphql_api.documents import a_line, buy
+from tests.graphql_api.mall import Mall, open_mall
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CHECKOUTS = 20
+ORDER = """id number lines { id title } shipments { id } events { kind } refunds { id } split { id entries { seq } }
+           goods { amount } shipTo { city }"""
+MERCHANT = {
+    "orders": f"orders(first: %d) {{ nodes {{ {ORDER} }} edges {{ node {{ {ORDER} }} }} }}",
+    "products": "products(first: %d) { nodes { id title variants { sku prices { amount } } } }",
+    "splits": "splits(first: %d) { nodes { id lines { explanation } entries { postings { account } } } }",
+    "notifications": "notifications(first: %d) { nodes { id kind subject } }",
+    "auditEvents": "auditEvents(first: %d) { nodes { id act actor before after } }",
+}
+FIELDS = {
+    **{name: f"{{ merchant {{ {field} }} }}" for name, field in MERCHANT.items()},
+    "viewer.orders": f"{{ viewer {{ orders(first: %d) {{ nodes {{ {ORDER.replace('entries { seq }', '')} }} }} }} }}",
+    "viewer.checkouts": "{ viewer { checkouts(first: %d) { nodes { id payments { id }"
+    " orders { id number lines { id } events { kind } } } } } }",
+    "listings": "{ listings(first: %d) { nodes { id title merchantName variants { sku prices { amount } } } } }",
+    "platform.merchants": "{ platform { merchants(first: %d) { nodes { id slug legalName } } } }",
+    "platform.auditEvents": "{ platform { auditEvents(first: %d) { nodes { id act actor } } } }",
+    "commissionReport": '{ platform { commissionReport(from: "2026-01-01", to: "2027-01-01",'
+    " groupBy: [MERCHANT, CATEGORY, DAY], first: %d) { asOf rows { merchant orders } } } }",
+    "settlementReport": '{ platform { settlementReport(from: "2026-01-01", to: "2027-01-01",'
+    " groupBy: [MERCHANT, DAY], first: %d) { asOf rows { merchant orders } } } }",
+}
+
+MANY = {
+    "viewer.orders": 60,
+    "listings": 60,
+    "platform.auditEvents": 60,
+    "platform.merchants": 3,
+    "commissionReport": 3,
+    "settlementReport": 0,
+}
+"""How many rows there are to count for, where they are not as many as checkouts."""
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every statement sent, by SQLAlchemy or past it by psycopg."""
+    sent: list[str] = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
+        sent.append(str(query))
+        return await execute(self, query, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.AsyncCursor, "execute", noted)
+        yield sent
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mall(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mall]:
+    """Three merchants with twenty products and twenty orders each: sixty of one buyer."""
+    logins = cluster.clone()
+    database = Database(logins, pool_size=5)
+    try:
+        async with open_mall(database, tmp_path_factory.mktemp("mall")) as mall:
+            await _trade(mall)
+            yield mall
+    finally:
+        await database.close()
+    cluster.drop(logins)
+
+
+async def _trade(mall: Mall) -> None:
+    merchants = await some_merchants(mall.database, *(a_shop(name) for name in ("first", "second", "third")))
+    await mall.appoint("adam", PlatformRole.ADMIN)
+    lines = []
+    for merchant in merchants:
+        await mall.hire("olga", merchant, MerchantRole.OWNER)
+        products = [
+            await a_product(mall.database, merchant, title=f"Kite {number}", prices={"BRL": 10_000}, on_hand=100)
+            for number in range(CHECKOUTS)
+        ]
+        lines.append(a_line(merchant, products[0]))
+    for _ in range(CHECKOUTS):
+        await buy(mall, "bea", *lines)
+        mall.clock.advance(minutes=1)
+
+
+def rows_of(data: Any) -> int:
+    """How many rows the one list in an answer has."""
+    while not isinstance(data, list):
+        data = data.get("nodes") if "nodes" in data else data.get("rows", next(reversed(data.values())))
+    return len(data)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+async def test_a_field_costs_the_same_statements_for_one_row_and_for_many(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    people = {"viewer": "bea", "platform": "adam", "commissionReport": "adam", "settlementReport": "adam"}
+    who = people.get(name.split(".")[0], "olga")
+    merchant = "first" if name in MERCHANT else None
+    await mall.ask(FIELDS[name] % 1, who=who, merchant=merchant)
+    counts, rows = [], []
+    for first in (1, 60):
+        with counted(monkeypatch) as sent:
+            answer = await mall.ask(FIELDS[name] % first, who=who, merchant=merchant)
+        rows.append(rows_of(answer.data))
+        counts.append(len(sent))
+    assert counts[0] == counts[1] > 0, (counts, sent)
+    assert rows[0] == (0 if name == "settlementReport" else 1)
+    assert rows[1] >= MANY.get(name, CHECKOUTS)

@@ -1,0 +1,103 @@
+"""Several writes in one round trip are one statement, and no role survives the savepoint it was taken in."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import DBAPIError
+
+from merchantry.tables.merchant import product, variant
+from merchantry.tables.platform import NOBODY, job
+from tenancy.database import Database, sqlstate
+from tenancy.schemas import schema_of
+from tenancy.writes import Changed, Gone, New, write
+from tests.builders import NOON, a_merchant, a_shop, some_merchants
+from tests.tenancy.test_database import WHO
+
+FOREIGN_KEY_VIOLATION = "23503"
+
+
+def a_job(subject_id: UUID) -> New:
+    """Work that nobody does."""
+    row = {"merchant_id": NOBODY, "kind": "x", "subject_id": subject_id, "due_at": NOON, "attempts": 0}
+    return New(job, row)
+
+
+def a_product(product_id: UUID) -> New:
+    """A draft without variants."""
+    texts = {"title": "Kite", "description": "", "category": "toys", "status": "draft", "image_urls": ["a", "b"]}
+    return New(product, {"id": product_id, **texts, "created_at": NOON, "updated_at": NOON})
+
+
+def a_variant(variant_id: UUID, product_id: UUID, sku: str) -> New:
+    """Three pieces on hand."""
+    row = {"id": variant_id, "product_id": product_id, "sku": sku, "title": "", "position": 0}
+    return New(variant, {**row, "on_hand": 3, "reserved": 0})
+
+
+async def test_writes_go_in_together_in_one_statement(database: Database) -> None:
+    kites = await a_merchant(database)
+    sent: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *words: sent.append(words[2]))
+    product_id, first, second = uuid4(), uuid4(), uuid4()
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        became = len(sent)
+        variants = (a_variant(first, product_id, "A"), a_variant(second, product_id, "B"))
+        await write(session, a_product(product_id), *variants)
+        changes = (
+            Changed(variant, {"id": first}, {"on_hand": 9}),
+            Changed(variant, {"id": second}, {"on_hand": 8, "title": "Big"}),
+        )
+        await write(session, *changes)
+        assert len(sent) == became + 2
+        rows = await session.execute(select(variant.c.sku, variant.c.on_hand, variant.c.title).order_by(variant.c.sku))
+        assert [tuple(row) for row in rows] == [("A", 9, ""), ("B", 8, "Big")]
+
+
+async def test_what_is_gone_is_gone_and_what_is_new_is_there(database: Database) -> None:
+    old, new = uuid4(), uuid4()
+    async with database.write("test") as tx, tx.as_platform() as session:
+        await write(session, a_job(old))
+        await write(session, Gone(job, {"merchant_id": NOBODY, "kind": "x", "subject_id": old}), a_job(new))
+        assert list((await session.execute(select(job.c.subject_id))).scalars()) == [new]
+
+
+async def test_writes_together_are_all_or_nothing(database: Database) -> None:
+    kites = await a_merchant(database)
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        with pytest.raises(DBAPIError) as refusal:
+            async with session.savepoint():
+                await write(session, a_product(uuid4()), a_variant(uuid4(), uuid4(), "A"))
+        assert sqlstate(refusal.value) == FOREIGN_KEY_VIOLATION
+        assert await session.scalar(select(func.count()).select_from(product)) == 0
+
+
+async def test_a_role_taken_inside_a_savepoint_that_is_rolled_back_is_taken_anew(database: Database) -> None:
+    kites, boats = await some_merchants(database, a_shop(), a_shop())
+
+    class GiveUp(Exception):
+        """The savepoint is rolled back."""
+
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        with pytest.raises(GiveUp):
+            async with session.savepoint(), tx.as_merchant(boats.id):
+                raise GiveUp
+        async with tx.as_merchant(boats.id) as at_boats:
+            assert (await at_boats.execute(WHO)).scalar_one() == schema_of(boats.id)
+        async with tx.as_merchant(kites.id) as at_kites:
+            assert (await at_kites.execute(WHO)).scalar_one() == schema_of(kites.id)
+
+
+async def test_who_a_transaction_is_already_it_does_not_become_again(database: Database) -> None:
+    kites = await a_merchant(database)
+    sent: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *words: sent.append(words[2]))
+    async with database.write("test") as tx:
+        for _ in range(3):
+            async with tx.as_merchant(kites.id) as session:
+                assert (await session.execute(WHO)).scalar_one() == schema_of(kites.id)
+        async with tx.as_platform():
+            pass
+        async with tx.as_merchant(kites.id) as session:
+            assert (await session.execute(WHO)).scalar_one() == schema_of(kites.id)
+    assert sum("set_config('role'" in statement for statement in sent) == 3
