@@ -87,6 +87,11 @@ def request(mutation: str, given: "Keyed") -> Request:
     return Request(given.idempotency_key, mutation, fingerprint(mutation, _plain(given)))
 
 
+def once(what: str, subject_id: UUID) -> Request:
+    """A claim that something happens to a subject once, whoever asks with whichever key."""
+    return Request(f"{what} {subject_id}", what, fingerprint(what, str(subject_id)))
+
+
 class Keyed(Protocol):
     """An input that carries an idempotency key."""
 

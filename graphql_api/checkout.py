@@ -5,6 +5,8 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import strawberry
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from graphql_api import access
 from graphql_api.address import Address, AddressInput
@@ -32,14 +34,16 @@ from merchantry.domain.errors import (
     UnknownVariant,
 )
 from merchantry.domain.money import digits
-from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
+from merchantry.gateways.payment import Charge, Tender, asked
 from merchantry.services import checkout, payment, tracking
 from merchantry.services.checkout import Quote
 from merchantry.services.idempotency import claim
 from merchantry.services.placement import PricedPart
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
-from tenancy.database import Transaction
+from tenancy.database import CommitUnknown, Transaction
+
+log = structlog.get_logger()
 
 
 @strawberry.type(description="A payment of a checkout.")
@@ -364,6 +368,9 @@ class CheckoutMutations:
                 if first:
                     return first
                 cart = given or await checkout.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
+                if quote_id and await claim(session, NOBODY, buyer.act, access.once("quote", quote_id), checkout_id):
+                    reason = "This quote was placed already; see your checkouts, or ask for a new quote."
+                    raise InvalidInput(reason=reason, path=path)
             _remember(context, cart)
             await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act)
             return checkout_id
@@ -397,11 +404,12 @@ class CheckoutMutations:
         currencies = {each.amount.currency for each in input.tenders}
         request, payment_id = access.request("checkoutPay", input), uuid4()
 
-        async def begin(tx: Transaction) -> tuple[UUID, Charge | None]:
+        async def begin(tx: Transaction) -> tuple[payment.Payment | None, Charge | None]:
             async with tx.as_platform() as session:
                 first = await claim(session, NOBODY, buyer.act, request, payment_id)
-            if first:
-                return first, None
+                if first:
+                    begun = await payment.find(session, first)
+                    return begun, payment.charge_again(begun, tenders)
             charge = await payment.begin(
                 tx,
                 checkout_id,
@@ -412,10 +420,12 @@ class CheckoutMutations:
                 gateway=context.gateway,
                 act=buyer.act,
             )
-            return payment_id, charge
+            return None, charge
 
         begun, charge = await context.database.run(buyer.act.actor, begin)
-        paid = await _charge(context, buyer, charge) if charge else await _payment(context, buyer, begun)
+        paid = await _charge(context, buyer, charge) if charge else begun
+        if paid is None:
+            raise NotFound(what="payment")
         if paid.status == "failed":
             raise PaymentDeclined(reason=paid.failure or "declined", path=("input", "tenders"))
         if paid.status == "expired":
@@ -442,18 +452,15 @@ class CheckoutMutations:
 
 async def _charge(context: Context, buyer: access.BuyerAccess, charge: Charge) -> payment.Payment:
     """Ask the provider, outside any transaction, and write what it answered. No answer is no refusal."""
-    try:
-        outcome = await context.gateway.charge(charge)
-    except (OSError, TimeoutError) as error:
-        outcome = Outcome(ChargeStatus.UNKNOWN, reason=type(error).__name__)
+    outcome = await asked(context.gateway.charge(charge))
     now = context.clock()
     act = Act(buyer.act.actor, now, now)
-    return await context.database.run(act.actor, lambda tx: payment.settle(tx, charge.key, outcome, act))
-
-
-async def _payment(context: Context, buyer: access.BuyerAccess, payment_id: UUID) -> payment.Payment:
-    async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
-        return await payment.find(session, payment_id)
+    try:
+        return await context.database.run(act.actor, lambda tx: payment.settle(tx, charge.key, outcome, act))
+    except (SQLAlchemyError, CommitUnknown) as error:  # the provider has answered: the worker asks it again and books
+        log.warning("payment.not_settled", payment=str(charge.key), error=type(error).__name__)
+    async with context.database.read(act.actor) as tx, tx.as_platform() as session:
+        return await payment.find(session, charge.key)
 
 
 @node("Payment", parts=1)

@@ -85,9 +85,7 @@ async def read_across(
     statement_timeout_ms: int = 30_000,
 ) -> Merged:
     """Run the statement over the merchants in one snapshot and merge. An error or a cancel leaves nothing running."""
-    branch, defaults = across.render()
-    values = {**defaults, **(parameters or {})}
-    chunks = [across.chunk(branch, merchants[i : i + CHUNK]) for i in range(0, len(merchants), CHUNK)]
+    chunks, values = _chunks(across, merchants, parameters)
     async with database.analyst_slots, database.analyst.connect() as lead_connection:
         lead: AsyncConnection[TupleRow] = await _driver(lead_connection)
         try:
@@ -99,6 +97,39 @@ async def read_across(
         finally:
             await lead.rollback()
     return Merged(_merge(across, parts), as_of)
+
+
+async def read_few_across(
+    database: Database,
+    several: Sequence[Across],
+    merchants: Sequence[UUID],
+    *,
+    parameters: Mapping[str, Any],
+    statement_timeout_ms: int = 10_000,
+) -> list[list[dict[str, Any]]]:
+    """The rows of several statements over few merchants (a page), in one snapshot.
+
+    One connection, of a pool that reports don't use, so that no report keeps a buyer waiting.
+    """
+    found = []
+    async with database.pages.connect() as pooled:
+        connection: AsyncConnection[TupleRow] = await _driver(pooled)
+        try:
+            await _begin(connection, None, statement_timeout_ms)
+            for across in several:
+                chunks, values = _chunks(across, merchants, parameters)
+                found.append(_merge(across, [await _fetch(connection, chunk, values) for chunk in chunks]))
+        finally:
+            await connection.rollback()
+    return found
+
+
+def _chunks(
+    across: Across, merchants: Sequence[UUID], parameters: Mapping[str, Any] | None
+) -> tuple[list[str], dict[str, Any]]:
+    branch, defaults = across.render()
+    chunks = [across.chunk(branch, merchants[i : i + CHUNK]) for i in range(0, len(merchants), CHUNK)]
+    return chunks, {**defaults, **(parameters or {})}
 
 
 async def _lead(lead: AsyncConnection[TupleRow], chunks: int, timeout_ms: int) -> tuple[datetime, str | None]:

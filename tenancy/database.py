@@ -193,6 +193,7 @@ class Database:
         self.reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.analyst = make_engine(logins.analyst, ANALYST_READS * 3)
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
+        self.pages = make_engine(logins.analyst, pool_size)
         self._timeouts = {"statement_timeout": str(statement_timeout_ms), "lock_timeout": str(lock_timeout_ms)}
 
     @asynccontextmanager
@@ -248,6 +249,7 @@ class Database:
         """Give all connections back."""
         await self.engine.dispose()
         await self.analyst.dispose()
+        await self.pages.dispose()
 
 
 def make_engine(url: str, pool_size: int) -> AsyncEngine:

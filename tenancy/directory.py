@@ -1,7 +1,8 @@
 """Merchants and accounts, cached in the process and kept fresh by NOTIFY.
 
-The cache is used only while the process listens; without the listener every look-up asks the database, so a lost
-connection costs time and never shows a suspended merchant as active.
+The cache is used only while the process hears its own notifications, which it proves every few seconds; otherwise
+every look-up asks the database. So a lost connection costs time, and shows a suspended merchant as active for seconds
+at most.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from tenancy.tables import account, membership, merchant, platform_role
 CHANNEL = "merchantry_directory"
 ACTOR = "directory"
 MAX_CACHED = 20_000
+PROBE = "probe "
+PROBE_SECONDS = 10.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -79,15 +82,29 @@ class Directory:
                 connection = await psycopg.AsyncConnection.connect(self._database.logins.listen, autocommit=True)
                 async with connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
-                    self._forget()
-                    self._fresh = True
-                    async for _ in connection.notifies():
-                        self._forget()
-            except psycopg.Error as error:
+                    while await self._heard(connection):
+                        pass
+                log.warning("directory.listener_deaf")
+            except (psycopg.Error, TimeoutError) as error:
                 log.warning("directory.listener_lost", error=type(error).__name__)
             finally:
                 self._fresh = False
             await asyncio.sleep(1)
+
+    async def _heard(self, connection: psycopg.AsyncConnection[object]) -> bool:
+        """Listen for a while, and to a probe of our own first: a pooler or a dead line may swallow what others say."""
+        probe, heard = f"{PROBE}{uuid4()}", False
+        async with asyncio.timeout(2 * PROBE_SECONDS):
+            await connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, probe])
+            async for notice in connection.notifies(timeout=PROBE_SECONDS):
+                if notice.payload == probe:
+                    heard = True
+                    if not self._fresh:
+                        self._forget()
+                        self._fresh = True
+                elif not notice.payload.startswith(PROBE):
+                    self._forget()
+        return heard
 
     def _remember(self, cache: dict[K, V], key: K, value: V, generation: int) -> None:
         """Keep a look-up, unless something changed while it ran."""

@@ -1,6 +1,7 @@
 """The payment provider as the business sees it. A provider is always asked outside any transaction."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -44,6 +45,19 @@ class Outcome:
     reference: str | None = None
     action_url: str | None = None
     reason: str | None = None
+
+
+ANSWER_SECONDS = 20
+"""How long a provider is waited for."""
+
+
+async def asked(call: Awaitable[Outcome], *, timeout_seconds: float = ANSWER_SECONDS) -> Outcome:
+    """A provider's answer. One that can't be reached, or doesn't answer in time, has not said no: UNKNOWN."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await call
+    except (OSError, TimeoutError) as error:
+        return Outcome(ChargeStatus.UNKNOWN, reason=type(error).__name__)
 
 
 class PaymentGateway(Protocol):

@@ -2,19 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused
-from merchantry.gateways.payment import ChargeStatus, Outcome, PaymentGateway
+from merchantry.gateways.payment import ChargeStatus, PaymentGateway, asked
 from merchantry.services import checkout, order, payment, queue, split
 from merchantry.services.queue import JobKind
-from merchantry.services.refund import RefundToSend, refund_to_send
+from merchantry.services.refund import refund_to_send
 from merchantry.services.terms import terms_of
 from tenancy.database import Database, Transaction
 
 ACTOR = "system:worker"
+GIVE_UP_AFTER = timedelta(minutes=2)
+"""How long a payment may have been on its way to a provider that has not heard of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ async def checkout_expire(tools: Tools, job: Job) -> None:
     async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
         pending = await payment.open_payment_of(session, job.subject_id)
     if pending:
-        outcome = await _asked(tools.gateway.cancel(pending.id))
+        outcome = await asked(tools.gateway.cancel(pending.id))
         now = Act(ACTOR, tools.clock(), tools.clock())
         settled = await tools.database.run(ACTOR, lambda tx: payment.settle(tx, pending.id, outcome, now))
         if settled.status in checkout.OPEN:
@@ -52,8 +54,12 @@ async def checkout_expire(tools: Tools, job: Job) -> None:
 
 
 async def payment_poll(tools: Tools, job: Job) -> None:
-    """Ask what became of a payment that had no definite answer."""
-    outcome = await _asked(tools.gateway.find(job.subject_id))
+    """Ask what became of a payment that had no definite answer; one that never reached the provider is given up."""
+    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
+        pending = await payment.find(session, job.subject_id)
+    outcome = await asked(tools.gateway.find(job.subject_id))
+    if outcome.status is ChargeStatus.UNKNOWN and tools.clock() - pending.created_at > GIVE_UP_AFTER:
+        outcome = await asked(tools.gateway.cancel(job.subject_id))
     now = Act(ACTOR, tools.clock(), tools.clock())
     await tools.database.run(ACTOR, lambda tx: payment.settle(tx, job.subject_id, outcome, now))
 
@@ -87,30 +93,25 @@ async def hold_release(tools: Tools, job: Job) -> None:
 
 async def refund_send(tools: Tools, job: Job) -> None:
     """Ask the provider to send a refund, under the refund's id for ever; book it once it is confirmed."""
-    found: RefundToSend = await refund_to_send(tools.database, ACTOR, job.merchant_id, job.subject_id)
-    if found.amount_minor:
-        outcome = await _asked(tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor))
+    found = await refund_to_send(tools.database, ACTOR, job.merchant_id, job.subject_id)
+    if found is not None:
+        outcome = await asked(tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor))
         if outcome.status is not ChargeStatus.CAPTURED:
             raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")
     now = Act(ACTOR, tools.clock(), tools.clock())
 
     async def work(tx: Transaction) -> None:
         async with tx.as_merchant(job.merchant_id) as session:
-            await split.refund_sent(session, job.subject_id, now)
+            if found is None:
+                await queue.dequeue(session, job.merchant_id, job.kind, job.subject_id)
+            else:
+                await split.refund_sent(session, job.subject_id, now)
 
     await tools.database.run(ACTOR, work)
 
 
 class StillOpen(Exception):
     """The provider has given no definite answer; the job is tried again later."""
-
-
-async def _asked(call: Awaitable[Outcome]) -> Outcome:
-    """A provider that can't be reached has not said no."""
-    try:
-        return await call
-    except (OSError, TimeoutError) as error:
-        return Outcome(ChargeStatus.UNKNOWN, reason=type(error).__name__)
 
 
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {

@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from merchantry.jobs.handlers import ACTOR, EXPECTED, HANDLERS, Job, Tools
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import job as job_table
+from tenancy.database import CommitLost, CommitUnknown
 
 LEASE = timedelta(minutes=2)
 FIRST_RETRY = timedelta(seconds=5)
@@ -26,8 +27,8 @@ async def run_forever(tools: Tools, stop: asyncio.Event, *, poll_seconds: float 
     while not stop.is_set():
         try:
             done = await run_batch(tools, tools.clock())
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("worker.database_lost", error=type(error).__name__)
+        except Exception as error:  # whatever it is, the next round may go well, and nobody else does the work
+            log.exception("worker.round_failed", error=type(error).__name__)
             done = 0
         if done == 0:
             try:
@@ -121,22 +122,12 @@ async def _do(tools: Tools, job: Job) -> bool:
 async def _postpone(tools: Tools, job: Job, reason: str) -> None:
     wait = min(FIRST_RETRY * 2 ** min(job.attempts - 1, 12), LONGEST_RETRY)
     table = job_table.c
-    async with tools.database.write(ACTOR) as tx, tx.as_platform() as session:
-        await session.execute(
-            update(job_table)
-            .where(table.merchant_id == job.merchant_id, table.kind == job.kind, table.subject_id == job.subject_id)
-            .values(leased_until=tools.clock() + wait, last_error=reason)
-        )
-
-
-async def backlog(tools: Tools) -> list[tuple[str, int, datetime]]:
-    """Kinds of jobs that are due, how many of each, and since when the oldest."""
-    table = job_table.c
-    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
-        rows = await session.execute(
-            select(table.kind, func.count().label("jobs"), func.min(table.due_at).label("oldest"))
-            .where(table.due_at <= tools.clock())
-            .group_by(table.kind)
-            .order_by(table.kind)
-        )
-        return [(row.kind, row.jobs, row.oldest) for row in rows]
+    try:
+        async with tools.database.write(ACTOR) as tx, tx.as_platform() as session:
+            await session.execute(
+                update(job_table)
+                .where(table.merchant_id == job.merchant_id, table.kind == job.kind, table.subject_id == job.subject_id)
+                .values(leased_until=tools.clock() + wait, last_error=reason)
+            )
+    except (SQLAlchemyError, CommitUnknown, CommitLost, OSError) as error:
+        log.warning("job.not_postponed", error=type(error).__name__)  # its lease runs out, and it is tried again

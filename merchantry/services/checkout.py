@@ -27,6 +27,7 @@ from merchantry.domain.order import OrderAct
 from merchantry.services import audit, order, placement, queue
 from merchantry.services.placement import Placed, PricedPart, Shop
 from merchantry.services.queue import JobKind
+from merchantry.services.terms import without_plan
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, checkout_quote, merchant_profile, payment
 from tenancy.database import PlatformSession, PublicSession, Transaction
 from tenancy.tables import merchant
@@ -94,7 +95,7 @@ SHOPS = (
 
 async def quote(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act) -> Quote:
     """Price a cart and keep it for a while. Raises CheckoutRejected with everything that stands in the way."""
-    parts = await _checked(tx, cart, lock=False)
+    parts = await _checked(tx, cart, act, place_as=None)
     made = Quote(uuid4(), cart, tuple(part for part, _ in parts), act.at + QUOTE_LASTS)
     async with tx.as_platform() as session:
         await session.execute(
@@ -146,7 +147,7 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
     Raises CheckoutRejected, and nothing is reserved, with every line that can't be sold.
     """
     placed = []
-    for _, order_placed in await _checked(tx, cart, lock=True, place_as=(checkout_id, act)):
+    for _, order_placed in await _checked(tx, cart, act, place_as=checkout_id):
         if order_placed is not None:
             placed.append(order_placed)
     made = Checkout(
@@ -189,11 +190,17 @@ def _indexed(part: Placed, made: Checkout) -> dict[str, Any]:
 
 
 async def _checked(
-    tx: Transaction, cart: Cart, *, lock: bool, place_as: tuple[UUID, Act] | None = None
+    tx: Transaction, cart: Cart, act: Act, *, place_as: UUID | None
 ) -> list[tuple[PricedPart, Placed | None]]:
-    """Visit each merchant once, in order: check, and where all is well so far place. Raises CheckoutRejected."""
+    """Visit each merchant once, in order: check, and where all is well so far place. Raises CheckoutRejected.
+
+    Placing (as the checkout of this id) locks what it checks. A merchant without a commission plan in force can't sell,
+    because its orders could not be paid.
+    """
+    merchant_ids = [part.merchant_id for part in cart.parts]
     async with tx.as_platform() as session:
-        shops = await shops_of(session, [part.merchant_id for part in cart.parts])
+        shops = await shops_of(session, merchant_ids)
+        closed = await without_plan(session, merchant_ids, act.at)
     problems: list[MarketError] = []
     parts: list[tuple[PricedPart, Placed | None]] = []
     for part in cart.parts:
@@ -201,15 +208,15 @@ async def _checked(
         if shop is None:
             problems += [placement.unknown(line) for line in part.lines]
             continue
-        if status != "active":
+        if status != "active" or part.merchant_id in closed:
             problems += [MerchantUnavailable(merchant=shop.display_name, path=line.path) for line in part.lines]
             continue
         async with tx.as_merchant(part.merchant_id) as merchant_session:
-            priced, found = await placement.check(merchant_session, cart, part, shop, lock=lock)
+            priced, found = await placement.check(merchant_session, cart, part, shop, lock=place_as is not None)
             problems += found
             placed = None
             if priced and place_as and not problems:
-                placed = await placement.place(merchant_session, cart, priced, *place_as)
+                placed = await placement.place(merchant_session, cart, priced, place_as, act)
         if priced:
             parts.append((priced, placed))
     if problems:

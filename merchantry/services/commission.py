@@ -12,7 +12,7 @@ from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.plan import Plan
 from merchantry.domain.plan_document import parse_plan, plan_document
 from merchantry.services import audit
-from merchantry.tables.platform import NOBODY, commission_plan
+from merchantry.tables.platform import NOBODY, commission_plan, mall
 from tenancy.database import PlatformSession
 
 
@@ -35,6 +35,7 @@ async def propose(session: PlatformSession, name: str, plan: Plan, effective_fro
     """A new version of the plan of this name, without effect until somebody else approves it."""
     if not name.strip() or len(name) > 100:
         raise InvalidInput(reason="A plan's name has 1 to 100 characters.", path=("name",))
+    await session.execute(select(mall.c.id).with_for_update())  # versions are numbered one at a time
     newest = select(func.coalesce(func.max(commission_plan.c.version), 0)).where(commission_plan.c.name == name)
     version = int(await session.scalar(newest)) + 1
     await session.execute(
@@ -59,6 +60,7 @@ async def approve(session: PlatformSession, name: str, version: int, act: Act) -
     Raises NotFound, and InvalidInput where it is decided already, its date has passed by (orders captured since would
     have been split otherwise), or whoever approves proposed it.
     """
+    await session.execute(select(mall.c.id).with_for_update())
     found = await _version(session, name, version)
     if found.status != "proposed":
         raise InvalidInput(reason=f"This version is {found.status} already; propose a new one.", path=("version",))

@@ -12,7 +12,7 @@ from sqlalchemy import Integer as SqlInteger
 
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
-from merchantry.domain.errors import NotFound
+from merchantry.domain.errors import NotFound, OrderTransitionRefused
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.services import audit, queue
@@ -197,6 +197,7 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
     )
     if marked.rowcount != 1:
         return order.id
+    _refuse_overdue(order, await _profile(session), OrderAct.DELIVER, act)
     state = rules.deliver(order.state, dict(zip(parcel.line_ids, parcel.quantities, strict=True)))
     await _advance_lines(session, state)
     details = {"shipment": str(shipment_id)}
@@ -208,19 +209,49 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
 async def confirm_receipt(session: MerchantSession, order_id: UUID | Order, act: Act) -> Order:
     """The buyer has everything: the order is complete and its hold begins."""
     order = await held(session, order_id)
+    profile = await _profile(session)
+    _refuse_overdue(order, profile, OrderAct.CONFIRM_RECEIPT, act)
     state = rules.confirm_receipt(order.state)
     await _advance_lines(session, state)
-    return await _completed(session, order, state, OrderAct.CONFIRM_RECEIPT, act)
+    return await _completed(session, order, state, profile, OrderAct.CONFIRM_RECEIPT, act)
 
 
 async def complete(session: MerchantSession, order_id: UUID, act: Act) -> Order:
-    """The days after delivery (or shipping) are over: the order completes by itself and its hold begins."""
+    """The days after delivery (or shipping) are over: the order completes by itself and its hold begins.
+
+    Nothing happens where they are not over at the act's moment, because a parcel was delivered meanwhile.
+    """
     order = await load(session, order_id)
-    return await _completed(session, order, rules.complete(order.state), OrderAct.COMPLETE, act)
-
-
-async def _completed(session: MerchantSession, order: Order, state: OrderState, did: OrderAct, act: Act) -> Order:
     profile = await _profile(session)
+    state = rules.complete(order.state)
+    due = _completes_at(order, profile)
+    if due is None or due > act.at:
+        return order
+    return await _completed(session, order, state, profile, OrderAct.COMPLETE, act)
+
+
+def _completes_at(order: Order, profile: Row[Any]) -> datetime | None:
+    """When the order completes by itself, as far as is known now."""
+    if order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+        return None
+    return rules.completion_due(
+        order.last_delivered_at if order.status is OrderStatus.DELIVERED else None,
+        order.last_shipped_at,
+        profile.complete_days_after_delivery,
+        profile.complete_days_after_shipping,
+    )
+
+
+def _refuse_overdue(order: Order, profile: Row[Any], did: OrderAct, act: Act) -> None:
+    """An order whose time has come is complete, also while no worker has booked it yet."""
+    due = _completes_at(order, profile)
+    if due is not None and due <= act.at:
+        raise OrderTransitionRefused(status=OrderStatus.COMPLETED, act=did)
+
+
+async def _completed(
+    session: MerchantSession, order: Order, state: OrderState, profile: Row[Any], did: OrderAct, act: Act
+) -> Order:
     hold_ends = hold_ends_at(act.at, order.hold_days or 0, ZoneInfo(profile.time_zone))
     details = {"hold_ends_at": hold_ends.isoformat()}
     jobs = (
@@ -281,13 +312,7 @@ async def _schedule_completion(session: MerchantSession, order: Order) -> None:
     """Everything shipped, or delivered: from then on the order completes by itself."""
     if order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
         return
-    profile = await _profile(session)
-    due = rules.completion_due(
-        order.last_delivered_at if order.status is OrderStatus.DELIVERED else None,
-        order.last_shipped_at,
-        profile.complete_days_after_delivery,
-        profile.complete_days_after_shipping,
-    )
+    due = _completes_at(order, await _profile(session))
     if due is not None:
         await queue.enqueue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id, due)
 

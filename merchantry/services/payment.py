@@ -24,6 +24,8 @@ from tenancy.database import PlatformSession, Transaction
 from tenancy.writes import Changed, Write, write
 
 POLL_AFTER = timedelta(seconds=10)
+LONGEST_POLL = timedelta(minutes=10)
+MAX_TENDERS = 10
 ELSEWHERE = "elsewhere"
 """The provider of payments that were taken by somebody else (an import): nothing can be asked of it."""
 
@@ -83,6 +85,8 @@ async def begin(
             raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
         if await checkout.has_open_payment(session, checkout_id):
             raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
+        if len(tenders) > MAX_TENDERS:
+            raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
         for position, each in enumerate(tenders):
             if each.method not in gateway.methods:
                 known = ", ".join(sorted(gateway.methods))
@@ -97,7 +101,16 @@ async def begin(
             )
         await record(session, found, tenders, payment_id=payment_id, provider=gateway.name, act=act)
         await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
+        after = {"checkout": str(checkout_id), "provider": gateway.name, "amount_minor": found.total_minor}
+        await audit.record(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
         return Charge(payment_id, found.currency, found.total_minor, tenders)
+
+
+def charge_again(begun: Payment, tenders: Sequence[Tender]) -> Charge | None:
+    """The charge of a payment that has no answer yet: asking again with its key takes the money once at most."""
+    if begun.status != "processing":
+        return None
+    return Charge(begun.id, begun.currency, begun.amount_minor, tenders)
 
 
 async def record(
@@ -150,7 +163,8 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
 
 
 async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act) -> None:
-    await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + POLL_AFTER)
+    wait = min(max(POLL_AFTER, act.booked_at - row.created_at), LONGEST_POLL)  # further and further apart
+    await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + wait)
     if status != row.status:
         await _write(session, row, status, outcome, act)
 

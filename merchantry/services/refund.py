@@ -12,14 +12,17 @@ from tenancy.database import Database
 
 @dataclass(frozen=True, slots=True)
 class RefundToSend:
-    """What to ask the provider for. An amount of 0 means that nothing is to be sent any more."""
+    """What to ask the provider for."""
 
     charge_key: UUID
     amount_minor: int
 
 
-async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refund_id: UUID) -> RefundToSend:
-    """A refund and the payment that it goes back to."""
+async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refund_id: UUID) -> RefundToSend | None:
+    """A refund and the payment that it goes back to; None where it was sent, or the payment was taken elsewhere.
+
+    Whoever took a payment elsewhere (an import's) also sends the money back; such a refund stays pending here.
+    """
     async with database.read(actor) as tx:
         async with tx.as_merchant(merchant_id) as session:
             statement = select(refund.c.amount_minor, refund.c.status, orders.c.checkout_id).join(
@@ -28,6 +31,8 @@ async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refu
             row = (await session.execute(statement.where(refund.c.id == refund_id))).one()
         async with tx.as_platform() as platform:
             captured = await payment.captured_of(platform, row.checkout_id)
-    if captured is None or row.status == "sent" or captured.provider == payment.ELSEWHERE:
-        return RefundToSend(refund_id, 0)
+    if captured is None:
+        raise ValueError(f"refund {refund_id} is of a checkout that was never paid")
+    if row.status == "sent" or captured.provider == payment.ELSEWHERE:
+        return None
     return RefundToSend(captured.id, row.amount_minor)

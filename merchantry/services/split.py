@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
 from merchantry.domain import ledger as entries
 from merchantry.domain import order as rules
@@ -15,7 +15,7 @@ from merchantry.domain.errors import OrderTransitionRefused
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.settlement import local_day, period_of
 from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, split_order
-from merchantry.services import ledger, order, queue, totals
+from merchantry.services import audit, ledger, order, queue, totals
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
@@ -124,24 +124,33 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
         session,
         Changed(orders, {"id": found.id}, {"available_at": at, "events": seq}),
         order.event(found.id, seq, "release", replace(act, at=at), {"payable_minor": payable}),
+        audit.event(
+            session,
+            session.merchant_id,
+            replace(act, at=at),
+            "split.release",
+            str(found.id),
+            None,
+            {"payable_minor": payable},
+        ),
         done,
     )
     return True
 
 
-async def cancel(session: MerchantSession, order_id: UUID, terms: Terms, reason: str, act: Act) -> UUID:
+async def cancel(session: MerchantSession, order_id: UUID, terms: Terms, reason: str, act: Act) -> UUID | None:
     """Call a paid order off before anything has shipped: stock is freed, all of its money owed back to the buyer.
 
-    Returns the refund's id; the worker sends it. Raises OrderTransitionRefused where the order is not paid or has
-    begun to ship.
+    Returns the refund's id, None where nothing was paid; the worker sends it. Raises OrderTransitionRefused where the
+    order is not paid or has begun to ship.
     """
     found = await order.load(session, order_id)
     if found.capture_seq is None:
         raise OrderTransitionRefused(status=found.status, act=OrderAct.CANCEL)
     state = rules.cancel(found.state)
     await order.free_stock(session, found)
-    refund_id = await _refund(session, found, terms, reason, act)
-    details = {"reason": reason, "refund": str(refund_id)}
+    refund_id = await _refund(session, found, terms, reason, act) if found.total_minor else None
+    details = {"reason": reason, **({"refund": str(refund_id)} if refund_id else {})}
     await order.move(session, found, state, OrderAct.CANCEL, act, details, cancelled_at=act.at)
     return refund_id
 
@@ -166,8 +175,6 @@ async def _refund(session: MerchantSession, found: Order, terms: Terms, reason: 
         for line in found.lines
     ]
     await totals.add_to_day(session, local_day(act.at, terms.mall_zone), found.currency, lines, orders=0)
-    if found.total_minor == 0:
-        return refund_id
     await session.execute(
         insert(refund).values(
             id=refund_id,
@@ -193,7 +200,12 @@ async def refund_sent(session: MerchantSession, refund_id: UUID, act: Act) -> bo
         return False
     entry = entries.refund_sent(row.order_id, row.amount_minor, row.currency, occurred_at=act.at)
     await ledger.book(session, entry, act)
-    await session.execute(update(refund).where(refund.c.id == refund_id).values(status="sent", sent_at=act.at))
+    before, after = {"status": "pending"}, {"status": "sent", "amount_minor": row.amount_minor}
+    await write(
+        session,
+        Changed(refund, {"id": refund_id}, {"status": "sent", "sent_at": act.at}),
+        audit.event(session, session.merchant_id, act, "refund.send", str(refund_id), before, after),
+    )
     return True
 
 

@@ -63,6 +63,17 @@ async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at:
     return {row.merchant_id: _terms(row, plans, at) for row in rows}
 
 
+async def without_plan(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> set[UUID]:
+    """Those of the merchants whose plan has no approved version in force: they can't be paid, so they can't sell."""
+    table = merchant_profile.c
+    statement = select(table.merchant_id, table.commission_plan).where(
+        table.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid)))
+    )
+    rows = (await session.execute(statement, {"merchants": list(merchant_ids)})).all()
+    plans = await plans_in_force(session, {row.commission_plan for row in rows}, at)
+    return {row.merchant_id for row in rows if row.commission_plan not in plans}
+
+
 async def plans_in_force(session: PlatformSession, names: Collection[str], at: datetime) -> dict[str, tuple[int, Plan]]:
     """The newest approved version of each plan that is in force at the moment."""
     rows = await session.execute(PLANS, {"names": list(names), "at": at})

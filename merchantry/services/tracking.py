@@ -12,7 +12,7 @@ from merchantry.domain.order import OrderStatus
 from merchantry.services.order import LINE_COLUMNS, ORDER_COLUMNS, Line, Order
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
 from merchantry.tables.platform import buyer_order
-from tenancy.across import Across, read_across
+from tenancy.across import Across, read_few_across
 from tenancy.database import Database, MerchantSession, PlatformSession
 
 
@@ -122,18 +122,20 @@ async def _views(session: MerchantSession, statement: Select[Any], parts: Parts)
 
 
 async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: Parts) -> list[OrderView]:
-    """Orders of any merchants, by the buyer's own index; one read across schemas for each relation."""
+    """Orders of any merchants, by the buyer's own index; one statement for each relation, in one snapshot."""
     if not index:
         return []
     merchants = sorted({entry.merchant_id for entry in index}, key=lambda merchant: merchant.hex)
     given = {"order_ids": [entry.order_id for entry in index]}
 
-    async def read(statement: Select[Any]) -> list[dict[str, Any]]:
-        return (await read_across(database, Across(statement), merchants, parameters=given)).rows
-
-    found = _Found(await read(select(*ORDER_COLUMNS).where(orders.c.id == _given_ids())))
-    for name, relation in _relations(parts):
-        found.add(name, await read(relation))
+    relations = _relations(parts)
+    statements = [select(*ORDER_COLUMNS).where(orders.c.id == _given_ids()), *(each for _, each in relations)]
+    rows_of_orders, *related = await read_few_across(
+        database, list(map(Across, statements)), merchants, parameters=given
+    )
+    found = _Found(rows_of_orders)
+    for (name, _), rows_of_relation in zip(relations, related, strict=True):
+        found.add(name, rows_of_relation)
     rows = {row["id"]: row for row in found.rows}
     return [found.view(entry.merchant_id, rows[entry.order_id]) for entry in index if entry.order_id in rows]
 

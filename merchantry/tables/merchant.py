@@ -151,7 +151,7 @@ split_line = Table(
     CheckConstraint("commission_minor BETWEEN 0 AND base_minor", name="commission_is_within_base"),
     CheckConstraint("bound IN ('none', 'floor', 'cap', 'base')", name="bound_is_known"),
     Index(None, "order_id"),
-    info=grants(merchant=APPEND, analyst=READ),
+    info=grants(merchant=APPEND),
 )
 
 shipment = Table(
@@ -224,7 +224,7 @@ ledger_entry = Table(
     CheckConstraint("platform.is_balanced(account, currency, amount)", name="is_balanced"),
     CheckConstraint("octet_length(salt) = 32", name="salt_is_32_bytes"),
     Index(None, "order_id"),
-    info=grants(merchant=APPEND, analyst=READ),
+    info=grants(merchant=APPEND),
 )
 
 balance = Table(
@@ -234,7 +234,7 @@ balance = Table(
     words("currency"),
     minor("amount_minor"),
     PrimaryKeyConstraint("account", "currency"),
-    info=grants(merchant=CHANGE, analyst=READ),
+    info=grants(merchant=CHANGE),
 )
 
 daily_total = Table(

@@ -200,7 +200,7 @@ platform_entry = Table(
     Column("amount", ARRAY(BigInteger), nullable=False),
     PrimaryKeyConstraint("merchant_id", "seq"),
     CheckConstraint("platform.is_balanced(account, currency, amount)", name="is_balanced"),
-    info=grants(platform=APPEND, merchant="INSERT", analyst=READ),
+    info=grants(platform=READ, merchant="INSERT"),
 )
 """The platform's side of a merchant's entry of the same ``seq``."""
 
@@ -213,7 +213,7 @@ log_queue = Table(
     instant("booked_at"),
     PrimaryKeyConstraint("merchant_id", "seq"),
     CheckConstraint("octet_length(commitment) = 32", name="commitment_is_sha256"),
-    info=grants(platform=READ, merchant="INSERT", analyst=READ),
+    info=grants(platform=READ, merchant="INSERT"),
 )
 
 notification = Table(
@@ -243,6 +243,7 @@ audit_event = Table(
     instant("booked_at"),
     PrimaryKeyConstraint("merchant_id", "id"),
     Index(None, "merchant_id", "booked_at", "id"),
+    Index(None, "booked_at", "id"),
     info=grants(platform=APPEND, merchant=APPEND),
 )
 

@@ -243,7 +243,9 @@ details_values = st.dictionaries(
 
 
 @given(details_values, st.integers(1, 2**53 - 1))
-def test_canonical_bytes_are_json_that_says_the_same_and_survive_another_parser(details: dict[str, Any], seq: int) -> None:
+def test_canonical_bytes_are_json_that_says_the_same_and_survive_another_parser(
+    details: dict[str, Any], seq: int
+) -> None:
     written = canonical_bytes(MERCHANT, seq, an_entry(details=details), NOW)
     document = json.loads(written)
     assert (document["details"], document["seq"]) == (details, seq)

@@ -159,7 +159,9 @@ def test_a_rounded_quotient_is_nowhere_more_than_a_half_away(numerator: int, den
         (1000, [70, 20, 10], [700, 200, 100]),
     ],
 )
-def test_left_over_units_go_one_by_one_in_the_declared_order(amount_minor: int, parties: list[int], shares: list[int]) -> None:
+def test_left_over_units_go_one_by_one_in_the_declared_order(
+    amount_minor: int, parties: list[int], shares: list[int]
+) -> None:
     assert allocate(amount_minor, parties) == shares
 
 

@@ -125,7 +125,9 @@ def test_no_more_is_delivered_than_was_shipped() -> None:
         ({LINE: 1, OTHER: -1}, InvalidQuantity),
     ],
 )
-def test_a_parcel_holds_at_least_one_piece_of_the_orders_lines(quantities: dict[UUID, int], refusal: type[MarketError]) -> None:
+def test_a_parcel_holds_at_least_one_piece_of_the_orders_lines(
+    quantities: dict[UUID, int], refusal: type[MarketError]
+) -> None:
     with pytest.raises(refusal):
         order.ship(an_order(OrderStatus.TO_SHIP), quantities)
 

@@ -16,8 +16,7 @@ async def seen(document: str, **variables: Any) -> list[set[str]]:
         document, variable_values=variables, context_value=context
     )
     assert result.errors is None
-    found = cast(list[set[str]], context.database)
-    return found
+    return cast(list[set[str]], context.database)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tenancy.tables import account
 from tests.builders import ISSUER, a_merchant, an_act
 
 END_LISTENER = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE query LIKE 'SELECT pg_notify(%' AND datname = current_database()"
 )
 
 

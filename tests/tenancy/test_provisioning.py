@@ -144,8 +144,15 @@ def test_the_analyst_reads_reporting_tables_and_neither_products_nor_people(logi
     url = make_url(logins.analyst).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as connection:
         assert connection.execute(f"TABLE {schema}.daily_total".encode()).fetchall() == []
-        assert connection.execute(f"TABLE {schema}.posting".encode()).fetchall() == []
-        for table in (f"{schema}.product", "platform.account", "platform.checkout", "platform.audit_event"):
+        assert connection.execute(f"TABLE {schema}.orders".encode()).fetchall() == []
+        for table in (
+            f"{schema}.product",
+            f"{schema}.posting",
+            f"{schema}.ledger_entry",
+            "platform.account",
+            "platform.checkout",
+            "platform.audit_event",
+        ):
             with pytest.raises(errors.InsufficientPrivilege):
                 connection.execute(f"TABLE {table}".encode())
         with pytest.raises(errors.ReadOnlySqlTransaction):

@@ -21,7 +21,7 @@ from merchantry.services import category, commission
 from merchantry.services import merchant as merchants
 from merchantry.services.catalogue import create_product
 from merchantry.services.mall import set_mall_zone
-from merchantry.services.merchant import NewShop
+from merchantry.services.merchant import MAX_DAYS, NewShop
 from merchantry.services.terms import Terms, terms_of
 from merchantry.services.variant import NewVariant, adjust_stock, variants_by_sku
 from merchantry.tables.blueprint import blueprint
@@ -112,6 +112,7 @@ def _shop(seller_id: str, plan: str) -> NewShop:
         time_zone=ZONE.key,
         currency=CURRENCY,
         commission_plan=plan,
+        complete_days_after_shipping=MAX_DAYS,  # the files tell of every delivery, however late
     )
 
 

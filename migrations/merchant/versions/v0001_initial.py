@@ -14,17 +14,15 @@ SELECT entry.seq, entry.kind, entry.order_id, entry.occurred_at, entry.booked_at
        posting.account, posting.currency, posting.amount
 FROM __merchant__.ledger_entry AS entry,
      unnest(entry.account, entry.currency, entry.amount) AS posting (account, currency, amount);
-GRANT SELECT ON __merchant__.posting TO __merchant__, merchantry_analyst;
+GRANT SELECT ON __merchant__.posting TO __merchant__;
 INSERT INTO __merchant__.counter (name, value) VALUES ('order', 0), ('entry', 0);
 GRANT SELECT, INSERT, UPDATE ON __merchant__.balance TO __merchant__;
-GRANT SELECT ON __merchant__.balance TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.counter TO __merchant__;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.daily_available TO __merchant__;
 GRANT SELECT ON __merchant__.daily_available TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.daily_total TO __merchant__;
 GRANT SELECT ON __merchant__.daily_total TO merchantry_analyst;
 GRANT SELECT, INSERT ON __merchant__.ledger_entry TO __merchant__;
-GRANT SELECT ON __merchant__.ledger_entry TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.orders TO __merchant__;
 GRANT SELECT ON __merchant__.orders TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.product TO __merchant__;
@@ -39,7 +37,6 @@ GRANT SELECT ON __merchant__.shipment TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.variant TO __merchant__;
 GRANT SELECT, INSERT, UPDATE ON __merchant__.price TO __merchant__;
 GRANT SELECT, INSERT ON __merchant__.split_line TO __merchant__;
-GRANT SELECT ON __merchant__.split_line TO merchantry_analyst;
 """
 
 
@@ -96,7 +93,11 @@ def upgrade() -> None:
         sa.Column("account", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("currency", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("amount", sa.ARRAY(sa.BigInteger()), nullable=False),
-        sa.Column("details", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "details",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("octet_length(salt) = 32", name=op.f("ledger_entry_salt_is_32_bytes")),
         sa.CheckConstraint("platform.is_balanced(account, currency, amount)", name=op.f("ledger_entry_is_balanced")),
@@ -117,7 +118,11 @@ def upgrade() -> None:
         sa.Column("shipping_minor", sa.BigInteger(), nullable=False),
         sa.Column("shipping_option", sa.Text(), nullable=False),
         sa.Column("legal_name", sa.Text(), nullable=False),
-        sa.Column("ship_to", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "ship_to",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("captured_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_shipped_at", sa.DateTime(timezone=True), nullable=True),
@@ -169,7 +174,11 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("booked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("details", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "details",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(["order_id"], ["__merchant__.orders.id"], name=op.f("order_event_order_id_fkey")),
         sa.PrimaryKeyConstraint("order_id", "seq", name=op.f("order_event_pkey")),
         schema="__merchant__",

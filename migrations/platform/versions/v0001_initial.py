@@ -45,7 +45,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON platform.listing TO merchantry_merchant;
 GRANT SELECT ON platform.listing TO merchantry_public;
 GRANT SELECT ON platform.log_queue TO merchantry_platform;
 GRANT INSERT ON platform.log_queue TO merchantry_merchant;
-GRANT SELECT ON platform.log_queue TO merchantry_analyst;
 GRANT SELECT, UPDATE ON platform.mall TO merchantry_platform;
 GRANT SELECT ON platform.mall TO merchantry_merchant;
 GRANT SELECT ON platform.mall TO merchantry_public;
@@ -56,9 +55,8 @@ GRANT SELECT ON platform.merchant TO merchantry_analyst;
 GRANT SELECT, INSERT ON platform.notification TO merchantry_platform;
 GRANT SELECT, INSERT ON platform.notification TO merchantry_merchant;
 GRANT SELECT, INSERT, UPDATE ON platform.payment TO merchantry_platform;
-GRANT SELECT, INSERT ON platform.platform_entry TO merchantry_platform;
+GRANT SELECT ON platform.platform_entry TO merchantry_platform;
 GRANT INSERT ON platform.platform_entry TO merchantry_merchant;
-GRANT SELECT ON platform.platform_entry TO merchantry_analyst;
 GRANT SELECT, INSERT, UPDATE ON platform.sandbox_charge TO merchantry_platform;
 GRANT SELECT, INSERT, DELETE ON platform.membership TO merchantry_platform;
 GRANT SELECT, INSERT, UPDATE ON platform.merchant_profile TO merchantry_platform;
@@ -102,7 +100,7 @@ ALTER TABLE platform.log_queue ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON platform.log_queue TO merchantry_merchant
     USING (merchant_id = substr(current_user::text, 3)::uuid)
     WITH CHECK (merchant_id = substr(current_user::text, 3)::uuid);
-CREATE POLICY everyone ON platform.log_queue TO merchantry_platform, merchantry_analyst
+CREATE POLICY everyone ON platform.log_queue TO merchantry_platform
     USING (true) WITH CHECK (true);
 ALTER TABLE platform.notification ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON platform.notification TO merchantry_merchant
@@ -114,7 +112,7 @@ ALTER TABLE platform.platform_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON platform.platform_entry TO merchantry_merchant
     USING (merchant_id = substr(current_user::text, 3)::uuid)
     WITH CHECK (merchant_id = substr(current_user::text, 3)::uuid);
-CREATE POLICY everyone ON platform.platform_entry TO merchantry_platform, merchantry_analyst
+CREATE POLICY everyone ON platform.platform_entry TO merchantry_platform
     USING (true) WITH CHECK (true);
 ALTER TABLE platform.merchant_profile ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON platform.merchant_profile TO merchantry_merchant
@@ -145,12 +143,23 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("act", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("before", postgresql.JSONB(), nullable=True),
-        sa.Column("after", postgresql.JSONB(), nullable=True),
+        sa.Column(
+            "before",
+            postgresql.JSONB(),
+            nullable=True,
+        ),
+        sa.Column(
+            "after",
+            postgresql.JSONB(),
+            nullable=True,
+        ),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("booked_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("merchant_id", "id", name=op.f("audit_event_pkey")),
         schema="platform",
+    )
+    op.create_index(
+        op.f("audit_event_booked_at_id_idx"), "audit_event", ["booked_at", "id"], unique=False, schema="platform"
     )
     op.create_index(
         op.f("audit_event_merchant_id_booked_at_id_idx"),
@@ -201,7 +210,11 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("goods_minor", sa.BigInteger(), nullable=False),
         sa.Column("shipping_minor", sa.BigInteger(), nullable=False),
-        sa.Column("ship_to", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "ship_to",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
@@ -222,7 +235,11 @@ def upgrade() -> None:
         "checkout_quote",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("buyer_id", sa.Uuid(), nullable=False),
-        sa.Column("cart", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "cart",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("checkout_quote_pkey")),
@@ -232,7 +249,11 @@ def upgrade() -> None:
         "commission_plan",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("document", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "document",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("effective_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("proposed_by", sa.Text(), nullable=False),
@@ -286,7 +307,11 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("category", sa.Text(), nullable=False),
         sa.Column("image_urls", sa.ARRAY(sa.Text()), nullable=False),
-        sa.Column("variants", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "variants",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("merchant_id", "product_id", name=op.f("listing_pkey")),
@@ -345,7 +370,11 @@ def upgrade() -> None:
         sa.Column("merchant_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("subject", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "subject",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("merchant_id", "id", name=op.f("notification_pkey")),
         schema="platform",
@@ -443,7 +472,11 @@ def upgrade() -> None:
         sa.Column("settlement_cycle", sa.Text(), nullable=False),
         sa.Column("seller_of_record", sa.Text(), nullable=False),
         sa.Column("commission_plan", sa.Text(), nullable=False),
-        sa.Column("shipping_options", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "shipping_options",
+            postgresql.JSONB(),
+            nullable=False,
+        ),
         sa.Column("complete_days_after_delivery", sa.Integer(), nullable=False),
         sa.Column("complete_days_after_shipping", sa.Integer(), nullable=False),
         sa.CheckConstraint(
