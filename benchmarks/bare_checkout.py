@@ -173,7 +173,8 @@ async def pay(connection: Connection, buyer_id: UUID, checkout_id: UUID, stalls:
                 "checkout": checkout_id,
                 "total": total,
                 "actor": actor,
-                "audited": uuid4(),
+                "begun": uuid4(),
+                "settled": uuid4(),
                 "at": at,
             },
         )

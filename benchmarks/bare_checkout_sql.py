@@ -151,6 +151,9 @@ WITH payment AS (
     WHERE merchant_id = %(nobody)s AND kind = 'checkout.expire' AND subject_id = %(checkout)s
 )
 INSERT INTO platform.audit_event (merchant_id, id, actor, act, subject, before, after, occurred_at, booked_at)
-VALUES (%(nobody)s, %(audited)s, %(actor)s, 'payment.settle', %(payment)s::text, '{"status": "processing"}',
-    '{"status": "captured"}', %(at)s, %(at)s)
+VALUES
+    (%(nobody)s, %(begun)s, %(actor)s, 'payment.begin', %(payment)s::text, NULL,
+     jsonb_build_object('checkout', %(checkout)s::text, 'amount_minor', %(total)s), %(at)s, %(at)s),
+    (%(nobody)s, %(settled)s, %(actor)s, 'payment.settle', %(payment)s::text, '{"status": "processing"}',
+     '{"status": "captured"}', %(at)s, %(at)s)
 """

@@ -74,7 +74,7 @@ async def _measure(
         rates = await _rates(ours, bare, options)
     broken = await broken_laws(installation)
     written = sum(counted[0][1].values())
-    rows = [(f"checkouts/s, {clients} clients", *figures) for clients, figures in rates]
+    rows = [(f"checkouts/s, clients: {clients}", *figures) for clients, figures in rates]
     statements = (f"{counted[0][0]}", f"{counted[1][0]}", times(counted[0][0], counted[1][0]))
     show(
         f"Checkout: {MERCHANTS} merchants, 3 of them × 2 lines, placed and paid",

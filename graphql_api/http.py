@@ -27,7 +27,6 @@ MAX_NAME_LENGTH = 200
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 HTML = "text/html"
-PARAMETERS = frozenset({"query", "variables", "operationName", "extensions"})
 
 ContextFactory = Callable[[Request, Caller], Context]
 

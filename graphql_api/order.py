@@ -28,7 +28,7 @@ from merchantry.domain.errors import (
     QuantityRefused,
 )
 from merchantry.domain.permission import Permission, may
-from merchantry.services import explanation, order, split, tracking
+from merchantry.services import audit, explanation, order, split, tracking
 from merchantry.services.idempotency import claim
 from merchantry.services.terms import terms_of
 from merchantry.services.tracking import OrderView
@@ -433,6 +433,7 @@ class OrderMutations:
                 await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, NOBODY, buyer.act, request, order_id):
                     return
+                await audit.record(platform, NOBODY, buyer.act, "order.confirm_receipt", str(order_id))
             async with tx.as_merchant(merchant_id) as session:
                 await order.confirm_receipt(session, order_id, buyer.act)
 
@@ -461,6 +462,8 @@ class OrderMutations:
                     await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, merchant_id if is_staff else NOBODY, act, request, order_id):
                     return
+                if not is_staff:  # the merchant's own trail doesn't say which buyer it was
+                    await audit.record(platform, NOBODY, act, "order.cancel", str(order_id), None, {"reason": reason})
                 terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
             async with tx.as_merchant(merchant_id) as session:
                 await split.cancel(session, order_id, terms, reason, act)

@@ -45,10 +45,10 @@ class MerchantRecord:
 
     @staticmethod
     def of(found: ListedMerchant) -> "MerchantRecord":
-        """The directory's entry with its profile. The id is that of the merchant's shop."""
+        """The directory's entry with its profile."""
         profile = found.profile
         return MerchantRecord(
-            id=encode_id("Shop", found.merchant.id),
+            id=encode_id("MerchantRecord", found.merchant.id),
             slug=found.merchant.slug,
             status=found.merchant.status,
             number=profile.number,
@@ -122,7 +122,7 @@ class Platform:
     ) -> CommissionReport | None:
         """Captures with `from <= day < to` in the platform's time zone, always by currency too.
 
-        `merchants` are ids of shops; all merchants where it is left out. Needs platform.report.read.
+        `merchants` are ids of `platform { merchants }`; all merchants where it is left out. Needs platform.report.read.
         """
         return await report.commission_report(info, from_, to, group_by, merchants, first, after)
 

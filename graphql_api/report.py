@@ -110,7 +110,7 @@ async def settlement_report(
 def _merchant_ids(given: Sequence[str] | None) -> list[UUID] | None:
     if given is None:
         return None
-    return [decode_id(text, "Shop", 1, ("merchants", position))[0] for position, text in enumerate(given)]
+    return [decode_id(text, "MerchantRecord", 1, ("merchants", position))[0] for position, text in enumerate(given)]
 
 
 def _paged(

@@ -24,6 +24,9 @@ from tenancy.bootstrap import LOCK
 from tenancy.schemas import MARK, schema_of
 
 BASE = "base"
+PLATFORM_LOCK_TIMEOUT_MS = 5_000
+"""How long a revision of ``platform`` waits for a table; while it waits, everybody else waits behind it."""
+
 RETRIED = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
@@ -37,6 +40,14 @@ class Revisions:
     def head(self) -> str:
         """The newest revision, ``base`` where there is none."""
         return self._script.get_current_head() or BASE
+
+    def is_served(self, version: str) -> bool:
+        """Whether a program of this version works on a database of that one: its own, the one before, or newer ones.
+
+        Newer ones are unknown here; a release that could not be served by its predecessor would break the rule.
+        """
+        known = [revision.revision for revision in self._script.iterate_revisions("head", BASE)]
+        return version in known[:2] or version not in (*known, BASE)
 
     def render(self, version: str) -> str:
         """The SQL that brings ``version`` to the head, for the symbolic schema; empty where nothing is to do.
@@ -87,6 +98,7 @@ def migrate_platform(owner_url: str, revisions: Revisions) -> bool:
     """Bring schema ``platform`` to the head in one transaction. Returns whether anything was to do."""
     with psycopg.connect(owner_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(PLATFORM_LOCK_TIMEOUT_MS)])
         version = platform_version(connection)
         script = revisions.render(version)
         if not script.strip():

@@ -97,7 +97,7 @@ def _ready(opened: Installation, *, migrates: bool) -> None:
     if opened.is_embedded or version(opened) == BASE:
         if failed := migrate(opened).failed:
             raise CommandRefused(f"{len(failed)} merchants could not be migrated: run `merchantry migrate` to see why.")
-    elif not is_current(opened):
+    elif not is_served(opened):
         raise NotMigrated("The database is behind this program: run `merchantry migrate` first.")
 
 
@@ -107,11 +107,14 @@ def version(opened: Installation) -> str:
         return platform_version(connection)
 
 
-def is_current(opened: Installation) -> bool:
-    """Whether platform and every merchant are at the newest version."""
-    if version(opened) != platform_revisions().head:
+def is_served(opened: Installation) -> bool:
+    """Whether this program works on the database: all of it is at its version, at the one before, or newer.
+
+    So a release may be under way, and one merchant that could not be migrated keeps nobody else from serving.
+    """
+    if not platform_revisions().is_served(version(opened)):
         return False
-    return set(versions(opened.logins.owner)) <= {merchant_revisions().head}
+    return all(map(merchant_revisions().is_served, versions(opened.logins.owner)))
 
 
 def migrate(opened: Installation, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:

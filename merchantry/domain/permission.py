@@ -45,7 +45,6 @@ class Permission(StrEnum):
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
     PLATFORM_STAFF_WRITE = "platform.staff.write"
-    PLATFORM_ORDER_SEARCH = "platform.order.search"
     PLATFORM_REPORT_READ = "platform.report.read"
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
@@ -77,7 +76,6 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
-        _P.PLATFORM_ORDER_SEARCH: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),

@@ -72,7 +72,6 @@ class Checkout:
 
 CHECKOUT_COLUMNS = [checkout.c[name] for name in Checkout.__slots__]
 
-INSERT_INDEX = insert(buyer_order)
 LOCK = select(*CHECKOUT_COLUMNS).where(checkout.c.id == bindparam("checkout")).with_for_update()
 ORDERS = (
     select(buyer_order)
@@ -163,13 +162,13 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         paid_at=None,
     )
     async with tx.as_platform() as session:
-        await session.execute(INSERT_INDEX, [_indexed(part, made) for part in placed])
         after = {"orders": [part.number for part in placed], "total_minor": made.total_minor}
         await write(
             session,
             New(checkout, {name: getattr(made, name) for name in Checkout.__slots__}),
             queue.asked(NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at),
             audit.event(session, NOBODY, act, "checkout.place", str(checkout_id), None, after),
+            *(New(buyer_order, _indexed(part, made)) for part in placed),
         )
     return made
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row, select, update
 
@@ -90,18 +89,6 @@ async def entry_of(session: MerchantSession, seq: int) -> BookedEntry:
     """The entry with this ``seq``; it must exist."""
     row = (await session.execute(select(ledger_entry).where(ledger_entry.c.seq == seq))).one()
     return booked(row)
-
-
-async def entries(
-    session: MerchantSession, *, order_ids: Sequence[UUID] | None = None, limit: int = 100, before: int | None = None
-) -> list[BookedEntry]:
-    """Entries, newest first, of some orders or of all."""
-    statement = select(ledger_entry).order_by(ledger_entry.c.seq.desc()).limit(limit)
-    if order_ids is not None:
-        statement = statement.where(ledger_entry.c.order_id.in_(order_ids))
-    if before is not None:
-        statement = statement.where(ledger_entry.c.seq < before)
-    return [booked(row) for row in await session.execute(statement)]
 
 
 def booked(row: Row[Any]) -> BookedEntry:

@@ -93,7 +93,6 @@ LINES = (
     .where(order_line.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
     .order_by(order_line.c.order_id, order_line.c.position)
 )
-ADVANCE_LINE = update(order_line).where(order_line.c.id == bindparam("line"))
 CHANGE_STOCK = (
     update(variant)
     .where(variant.c.id == bindparam("variant"))
@@ -168,7 +167,6 @@ async def ship(
         "quantities": list(quantities.values()),
         "shipped_at": act.at,
     }
-    await _advance_lines(session, state)
     await take_from_stock(session, order, quantities)
     details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
     changed = await move(
@@ -199,7 +197,6 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
         return order.id
     _refuse_overdue(order, await _profile(session), OrderAct.DELIVER, act)
     state = rules.deliver(order.state, dict(zip(parcel.line_ids, parcel.quantities, strict=True)))
-    await _advance_lines(session, state)
     details = {"shipment": str(shipment_id)}
     changed = await move(session, order, state, OrderAct.DELIVER, act, details, last_delivered_at=act.at)
     await _schedule_completion(session, changed)
@@ -212,7 +209,6 @@ async def confirm_receipt(session: MerchantSession, order_id: UUID | Order, act:
     profile = await _profile(session)
     _refuse_overdue(order, profile, OrderAct.CONFIRM_RECEIPT, act)
     state = rules.confirm_receipt(order.state)
-    await _advance_lines(session, state)
     return await _completed(session, order, state, profile, OrderAct.CONFIRM_RECEIPT, act)
 
 
@@ -303,11 +299,6 @@ async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *,
     await session.execute(CHANGE_STOCK, rows)
 
 
-async def _advance_lines(session: MerchantSession, state: OrderState) -> None:
-    rows = [{"line": line.id, "shipped": line.shipped, "delivered": line.delivered} for line in state.lines]
-    await session.execute(ADVANCE_LINE, rows)
-
-
 async def _schedule_completion(session: MerchantSession, order: Order) -> None:
     """Everything shipped, or delivered: from then on the order completes by itself."""
     if order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
@@ -327,7 +318,7 @@ async def move(
     *beside: Write,
     **changes: Any,
 ) -> Order:
-    """Write what became of the order: its row, an event, the buyer's index, the audit trail, and what is given."""
+    """Write what became of an order: its row and lines, an event, buyer's index, audit trail, and ``beside``."""
     seq = order.events + 1
     before, after = {"status": order.status}, {"status": state.status, **details}
     indexed = Changed(buyer_order, {"merchant_id": session.merchant_id, "order_id": order.id}, {"status": state.status})
@@ -337,6 +328,7 @@ async def move(
         event(order.id, seq, did, act, details),
         audit.event(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after),
         *([indexed] if state.status is not order.status else []),
+        *_advanced(order, state),
         *beside,
     )
     moved = {line.id: line for line in state.lines}
@@ -344,6 +336,16 @@ async def move(
         replace(line, shipped=moved[line.id].shipped, delivered=moved[line.id].delivered) for line in order.lines
     )
     return replace(order, status=state.status, events=seq, lines=lines, **changes)
+
+
+def _advanced(order: Order, state: OrderState) -> list[Changed]:
+    """The lines of which more has shipped or arrived."""
+    before = {line.id: (line.shipped, line.delivered) for line in order.lines}
+    return [
+        Changed(order_line, {"id": line.id}, {"shipped": line.shipped, "delivered": line.delivered})
+        for line in state.lines
+        if (line.shipped, line.delivered) != before[line.id]
+    ]
 
 
 def event(order_id: UUID, seq: int, kind: str, act: Act, details: Mapping[str, Any]) -> New:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, bindparam, func, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
@@ -21,7 +21,7 @@ from merchantry.services.terms import terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
 from tenancy.database import PlatformSession, Transaction
-from tenancy.writes import Changed, Write, write
+from tenancy.writes import Changed, New, Write, write
 
 POLL_AFTER = timedelta(seconds=10)
 LONGEST_POLL = timedelta(minutes=10)
@@ -57,8 +57,6 @@ class Payment:
 
 PAYMENT_COLUMNS = [payment.c[name] for name in Payment.__slots__]
 
-INSERT = insert(payment)
-INSERT_TENDERS = insert(tender)
 FIND = select(*PAYMENT_COLUMNS).where(payment.c.id == bindparam("payment"))
 LOCK = FIND.with_for_update()
 
@@ -132,13 +130,11 @@ async def record(
         "provider": provider,
         "created_at": act.at,
     }
-    await session.execute(INSERT, row)
-    rows = [
+    tendered = (
         {"payment_id": payment_id, "position": position, "method": each.method, "amount_minor": each.amount_minor}
         for position, each in enumerate(tenders)
-    ]
-    if rows:
-        await session.execute(INSERT_TENDERS, rows)
+    )
+    await write(session, New(payment, row), *(New(tender, each) for each in tendered))
 
 
 async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Payment:

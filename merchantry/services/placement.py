@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Integer, Row, Uuid, and_, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, Integer, Row, Uuid, and_, bindparam, func, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart, CartLine, CartPart
@@ -87,7 +87,6 @@ NEXT_NUMBER = (
     update(counter).where(counter.c.name == "order").values(value=counter.c.value + 1).returning(counter.c.value)
 )
 
-INSERT_LINES = insert(order_line)
 RESERVE = (
     update(variant)
     .where(variant.c.id == bindparam("variant"))
@@ -214,8 +213,8 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
         event(order_id, 1, "place", act, {}),
         news(session, "order.created", {"order": str(order_id), "number": number}, act),
         audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),
+        *(New(order_line, line) for line in _line_rows(order_id, part)),
     )
-    await session.execute(INSERT_LINES, _line_rows(order_id, part))
     name = part.shop.display_name
     return Placed(session.merchant_id, order_id, number, name, part.goods_minor, part.shipping_minor)
 

@@ -22,9 +22,7 @@ from merchantry.services.terms import Terms
 from merchantry.services.totals import LineFigures
 from merchantry.tables.merchant import orders, refund, split_line
 from tenancy.database import MerchantSession
-from tenancy.writes import Changed, write
-
-FREEZE = insert(split_line)
+from tenancy.writes import Changed, New, write
 
 
 def divide(found: Order, terms: Terms) -> OrderSplit:
@@ -53,7 +51,6 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
     split = divide(found, terms)
-    await session.execute(FREEZE, [_frozen(line, order_id, terms) for line in split.lines])
     details: dict[str, entries.Json] = {
         "number": found.number,
         "plan": terms.plan.name,
@@ -81,6 +78,7 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         OrderAct.PAY,
         act,
         {"commission_minor": split.commission_minor},
+        *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.commission_minor,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Row, Text, Uuid, bindparam, cast, func, select
+from sqlalchemy import ARRAY, Row, Text, Uuid, bindparam, cast, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
@@ -52,6 +52,15 @@ PLANS = (
     .order_by(commission_plan.c.name, commission_plan.c.effective_from.desc(), commission_plan.c.version.desc())
 )
 
+WITHOUT_PLAN = select(merchant_profile.c.merchant_id).where(
+    merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))),
+    ~exists().where(
+        commission_plan.c.name == merchant_profile.c.commission_plan,
+        commission_plan.c.status == "approved",
+        commission_plan.c.effective_from <= bindparam("at"),
+    ),
+)
+
 
 async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> dict[UUID, Terms]:
     """The terms of several merchants at a moment, in two statements.
@@ -65,13 +74,7 @@ async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at:
 
 async def without_plan(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> set[UUID]:
     """Those of the merchants whose plan has no approved version in force: they can't be paid, so they can't sell."""
-    table = merchant_profile.c
-    statement = select(table.merchant_id, table.commission_plan).where(
-        table.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid)))
-    )
-    rows = (await session.execute(statement, {"merchants": list(merchant_ids)})).all()
-    plans = await plans_in_force(session, {row.commission_plan for row in rows}, at)
-    return {row.merchant_id for row in rows if row.commission_plan not in plans}
+    return set((await session.execute(WITHOUT_PLAN, {"merchants": list(merchant_ids), "at": at})).scalars())
 
 
 async def plans_in_force(session: PlatformSession, names: Collection[str], at: datetime) -> dict[str, tuple[int, Plan]]:
