@@ -137,15 +137,19 @@ async def load_checkout(info: Info, parts: Parts) -> Checkout | None:
     return await find_checkout(info.context, parts[0])
 
 
-async def find_checkout(context: Context, checkout_id: UUID) -> Checkout:
-    """The buyer's own checkout. Raises NotFound, NotAuthenticated."""
+async def find_checkout(context: Context, checkout_id: UUID, parts: tracking.Parts = tracking.Parts()) -> Checkout:
+    """The buyer's own checkout, its orders with these parts. Raises NotFound, NotAuthenticated."""
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
         found = await checkout.find(session, checkout_id, buyer.account_id)
         index = await tracking.index_of_checkouts(session, [checkout_id])
         payments = await payment.of_checkouts(session, [checkout_id])
-    views = await tracking.of_buyer(context.database, index, tracking.Parts())
+    views = await tracking.of_buyer(context.database, index, parts)
     return Checkout.of(found, views, payments.get(checkout_id, []))
+
+
+ANSWERED = ("checkout", "orders")
+"""Where mutations answer with orders."""
 
 
 @strawberry.type(description="A line of a quote, at the price that it has now.")
@@ -376,7 +380,7 @@ class CheckoutMutations:
             return checkout_id
 
         placed = await context.database.run(buyer.act.actor, work)
-        return CheckoutPlaced(checkout=await find_checkout(context, placed))
+        return CheckoutPlaced(checkout=await find_checkout(context, placed, parts_wanted(info, ANSWERED)))
 
     @mutation(
         problems=[
@@ -430,7 +434,8 @@ class CheckoutMutations:
             raise PaymentDeclined(reason=paid.failure or "declined", path=("input", "tenders"))
         if paid.status == "expired":
             raise PaymentNotPossible(status="expired", path=("input", "checkoutId"))
-        return CheckoutPaid(checkout=await find_checkout(context, checkout_id), payment=Payment.of(paid))
+        shown = await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED))
+        return CheckoutPaid(checkout=shown, payment=Payment.of(paid))
 
     @mutation(problems=[NotFound, PaymentNotPossible, InvalidInput, IdempotencyConflict, IdempotencyInProgress])
     async def checkout_cancel(self, info: Info, input: CheckoutCancelInput) -> CheckoutCancelled:
@@ -447,7 +452,7 @@ class CheckoutMutations:
             await checkout.cancel(tx, checkout_id, buyer.account_id, buyer.act)
 
         await context.database.run(buyer.act.actor, work)
-        return CheckoutCancelled(checkout=await find_checkout(context, checkout_id))
+        return CheckoutCancelled(checkout=await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED)))
 
 
 async def _charge(context: Context, buyer: access.BuyerAccess, charge: Charge) -> payment.Payment:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -48,14 +49,17 @@ class Across:
     sums: tuple[str, ...] = ()
     with_merchant: bool = True
 
-    def render(self) -> tuple[str, dict[str, Any]]:
+    @cached_property
+    def branch(self) -> tuple[str, dict[str, Any]]:
         """The text of one branch, with the symbolic schema, and its parameters."""
         dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
         compiled = self.statement.compile(
             dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True
         )
         merchant = f"'{MERCHANT_ID}'::uuid AS merchant_id, " if self.with_merchant else ""
-        branch = f"SELECT {merchant}branch.* FROM ({compiled.string}) AS branch"  # noqa: S608
+        sums = (f"{name}::bigint AS {name}" for name in self.sums)
+        columns = ", ".join((*self.group_by, *sums)) if self.sums else "branch.*"
+        branch = f"SELECT {merchant}{columns} FROM ({compiled.string}) AS branch"  # noqa: S608
         return branch, dict(compiled.params)
 
     def chunk(self, branch: str, merchants: Sequence[UUID]) -> str:
@@ -63,8 +67,8 @@ class Across:
         union = " UNION ALL ".join(
             branch.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
         )
-        if not self.sums:
-            return union
+        if not self.sums or self.with_merchant:
+            return union  # each group is of one merchant, so of one branch: nothing is left to sum
         keys = ", ".join(self.keys)
         sums = ", ".join(f"sum({name})::bigint AS {name}" for name in self.sums)
         grouping = f" GROUP BY {keys}" if keys else ""
@@ -127,7 +131,7 @@ async def read_few_across(
 def _chunks(
     across: Across, merchants: Sequence[UUID], parameters: Mapping[str, Any] | None
 ) -> tuple[list[str], dict[str, Any]]:
-    branch, defaults = across.render()
+    branch, defaults = across.branch
     chunks = [across.chunk(branch, merchants[i : i + CHUNK]) for i in range(0, len(merchants), CHUNK)]
     return chunks, {**defaults, **(parameters or {})}
 

@@ -1,15 +1,16 @@
 """Orders as they are shown: to their merchant from its own schema, to their buyer across the merchants' schemas."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, bindparam, func, select, tuple_
 
 from merchantry.domain.order import OrderStatus
-from merchantry.services.order import LINE_COLUMNS, ORDER_COLUMNS, Line, Order
+from merchantry.services.order import ORDER_COLUMNS, Line, Order
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
 from merchantry.tables.platform import buyer_order
 from tenancy.across import Across, read_few_across
@@ -76,11 +77,45 @@ class Parts:
     events: bool = True
     refunds: bool = True
 
+    @property
+    def names(self) -> list[str]:
+        """The relations, as they are named in ``RELATIONS``."""
+        return [name for name in RELATIONS if getattr(self, name)]
 
-SHIPMENT = select(*(shipment.c[name] for name in Shipment.__slots__)).order_by(shipment.c.shipped_at, shipment.c.id)
-EVENT = select(*(order_event.c[name] for name in OrderEvent.__slots__)).order_by(order_event.c.seq)
-REFUND = select(*(refund.c[name] for name in Refund.__slots__)).order_by(refund.c.occurred_at, refund.c.id)
-LINE = select(*LINE_COLUMNS).order_by(order_line.c.position)
+
+@dataclass(frozen=True)
+class Relation:
+    """What belongs to orders: the statement that reads it for the parameter ``order_ids``, and what a row becomes.
+
+    Columns stand in the order of the fields, so that a thing is made of a row as it is.
+    """
+
+    statement: Select[Any]
+    make: Callable[..., Any]
+    order_id: int
+    """Where in a row the order's id stands."""
+
+    @cached_property
+    def across(self) -> Across:
+        """The same over several merchants."""
+        return Across(self.statement)
+
+
+def _relation(table: Table, make: type[Any], *order_by: ColumnElement[Any]) -> Relation:
+    statement = select(*(table.c[name] for name in make.__slots__))
+    statement = statement.where(table.c.order_id == _GIVEN).order_by(*order_by)
+    return Relation(statement, make, make.__slots__.index("order_id"))
+
+
+_GIVEN = func.any(bindparam("order_ids"))
+RELATIONS = {
+    "lines": _relation(order_line, Line, order_line.c.position),
+    "shipments": _relation(shipment, Shipment, shipment.c.shipped_at, shipment.c.id),
+    "events": _relation(order_event, OrderEvent, order_event.c.seq),
+    "refunds": _relation(refund, Refund, refund.c.occurred_at, refund.c.id),
+}
+ORDERS_ACROSS = Across(select(*ORDER_COLUMNS).where(orders.c.id == _GIVEN))
+ID, STATUS = (Order.__slots__.index(name) for name in ("id", "status"))
 
 
 async def page(
@@ -113,12 +148,14 @@ async def by_id(session: MerchantSession, order_id: UUID, parts: Parts) -> Order
 
 
 async def _views(session: MerchantSession, statement: Select[Any], parts: Parts) -> list[OrderView]:
-    rows = [row._asdict() for row in await session.execute(statement)]
-    found = _Found(rows)
-    for name, relation in _relations(parts):
-        given = {"order_ids": [row["id"] for row in rows]}
-        found.add(name, [row._asdict() for row in await session.execute(relation, given)] if rows else [])
-    return [found.view(session.merchant_id, row) for row in rows]
+    rows = (await session.execute(statement)).all()
+    related = {}
+    if rows:
+        given = {"order_ids": [row[ID] for row in rows]}
+        for name in parts.names:
+            found = await session.execute(RELATIONS[name].statement, given)
+            related[name] = _by_order(RELATIONS[name], found)
+    return [_view(session.merchant_id, row, related) for row in rows]
 
 
 async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: Parts) -> list[OrderView]:
@@ -126,61 +163,37 @@ async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: P
     if not index:
         return []
     merchants = sorted({entry.merchant_id for entry in index}, key=lambda merchant: merchant.hex)
+    several = [ORDERS_ACROSS, *(RELATIONS[name].across for name in parts.names)]
     given = {"order_ids": [entry.order_id for entry in index]}
-
-    relations = _relations(parts)
-    statements = [select(*ORDER_COLUMNS).where(orders.c.id == _given_ids()), *(each for _, each in relations)]
-    rows_of_orders, *related = await read_few_across(
-        database, list(map(Across, statements)), merchants, parameters=given
-    )
-    found = _Found(rows_of_orders)
-    for (name, _), rows_of_relation in zip(relations, related, strict=True):
-        found.add(name, rows_of_relation)
-    rows = {row["id"]: row for row in found.rows}
-    return [found.view(entry.merchant_id, rows[entry.order_id]) for entry in index if entry.order_id in rows]
+    found, *others = await read_few_across(database, several, merchants, parameters=given)
+    related = {
+        name: _by_order(RELATIONS[name], map(_without_merchant, rows))
+        for name, rows in zip(parts.names, others, strict=True)
+    }
+    rows = {row["id"]: _without_merchant(row) for row in found}
+    return [_view(entry.merchant_id, rows[entry.order_id], related) for entry in index if entry.order_id in rows]
 
 
-def _relations(parts: Parts) -> list[tuple[str, Select[Any]]]:
-    wanted = [
-        ("lines", parts.lines, LINE.where(order_line.c.order_id == _given_ids())),
-        ("shipments", parts.shipments, SHIPMENT.where(shipment.c.order_id == _given_ids())),
-        ("events", parts.events, EVENT.where(order_event.c.order_id == _given_ids())),
-        ("refunds", parts.refunds, REFUND.where(refund.c.order_id == _given_ids())),
-    ]
-    return [(name, statement) for name, is_wanted, statement in wanted if is_wanted]
+def _without_merchant(row: Mapping[str, Any]) -> list[Any]:
+    """The columns of a statement, of a row that was read across merchants."""
+    _, *values = row.values()
+    return values
 
 
-def _given_ids() -> Any:
-    return func.any(bindparam("order_ids"))
+def _by_order(relation: Relation, rows: Iterable[Sequence[Any]]) -> dict[UUID, list[Any]]:
+    found: dict[UUID, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row[relation.order_id], []).append(relation.make(*row))
+    return found
 
 
-@dataclass
-class _Found:
-    """Rows of orders and of their relations, to be put together."""
-
-    rows: list[dict[str, Any]]
-    related: dict[str, dict[UUID, list[dict[str, Any]]]] = field(default_factory=dict)
-
-    def add(self, name: str, rows: list[dict[str, Any]]) -> None:
-        by_order = self.related.setdefault(name, {})
-        for row in rows:
-            row.pop("merchant_id", None)
-            by_order.setdefault(row["order_id"], []).append(row)
-
-    def view(self, merchant_id: UUID, row: Mapping[str, Any]) -> OrderView:
-        fields = {name: row[name] for name in Order.__slots__ if name != "lines"}
-        fields["status"] = OrderStatus(fields["status"])
-        lines = tuple(Line(**line) for line in self._of("lines", row["id"]))
-        return OrderView(
-            merchant_id,
-            Order(**fields, lines=lines),
-            [Shipment(**each) for each in self._of("shipments", row["id"])],
-            [OrderEvent(**each) for each in self._of("events", row["id"])],
-            [Refund(**each) for each in self._of("refunds", row["id"])],
-        )
-
-    def _of(self, name: str, order_id: UUID) -> list[dict[str, Any]]:
-        return self.related.get(name, {}).get(order_id, [])
+def _view(merchant_id: UUID, row: Sequence[Any], related: Mapping[str, Mapping[UUID, list[Any]]]) -> OrderView:
+    values = [*row]
+    values[STATUS] = OrderStatus(values[STATUS])
+    order_id = values[ID]
+    lines, shipments, events, refunds = (related.get(name, {}).get(order_id, ()) for name in RELATIONS)
+    values.append(tuple(lines))
+    return OrderView(merchant_id, Order(*values), shipments, events, refunds)
 
 
 @dataclass(frozen=True, slots=True)
