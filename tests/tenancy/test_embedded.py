@@ -155,7 +155,9 @@ def test_a_killed_user_takes_the_server_along(home: Path, how: signal.Signals) -
 def test_ctrl_c_reaches_us_and_not_the_server(home: Path) -> None:
     script = USER.replace(
         'print(server.url("postgres"), flush=True)\nsys.stdin.read()',
-        """try:
+        """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
+try:
     print(server.url("postgres"), flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
