@@ -263,6 +263,7 @@ def make_engine(url: str, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         pool_recycle=1_800,
+        pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
         hide_parameters=True,
         connect_args={"prepare_threshold": None},
     )

@@ -19,7 +19,7 @@ from merchantry.imports.olist.report import Report, report_of
 from merchantry.imports.olist.sale import ACTOR, Known, import_sale
 from tenancy.database import Database
 
-WORKERS = 3
+WORKERS = 4
 
 T = TypeVar("T")
 
