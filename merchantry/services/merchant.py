@@ -30,7 +30,8 @@ from tenancy.tables import membership, merchant
 FIRST_NUMBER = 100_001
 MAX_NAME = 200
 MAX_DAYS = 365
-SELLERS_OF_RECORD = ("agent", "principal")
+SELLERS_OF_RECORD = ("agent",)
+"""The merchant sells and the platform takes commission. The platform as seller needs accounts that are not there."""
 SETTABLE = ("active", "suspended")
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
