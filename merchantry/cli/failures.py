@@ -61,6 +61,9 @@ def _told_by_database(error: psycopg.Error) -> Iterator[str]:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         yield f"The database refuses: {words}"
         yield "Give --database-url (or DATABASE_URL) the login that owns the database and may create roles."
+    elif isinstance(error, psycopg.errors.LockNotAvailable):
+        yield f"Somebody is using what this has to change: {words}"
+        yield "Nothing was changed; try again, or end the long transaction that holds it (pg_stat_activity shows it)."
     elif isinstance(error, psycopg.OperationalError):
         yield f"The database can't be used: {words}"
         yield "Check --database-url (or DATABASE_URL), and that PostgreSQL runs there and lets this login in."
