@@ -12,11 +12,12 @@ demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
 test: $(STAMP)  ## All tests, on a real PostgreSQL that they start themselves
 	$(BIN)/pytest -n auto --dist loadfile
 
-check: $(STAMP)  ## Style, types, and what the tree promises (floors, schema.graphql, migrations)
+check: $(STAMP)  ## Style, types, and what the tree promises: floors, documents, schema.graphql, fresh equals migrated
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/merchantry schema --check schema.graphql
+	$(BIN)/pytest tests/test_floors.py tests/test_documents.py tests/tenancy/test_provisioning.py
 
 bench: $(STAMP)  ## Every benchmark, one table each
 	$(BIN)/python -m benchmarks
