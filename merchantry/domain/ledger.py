@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from merchantry.domain.money import digits
-from merchantry.domain.split import OrderSplit
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -21,19 +20,26 @@ _BIGINT: Final = 2**63
 
 
 class Account(StrEnum):
-    """The accounts of a merchant's ledger."""
+    """The accounts of a merchant's ledger.
+
+    ``merchant_held`` is what a dispute keeps back (a chargeback, an objection), ``merchant_reserved`` the risk reserve,
+    ``merchant_receivable`` what the merchant owes of money that it collected itself.
+    """
 
     BUYER_FUNDS = "buyer_funds"
     MERCHANT_PENDING = "merchant_pending"
     MERCHANT_AVAILABLE = "merchant_available"
+    MERCHANT_HELD = "merchant_held"
     MERCHANT_RESERVED = "merchant_reserved"
     IN_PAYOUT = "in_payout"
     PAID_OUT = "paid_out"
     PLATFORM_COMMISSION = "platform_commission"
     COMMISSION_TAX = "commission_tax"
     PAYMENT_FEE = "payment_fee"
+    SALES_TAX = "sales_tax"
     PLATFORM_EXPENSE = "platform_expense"
     AFFILIATE_PAYABLE = "affiliate_payable"
+    SUPPLIER_PAYABLE = "supplier_payable"
     REFUNDS = "refunds"
     MERCHANT_RECEIVABLE = "merchant_receivable"
 
@@ -44,6 +50,10 @@ class PlatformAccount(StrEnum):
     MERCHANT_CLEARING = "merchant_clearing"
     COMMISSION_PENDING = "commission_pending"
     COMMISSION_EARNED = "commission_earned"
+    COMMISSION_TAX_PAYABLE = "commission_tax_payable"
+    PAYMENT_FEES_RECOVERED = "payment_fees_recovered"
+    SALES_TAX_PAYABLE = "sales_tax_payable"
+    EXPENSE = "expense"
 
 
 class EntryKind(StrEnum):
@@ -53,6 +63,21 @@ class EntryKind(StrEnum):
     RELEASE = "release"
     REFUND = "refund"
     REFUND_SENT = "refund_sent"
+    TIER_TRUE_UP = "tier_true_up"
+    FEE_TRUE_UP = "fee_true_up"
+    ADJUSTMENT = "adjustment"
+    HOLD = "hold"
+    HOLD_ENDED = "hold_ended"
+    RESERVE = "reserve"
+    RESERVE_RELEASED = "reserve_released"
+    PAYOUT = "payout"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_CANCELLED = "payout_cancelled"
+    PAYOUT_RETURNED = "payout_returned"
+    CHARGEBACK = "chargeback"
+    CHARGEBACK_FEE = "chargeback_fee"
+    CHARGEBACK_REVERSED = "chargeback_reversed"
+    WRITE_OFF = "write_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +98,9 @@ class Posting:
 class Entry:
     """One balanced fact of a merchant's ledger, never changed, only reversed.
 
-    `occurred_at` is business time; `available_at` dates money that becomes available; `reverses` is the `seq` of the
-    entry that this one undoes. `details` explain the entry and hold no personal data. Raises ValueError where the
+    `occurred_at` is business time; `available_at` dates a change of the available balance and puts it into a settlement
+    period, so an entry has it exactly where it posts to `merchant_available`. `reverses` is the `seq` of the entry that
+    this one undoes or corrects. `details` explain the entry and hold no personal data. Raises ValueError where the
     postings do not sum to zero in each currency.
     """
 
@@ -90,69 +116,11 @@ class Entry:
         for posting in self.postings:
             Account(posting.account)
         _refuse_unbalanced(self.postings)
+        if (self.available_at is not None) != any(each.account == Account.MERCHANT_AVAILABLE for each in self.postings):
+            raise ValueError("An entry has available_at exactly where it posts to merchant_available")
         for moment in (self.occurred_at, self.available_at):
             if moment is not None and moment.tzinfo is None:
                 raise ValueError("An entry's instants need a time zone")
-
-
-def capture(order_id: UUID, split: OrderSplit, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
-    """The buyer's money came in: it is the merchant's to come, and the platform's commission."""
-    postings = _kept(
-        Posting(Account.BUYER_FUNDS, split.currency, -split.gross_minor),
-        Posting(Account.MERCHANT_PENDING, split.currency, split.merchant_minor),
-        Posting(Account.PLATFORM_COMMISSION, split.currency, split.commission_minor),
-    )
-    return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, details)
-
-
-def release(
-    order_id: UUID, merchant_minor: int, currency: str, *, occurred_at: datetime, available_at: datetime
-) -> Entry:
-    """The hold has ended: the merchant's part of the order is available from `available_at`."""
-    _refuse_negative(merchant_minor)
-    postings = _moved(Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE, merchant_minor, currency)
-    return Entry(EntryKind.RELEASE, order_id, occurred_at, available_at, None, postings, {})
-
-
-def refund(capture: Entry, capture_seq: int, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
-    """What was captured is owed back to the buyer: each party's part is reversed from the stored entry.
-
-    For orders whose money has not been released. Raises ValueError where the entry is no capture.
-    """
-    if capture.kind is not EntryKind.CAPTURE:
-        raise ValueError(f"Only a capture can be refunded, not a {capture.kind}")
-    paid = [posting for posting in capture.postings if posting.account == Account.BUYER_FUNDS]
-    parties = [posting for posting in capture.postings if posting.account != Account.BUYER_FUNDS]
-    postings = (
-        *(Posting(posting.account, posting.currency, -posting.amount_minor) for posting in parties),
-        *(Posting(Account.REFUNDS, posting.currency, -posting.amount_minor) for posting in paid),
-    )
-    return Entry(EntryKind.REFUND, capture.order_id, occurred_at, None, capture_seq, postings, details)
-
-
-def refund_sent(order_id: UUID, amount_minor: int, currency: str, *, occurred_at: datetime) -> Entry:
-    """What was owed back has gone to the buyer."""
-    _refuse_negative(amount_minor)
-    postings = _moved(Account.REFUNDS, Account.BUYER_FUNDS, amount_minor, currency)
-    return Entry(EntryKind.REFUND_SENT, order_id, occurred_at, None, None, postings, {})
-
-
-def platform_capture(commission_minor: int, currency: str) -> tuple[Posting, ...]:
-    """The platform's side of a capture: its commission is accrued, to be had from the merchant's clearing."""
-    _refuse_negative(commission_minor)
-    return _moved(PlatformAccount.MERCHANT_CLEARING, PlatformAccount.COMMISSION_PENDING, commission_minor, currency)
-
-
-def platform_release(commission_minor: int, currency: str) -> tuple[Posting, ...]:
-    """The platform's side of a release: its commission is earned."""
-    _refuse_negative(commission_minor)
-    return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.COMMISSION_EARNED, commission_minor, currency)
-
-
-def platform_refund(commission_minor: int, currency: str) -> tuple[Posting, ...]:
-    """The platform's side of a refund before release: the accrued commission is taken back."""
-    _refuse_negative(commission_minor)
-    return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.MERCHANT_CLEARING, commission_minor, currency)
 
 
 def canonical_bytes(merchant_id: UUID, seq: int, entry: Entry, booked_at: datetime) -> bytes:
@@ -187,20 +155,6 @@ def commitment(salt: bytes, canonical: bytes) -> bytes:
     if len(salt) != SALT_BYTES:
         raise ValueError(f"A salt has {SALT_BYTES} bytes, not {len(salt)}")
     return hashlib.sha256(FORMAT.encode("ascii") + b"\n" + salt + canonical).digest()
-
-
-def _moved(debited: str, credited: str, amount_minor: int, currency: str) -> tuple[Posting, ...]:
-    return Posting(debited, currency, -amount_minor), Posting(credited, currency, amount_minor)
-
-
-def _kept(*postings: Posting) -> tuple[Posting, ...]:
-    """Without the postings of nothing, but for two where all are: an entry has two sides even over nothing."""
-    return tuple(posting for posting in postings if posting.amount_minor) or postings[:2]
-
-
-def _refuse_negative(amount_minor: int) -> None:
-    if amount_minor < 0:
-        raise ValueError(f"An amount to book is not negative: {amount_minor}")
 
 
 def _refuse_unbalanced(postings: Sequence[Posting]) -> None:

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select
 
-from merchantry.domain import ledger as entries
+from merchantry.domain import entries
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
 from merchantry.domain.commission import LineCommission, LineToRate, commission
 from merchantry.domain.errors import OrderTransitionRefused
+from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.settlement import local_day, period_of
 from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, split_order
@@ -51,14 +52,13 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
     split = divide(found, terms)
-    details: dict[str, entries.Json] = {
+    details: dict[str, Json] = {
         "number": found.number,
         "plan": terms.plan.name,
         "plan_version": terms.plan_version,
     }
     entry = entries.capture(order_id, split, occurred_at=act.at, details=details)
-    platform = entries.platform_capture(split.commission_minor, split.currency)
-    seq = await ledger.book(session, entry, act, platform if split.commission_minor else ())
+    seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
     lines = [
         LineFigures(
             line.category,
@@ -114,7 +114,7 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
     at, earned = found.hold_ends_at, found.commission_minor or 0
     payable = found.total_minor - earned
     entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at)
-    await ledger.book(session, entry, act, entries.platform_release(earned, found.currency) if earned else ())
+    await ledger.book(session, entry, act, entries.platform_release(earned, found.currency))
     period = period_of(at, terms.zone, terms.cycle)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
     seq = found.events + 1
@@ -159,8 +159,7 @@ async def _refund(session: MerchantSession, found: Order, terms: Terms, reason: 
     captured = await ledger.entry_of(session, found.capture_seq or 0)
     details = {"refund": str(refund_id)}
     entry = entries.refund(captured.entry, captured.seq, occurred_at=act.at, details=details)
-    platform = entries.platform_refund(returned, found.currency) if returned else ()
-    seq = await ledger.book(session, entry, act, platform)
+    seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
     parts = await lines_of(session, [found.id])
     lines = [
         LineFigures(
@@ -196,7 +195,14 @@ async def refund_sent(session: MerchantSession, refund_id: UUID, act: Act) -> bo
     await queue.dequeue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id)
     if row.status == "sent":
         return False
-    entry = entries.refund_sent(row.order_id, row.amount_minor, row.currency, occurred_at=act.at)
+    entry = entries.move(
+        EntryKind.REFUND_SENT,
+        row.amount_minor,
+        row.currency,
+        occurred_at=act.at,
+        details={},
+        order_id=row.order_id,
+    )
     await ledger.book(session, entry, act)
     before, after = {"status": "pending"}, {"status": "sent", "amount_minor": row.amount_minor}
     await write(

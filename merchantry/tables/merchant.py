@@ -224,6 +224,7 @@ ledger_entry = Table(
     CheckConstraint("platform.is_balanced(account, currency, amount)", name="is_balanced"),
     CheckConstraint("octet_length(salt) = 32", name="salt_is_32_bytes"),
     Index(None, "order_id"),
+    Index("ledger_entry_available_at", "available_at", postgresql_where="available_at IS NOT NULL"),
     info=grants(merchant=APPEND),
 )
 
@@ -275,4 +276,5 @@ counter = Table(
     Column("value", BigInteger, nullable=False),
     info=grants(merchant=CHANGE),
 )
-"""Gapless numbers: ``order`` (people see it) and ``entry`` (the ledger's order). Locking a row orders the writers."""
+"""Gapless numbers of orders, statements, payouts, invoices and credit notes (people see them), and of entries (the
+ledger's order). Locking a row orders the writers."""

@@ -31,10 +31,12 @@ mall = Table(
     count("id", primary_key=True, autoincrement=False),
     words("name"),
     words("time_zone"),
+    document("release_above_minor", nullable=True),
     CheckConstraint("id = 1", name="is_one"),
     info=grants(platform="SELECT, UPDATE", merchant=READ, public=READ, analyst=READ),
 )
-"""The one row about the mall itself. Its time zone decides the days of reports, so it is fixed once money moved."""
+"""The one row about the mall itself. Its time zone decides the days of reports, so it is fixed once money moved.
+``release_above_minor``: payouts above it, by currency, are released by a person."""
 
 merchant_profile = Table(
     "merchant_profile",
@@ -53,7 +55,9 @@ merchant_profile = Table(
     count("complete_days_after_delivery"),
     count("complete_days_after_shipping"),
     ForeignKeyConstraint(["merchant_id"], [merchant.c.id]),
-    CheckConstraint("settlement_cycle IN ('daily', 'weekly', 'monthly')", name="cycle_is_known"),
+    CheckConstraint(
+        "settlement_cycle IN ('daily', 'weekly', 'monthly', 'every_n_days', 'days_of_month')", name="cycle_is_known"
+    ),
     CheckConstraint("seller_of_record IN ('agent', 'principal')", name="seller_of_record_is_known"),
     info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
 )

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import re
-from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merchantry.domain import ledger
-from merchantry.domain.commission import LineCommission
 from merchantry.domain.errors import UnknownCurrency
 from merchantry.domain.ledger import (
     FORMAT,
@@ -24,17 +21,10 @@ from merchantry.domain.ledger import (
     canonical_bytes,
     commitment,
 )
-from merchantry.domain.split import LineToSplit, OrderSplit, split_order
-from tests.domain.strategies import splits
 
 ORDER, MERCHANT = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "ledger-format.md"
-
-
-def a_split(goods_minor: int = 1_000, commission_minor: int = 120) -> OrderSplit:
-    rated = LineCommission("default", goods_minor, 1200, commission_minor, 0, "none", commission_minor)
-    return split_order("BRL", [LineToSplit(UUID(int=9), goods_minor, 0, rated)])
 
 
 def an_entry(**changes: Any) -> Entry:
@@ -51,63 +41,6 @@ def an_entry(**changes: Any) -> Entry:
         "details": {},
     }
     return Entry(**facts | changes)
-
-
-def amounts(postings: tuple[Posting, ...]) -> dict[str, int]:
-    return {posting.account: posting.amount_minor for posting in postings}
-
-
-def balances(*entries: Entry) -> Counter[str]:
-    totals: Counter[str] = Counter()
-    for entry in entries:
-        for posting in entry.postings:
-            totals[posting.account] += posting.amount_minor
-    return totals
-
-
-def test_a_capture_owes_merchant_and_platform_what_the_buyer_paid() -> None:
-    entry = ledger.capture(ORDER, a_split(), occurred_at=NOW, details={"plan": "Standard plan"})
-    assert (entry.kind, entry.order_id, entry.available_at, entry.reverses) == (EntryKind.CAPTURE, ORDER, None, None)
-    assert amounts(entry.postings) == {"buyer_funds": -1_000, "merchant_pending": 880, "platform_commission": 120}
-
-
-def test_a_release_makes_the_merchants_part_available() -> None:
-    entry = ledger.release(ORDER, 880, "BRL", occurred_at=NOW, available_at=NOW + timedelta(days=1))
-    assert amounts(entry.postings) == {"merchant_pending": -880, "merchant_available": 880}
-    assert entry.available_at == NOW + timedelta(days=1)
-
-
-def test_a_refund_reverses_each_posting_of_its_capture() -> None:
-    captured = ledger.capture(ORDER, a_split(), occurred_at=NOW, details={})
-    refunded = ledger.refund(captured, 41, occurred_at=NOW, details={"reason": "cancelled"})
-    assert (refunded.kind, refunded.reverses, refunded.order_id) == (EntryKind.REFUND, 41, ORDER)
-    assert amounts(refunded.postings) == {"merchant_pending": -880, "platform_commission": -120, "refunds": 1_000}
-    sent = ledger.refund_sent(ORDER, 1_000, "BRL", occurred_at=NOW)
-    assert amounts(sent.postings) == {"refunds": -1_000, "buyer_funds": 1_000}
-
-
-def test_only_a_capture_is_refunded() -> None:
-    with pytest.raises(ValueError, match="Only a capture"):
-        ledger.refund(an_entry(), 1, occurred_at=NOW, details={})
-
-
-def test_postings_of_nothing_are_left_out_but_two_stay() -> None:
-    no_commission = ledger.capture(ORDER, a_split(1_000, 0), occurred_at=NOW, details={})
-    assert amounts(no_commission.postings) == {"buyer_funds": -1_000, "merchant_pending": 1_000}
-    all_commission = ledger.capture(ORDER, a_split(30, 30), occurred_at=NOW, details={})
-    assert amounts(all_commission.postings) == {"buyer_funds": -30, "platform_commission": 30}
-    free = ledger.capture(ORDER, a_split(0, 0), occurred_at=NOW, details={})
-    assert amounts(free.postings) == {"buyer_funds": 0, "merchant_pending": 0}
-    assert amounts(ledger.refund(free, 1, occurred_at=NOW, details={}).postings) == {
-        "merchant_pending": 0,
-        "refunds": 0,
-    }
-
-
-def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
-    assert amounts(ledger.platform_capture(120, "BRL")) == {"merchant_clearing": -120, "commission_pending": 120}
-    assert amounts(ledger.platform_release(120, "BRL")) == {"commission_pending": -120, "commission_earned": 120}
-    assert amounts(ledger.platform_refund(120, "BRL")) == {"commission_pending": -120, "merchant_clearing": 120}
 
 
 @pytest.mark.parametrize(
@@ -143,16 +76,6 @@ def test_a_posting_is_in_a_currency_in_use() -> None:
         Posting(Account.REFUNDS, "XXX", 1)
 
 
-def test_no_negative_amount_is_booked() -> None:
-    for book in (ledger.platform_capture, ledger.platform_release, ledger.platform_refund):
-        with pytest.raises(ValueError, match="not negative"):
-            book(-1, "BRL")
-    with pytest.raises(ValueError, match="not negative"):
-        ledger.refund_sent(ORDER, -1, "BRL", occurred_at=NOW)
-    with pytest.raises(ValueError, match="not negative"):
-        ledger.release(ORDER, -1, "BRL", occurred_at=NOW, available_at=NOW)
-
-
 def test_an_instant_without_a_zone_is_refused() -> None:
     naive = NOW.replace(tzinfo=None)
     for change in ("occurred_at", "available_at"):
@@ -160,49 +83,6 @@ def test_an_instant_without_a_zone_is_refused() -> None:
             an_entry(**{change: naive})
     with pytest.raises(ValueError, match="needs a time zone"):
         canonical_bytes(MERCHANT, 1, an_entry(), naive)
-
-
-@given(splits())
-def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
-    captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
-    entries = (
-        captured,
-        ledger.refund(captured, 1, occurred_at=NOW, details={}),
-        ledger.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW),
-        ledger.refund_sent(ORDER, split.gross_minor, split.currency, occurred_at=NOW),
-    )
-    for entry in entries:
-        assert sum(posting.amount_minor for posting in entry.postings) == 0
-        assert len(entry.postings) >= 2
-        assert all(posting.amount_minor for posting in entry.postings) or len(entry.postings) == 2
-
-
-@given(splits())
-def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split: OrderSplit) -> None:
-    captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
-    refunded = ledger.refund(captured, 1, occurred_at=NOW, details={})
-    owed = balances(captured, refunded)
-    assert {account for account, total in owed.items() if total} <= {Account.BUYER_FUNDS, Account.REFUNDS}
-    assert owed[Account.REFUNDS] == split.gross_minor
-    sent = ledger.refund_sent(ORDER, split.gross_minor, split.currency, occurred_at=NOW)
-    assert not any(balances(captured, refunded, sent).values())
-
-
-@given(splits())
-def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
-    captured = ledger.capture(ORDER, split, occurred_at=NOW, details={})
-    released = ledger.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW)
-    totals = balances(captured, released)
-    assert totals[Account.MERCHANT_PENDING] == 0
-    assert totals[Account.MERCHANT_AVAILABLE] == split.merchant_minor
-
-
-@given(st.integers(0, 10**12))
-def test_the_platforms_side_balances_and_a_refund_undoes_it(commission_minor: int) -> None:
-    captured, refunded = (book(commission_minor, "JPY") for book in (ledger.platform_capture, ledger.platform_refund))
-    released = ledger.platform_release(commission_minor, "JPY")
-    assert all(sum(amounts(side).values()) == 0 for side in (captured, refunded, released))
-    assert amounts(refunded) == {account: -amount for account, amount in amounts(captured).items()}
 
 
 def test_canonical_bytes_do_not_depend_on_the_zone_or_the_order_of_details() -> None:

@@ -1,0 +1,149 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merchantry.domain import entries
+from merchantry.domain.commission import LineCommission
+from merchantry.domain.entries import MOVES
+from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
+from merchantry.domain.split import LineToSplit, OrderSplit, split_order
+from tests.domain.strategies import splits
+
+ORDER = UUID(int=1)
+NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
+
+
+def a_split(goods_minor: int = 1_000, commission_minor: int = 120) -> OrderSplit:
+    rated = LineCommission("default", goods_minor, 1200, commission_minor, 0, "none", commission_minor)
+    return split_order("BRL", [LineToSplit(UUID(int=9), goods_minor, 0, rated)])
+
+
+def a_capture(split: OrderSplit) -> Entry:
+    return entries.capture(ORDER, split, occurred_at=NOW, details={"plan": "Standard plan"})
+
+
+def sent(amount_minor: int, currency: str = "BRL") -> Entry:
+    return entries.move(EntryKind.REFUND_SENT, amount_minor, currency, occurred_at=NOW, details={}, order_id=ORDER)
+
+
+def amounts(postings: tuple[Posting, ...]) -> dict[str, int]:
+    return {posting.account: posting.amount_minor for posting in postings}
+
+
+def balances(*booked: Entry) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for entry in booked:
+        for posting in entry.postings:
+            totals[posting.account] += posting.amount_minor
+    return totals
+
+
+def test_a_capture_owes_merchant_and_platform_what_the_buyer_paid() -> None:
+    entry = a_capture(a_split())
+    assert (entry.kind, entry.order_id, entry.available_at, entry.reverses) == (EntryKind.CAPTURE, ORDER, None, None)
+    assert amounts(entry.postings) == {"buyer_funds": -1_000, "merchant_pending": 880, "platform_commission": 120}
+
+
+def test_a_release_makes_the_merchants_part_available() -> None:
+    entry = entries.release(ORDER, 880, "BRL", occurred_at=NOW, available_at=NOW + timedelta(days=1))
+    assert amounts(entry.postings) == {"merchant_pending": -880, "merchant_available": 880}
+    assert entry.available_at == NOW + timedelta(days=1)
+
+
+def test_a_refund_reverses_each_posting_of_its_capture() -> None:
+    refunded = entries.refund(a_capture(a_split()), 41, occurred_at=NOW, details={"reason": "cancelled"})
+    assert (refunded.kind, refunded.reverses, refunded.order_id) == (EntryKind.REFUND, 41, ORDER)
+    assert amounts(refunded.postings) == {"merchant_pending": -880, "platform_commission": -120, "refunds": 1_000}
+    assert amounts(sent(1_000).postings) == {"refunds": -1_000, "buyer_funds": 1_000}
+
+
+def test_only_a_capture_is_refunded() -> None:
+    with pytest.raises(ValueError, match="Only a capture"):
+        entries.refund(sent(1), 1, occurred_at=NOW, details={})
+
+
+def test_postings_of_nothing_are_left_out_but_two_stay() -> None:
+    assert amounts(a_capture(a_split(1_000, 0)).postings) == {"buyer_funds": -1_000, "merchant_pending": 1_000}
+    assert amounts(a_capture(a_split(30, 30)).postings) == {"buyer_funds": -30, "platform_commission": 30}
+    free = a_capture(a_split(0, 0))
+    assert amounts(free.postings) == {"buyer_funds": 0, "merchant_pending": 0}
+    refunded = entries.refund(free, 1, occurred_at=NOW, details={})
+    assert amounts(refunded.postings) == {"merchant_pending": 0, "refunds": 0}
+
+
+def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
+    captured = a_capture(a_split())
+    side = entries.platform_side(captured, earned=False)
+    assert amounts(side) == {"merchant_clearing": -120, "commission_pending": 120}
+    assert amounts(entries.platform_release(120, "BRL")) == {"commission_pending": -120, "commission_earned": 120}
+    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
+    assert amounts(entries.platform_side(refunded, earned=True)) == {
+        "merchant_clearing": 120,
+        "commission_earned": -120,
+    }
+
+
+@pytest.mark.parametrize("kind", MOVES, ids=str)
+def test_a_move_dates_what_changes_the_available_balance(kind: EntryKind) -> None:
+    entry = entries.move(kind, 70, "BRL", occurred_at=NOW, details={})
+    assert sorted(amounts(entry.postings).values()) == [-70, 70]
+    assert (entry.available_at == NOW) == ("merchant_available" in amounts(entry.postings))
+    with pytest.raises(ValueError, match="not negative"):
+        entries.move(kind, -1, "BRL", occurred_at=NOW, details={})
+
+
+@pytest.mark.parametrize("amount_minor", [50, -50])
+def test_an_adjustment_gives_or_takes(amount_minor: int) -> None:
+    entry = entries.adjustment(amount_minor, "BRL", occurred_at=NOW, details={"reason": "parcel lost"}, corrects=7)
+    assert amounts(entry.postings) == {"platform_expense": -amount_minor, "merchant_available": amount_minor}
+    assert (entry.reverses, entry.available_at) == (7, NOW)
+    assert amounts(entries.platform_side(entry, earned=False)) == {
+        "expense": -amount_minor,
+        "merchant_clearing": amount_minor,
+    }
+
+
+@given(splits())
+def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
+    captured = a_capture(split)
+    booked = (
+        captured,
+        entries.refund(captured, 1, occurred_at=NOW, details={}),
+        entries.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW),
+        sent(split.gross_minor, split.currency),
+    )
+    for entry in booked:
+        assert sum(posting.amount_minor for posting in entry.postings) == 0
+        assert len(entry.postings) >= 2
+        assert all(posting.amount_minor for posting in entry.postings) or len(entry.postings) == 2
+
+
+@given(splits())
+def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split: OrderSplit) -> None:
+    captured = a_capture(split)
+    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
+    owed = balances(captured, refunded)
+    assert {account for account, total in owed.items() if total} <= {Account.BUYER_FUNDS, Account.REFUNDS}
+    assert owed[Account.REFUNDS] == split.gross_minor
+    assert not any(balances(captured, refunded, sent(split.gross_minor, split.currency)).values())
+
+
+@given(splits())
+def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
+    released = entries.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW)
+    totals = balances(a_capture(split), released)
+    assert totals[Account.MERCHANT_PENDING] == 0
+    assert totals[Account.MERCHANT_AVAILABLE] == split.merchant_minor
+
+
+@given(splits(), st.booleans())
+def test_the_platforms_side_balances_and_a_refund_undoes_it(split: OrderSplit, earned: bool) -> None:
+    captured = a_capture(split)
+    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
+    sides = [entries.platform_side(entry, earned=earned) for entry in (captured, refunded)]
+    assert all(sum(amounts(side).values()) == 0 for side in sides)
+    assert amounts(sides[1]) == {account: -amount for account, amount in amounts(sides[0]).items()}
