@@ -57,7 +57,7 @@ payout = Table(
     Index(None, "status", "planned_at", "id"),
     info=grants(platform="SELECT, UPDATE", merchant="SELECT, INSERT, UPDATE"),
 )
-"""Money on its way to a merchant. ``release_above_minor`` is the limit that it exceeds, where a person must release it."""
+"""Money on its way to a merchant. ``release_above_minor`` is the limit that it exceeds and a person must release it for."""
 
 payout_instruction = Table(
     "payout_instruction",
