@@ -1,10 +1,15 @@
 """Settlement periods and holds: days of a merchant's zone turned into half-open spans of instants."""
 
 from calendar import monthrange
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Final
 from zoneinfo import ZoneInfo
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where the first schedule of a merchant is in force from: before anything can have been sold."""
 
 
 class Cycle(StrEnum):
@@ -13,6 +18,42 @@ class Cycle(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+    EVERY_N_DAYS = "every_n_days"
+    DAYS_OF_MONTH = "days_of_month"
+
+
+LAST_ANCHOR: Final = {Cycle.WEEKLY: 7}
+MAX_EVERY_DAYS: Final = 366
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When periods end, from `effective_at` on, until a later schedule takes over.
+
+    `anchor_day` is the day on which periods start: 1 (Monday) to 7 for weeks; 1 to 31 for months, clamped to the last
+    day of shorter ones. `every_days` counts from the day `anchored_on`. `days_of_month` are the days on which periods
+    start, clamped as well. `closing` is the wall-clock time at which one period ends and the next starts. Raises
+    ValueError for what is out of its range.
+    """
+
+    zone: ZoneInfo
+    cycle: Cycle
+    anchor_day: int = 1
+    every_days: int = 1
+    anchored_on: date = date(1970, 1, 1)
+    days_of_month: tuple[int, ...] = ()
+    closing: time = time(0)
+    effective_at: datetime = BEGINNING
+
+    def __post_init__(self) -> None:
+        last = LAST_ANCHOR.get(self.cycle, 31)
+        if not 1 <= self.anchor_day <= last:
+            raise ValueError(f"A {self.cycle} cycle starts on a day from 1 to {last}, not {self.anchor_day}")
+        if not 1 <= self.every_days <= MAX_EVERY_DAYS:
+            raise ValueError(f"A cycle has 1 to {MAX_EVERY_DAYS} days, not {self.every_days}")
+        given = self.days_of_month
+        if (self.cycle is Cycle.DAYS_OF_MONTH) != bool(given) or not all(1 <= day <= 31 for day in given):
+            raise ValueError(f"Days of the month are 1 to 31, at least one where they make the cycle, not {given}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +70,38 @@ class Period:
     ends_on: date
 
 
-def period_of(instant: datetime, zone: ZoneInfo, cycle: Cycle, anchor_day: int = 1, closing: time = time(0)) -> Period:
-    """The period that the instant belongs to.
-
-    `anchor_day` is the day on which periods start: 1 (Monday) to 7 for weeks; 1 to 31 for months, clamped to the last
-    day of shorter ones; days ignore it. `closing` is the wall-clock time at which one period ends and the next starts.
-    Raises ValueError for an instant without a zone and an anchor out of its range.
-    """
-    last_anchor = {Cycle.DAILY: 31, Cycle.WEEKLY: 7, Cycle.MONTHLY: 31}[cycle]
-    if not 1 <= anchor_day <= last_anchor:
-        raise ValueError(f"A {cycle} cycle starts on a day from 1 to {last_anchor}, not {anchor_day}")
+def period_of(instant: datetime, schedule: Schedule) -> Period:
+    """The period of one schedule that the instant belongs to. Raises ValueError for an instant without a zone."""
 
     def boundary(day: date) -> datetime:
-        return _instant_of(datetime.combine(day, closing), zone)
+        return _instant_of(datetime.combine(day, schedule.closing), schedule.zone)
 
-    starts_on = _start_of(local_day(instant, zone), cycle, anchor_day)
+    starts_on = _start_of(local_day(instant, schedule.zone), schedule)
     # Instants decide, not wall clocks: a clock set back over the closing time shows the old day twice.
     while boundary(starts_on) > instant:
-        starts_on = _start_of(starts_on - timedelta(days=1), cycle, anchor_day)
-    while boundary(ends_on := _next_start(starts_on, cycle, anchor_day)) <= instant:
+        starts_on = _start_of(starts_on - timedelta(days=1), schedule)
+    while boundary(ends_on := _next_start(starts_on, schedule)) <= instant:
         starts_on = ends_on
     return Period(boundary(starts_on), boundary(ends_on), starts_on, ends_on)
+
+
+def period_at(instant: datetime, schedules: Sequence[Schedule]) -> Period:
+    """The period that the instant belongs to where schedules follow each other, the earliest first.
+
+    A period ends where the next schedule takes over and begins where its own did, so there is neither gap nor overlap.
+    Raises ValueError for an instant before the first schedule.
+    """
+    position = max((at for at, each in enumerate(schedules) if each.effective_at <= instant), default=None)
+    if position is None:
+        raise ValueError(f"No schedule is in force at {instant}")
+    current = schedules[position]
+    period = period_of(instant, current)
+    if period.starts_at < current.effective_at:
+        starts_on = local_day(current.effective_at, current.zone)
+        period = replace(period, starts_at=current.effective_at, starts_on=starts_on)
+    if position + 1 < len(schedules) and (ends_at := schedules[position + 1].effective_at) < period.ends_at:
+        period = replace(period, ends_at=ends_at, ends_on=local_day(ends_at, current.zone))
+    return period
 
 
 def hold_ends_at(completed_at: datetime, days: int, zone: ZoneInfo) -> datetime:
@@ -82,24 +134,37 @@ def _instant_of(wall_clock: datetime, zone: ZoneInfo) -> datetime:
     return wall_clock.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-def _start_of(day: date, cycle: Cycle, anchor_day: int) -> date:
+def _start_of(day: date, schedule: Schedule) -> date:
     """The day on which the period that holds this day starts."""
-    if cycle is Cycle.DAILY:
-        return day
-    if cycle is Cycle.WEEKLY:
-        return day - timedelta(days=(day.isoweekday() - anchor_day) % 7)
-    this_month = _clamped(day, anchor_day)
-    return this_month if this_month <= day else _clamped(day.replace(day=1) - timedelta(days=1), anchor_day)
+    match schedule.cycle:
+        case Cycle.DAILY:
+            return day
+        case Cycle.WEEKLY:
+            return day - timedelta(days=(day.isoweekday() - schedule.anchor_day) % 7)
+        case Cycle.EVERY_N_DAYS:
+            return day - timedelta(days=(day - schedule.anchored_on).days % schedule.every_days)
+        case _:
+            last_month = day.replace(day=1) - timedelta(days=1)
+            return max(
+                start for start in (*_starts_in(day, schedule), *_starts_in(last_month, schedule)) if start <= day
+            )
 
 
-def _next_start(start: date, cycle: Cycle, anchor_day: int) -> date:
-    if cycle is Cycle.DAILY:
-        return start + timedelta(days=1)
-    if cycle is Cycle.WEEKLY:
-        return start + timedelta(days=7)
-    return _clamped(start.replace(day=1) + timedelta(days=32), anchor_day)
+def _next_start(start: date, schedule: Schedule) -> date:
+    match schedule.cycle:
+        case Cycle.DAILY:
+            return start + timedelta(days=1)
+        case Cycle.WEEKLY:
+            return start + timedelta(days=7)
+        case Cycle.EVERY_N_DAYS:
+            return start + timedelta(days=schedule.every_days)
+        case _:
+            next_month = start.replace(day=1) + timedelta(days=32)
+            starts = _starts_in(start, schedule) | _starts_in(next_month, schedule)
+            return min(later for later in starts if later > start)
 
 
-def _clamped(day: date, anchor_day: int) -> date:
-    """The anchor in the month of this day, or the month's last day where it is shorter."""
-    return day.replace(day=min(anchor_day, monthrange(day.year, day.month)[1]))
+def _starts_in(month: date, schedule: Schedule) -> set[date]:
+    """The days of this day's month on which periods start; what the month is too short for falls on its last day."""
+    days = schedule.days_of_month or (schedule.anchor_day,)
+    return {month.replace(day=min(day, monthrange(month.year, month.month)[1])) for day in days}

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 
 from merchantry.domain.ledger import Account, EntryKind, PlatformAccount, canonical_bytes, commitment
-from merchantry.domain.settlement import Cycle, local_day, period_of
+from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services.ledger import BookedEntry, booked
 from merchantry.services.totals import ALL, FIGURES
 
@@ -61,8 +61,7 @@ class Books:
 
     merchant_id: UUID
     mall_zone: ZoneInfo
-    zone: ZoneInfo
-    cycle: Cycle
+    schedules: tuple[Schedule, ...]
     entries: int = 0
     last_seq: int = 0
     broken: list[Broken] = field(default_factory=list)
@@ -134,7 +133,7 @@ class Books:
                 self.report(Law.ORDER_COMMISSION, name, expected=split_minor, found=booked_minor)
             self._count_day(local_day(occurred_at, self.mall_zone), currency, kind, parts)
         elif kind is EntryKind.RELEASE:
-            period = period_of(occurred_at, self.zone, self.cycle)
+            period = period_at(occurred_at, self.schedules)
             key = (local_day(occurred_at, self.mall_zone), currency, period.starts_on, period.ends_on)
             payable = sum(amount for _, amount in _of_account(entry, Account.MERCHANT_AVAILABLE))
             self.daily_available[key] = _added(self.daily_available.get(key, (0, 0)), (1, payable))

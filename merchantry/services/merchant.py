@@ -20,7 +20,9 @@ from merchantry.domain.price import check_currency, check_prices
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
 from merchantry.services import audit
+from merchantry.services import schedule as schedules
 from merchantry.tables.platform import audit_event, merchant_profile
+from merchantry.tables.settlement import settlement_schedule, settlement_terms
 from tenancy.database import PlatformSession, PublicSession, Session
 from tenancy.directory import announce
 from tenancy.principals import Merchant
@@ -33,6 +35,8 @@ MAX_DAYS = 365
 SELLERS_OF_RECORD = ("agent",)
 """The merchant sells and the platform takes commission. The platform as seller needs accounts that are not there."""
 SETTABLE = ("active", "suspended")
+FIRST_TERMS = {"reserve_bps": 0, "reserve_days": 0, "objection_days": 14}
+"""What a new merchant's payouts are subject to: no minimum, no reserve, two weeks to object to a statement."""
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -183,6 +187,9 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
     }
     options = {"merchant_id": shop.id, "shipping_options": Jsonb(facts["shipping_options"])}
     _insert(connection, merchant_profile.name, {**facts, **options})
+    schedule = schedules.first_of(shop.time_zone, shop.settlement_cycle)
+    _insert(connection, settlement_schedule.name, schedules.row_of(shop.id, schedule, act))
+    _insert(connection, settlement_terms.name, {**FIRST_TERMS, "merchant_id": shop.id, "minimum_minor": Jsonb({})})
     after = {"slug": shop.slug, **facts}
     if shop.owner:
         row = {"account_id": shop.owner, "merchant_id": shop.id, "role": MerchantRole.OWNER.value, "created_at": act.at}

@@ -14,7 +14,7 @@ from merchantry.domain.commission import LineCommission, LineToRate, commission
 from merchantry.domain.errors import OrderTransitionRefused
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderStatus
-from merchantry.domain.settlement import local_day, period_of
+from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, split_order
 from merchantry.services import audit, ledger, order, queue, totals
 from merchantry.services.order import Line, Order
@@ -115,7 +115,7 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
     payable = found.total_minor - earned
     entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at)
     await ledger.book(session, entry, act, entries.platform_release(earned, found.currency))
-    period = period_of(at, terms.zone, terms.cycle)
+    period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
     seq = found.events + 1
     await write(

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
 from merchantry.domain.errors import PlanMissing
-from merchantry.domain.settlement import Cycle
+from merchantry.domain.settlement import Schedule
+from merchantry.services.schedule import parsed, schedules_as_text
 from merchantry.tables.platform import commission_plan, mall, merchant_profile
 from tenancy.database import PlatformSession
 from tenancy.tables import merchant
@@ -28,7 +29,7 @@ class Terms:
     category: str
     zone: ZoneInfo
     mall_zone: ZoneInfo
-    cycle: Cycle
+    schedules: tuple[Schedule, ...]
     plan: Plan
     plan_version: int
     complete_days_after_delivery: int
@@ -36,7 +37,12 @@ class Terms:
 
 
 PROFILES = (
-    select(merchant_profile, merchant.c.slug, mall.c.time_zone.label("mall_zone"))
+    select(
+        merchant_profile,
+        merchant.c.slug,
+        mall.c.time_zone.label("mall_zone"),
+        schedules_as_text().label("schedules"),
+    )
     .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
     .join(mall, mall.c.id == 1)
     .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
@@ -98,7 +104,7 @@ def _terms(row: Row[tuple[object, ...]], plans: dict[str, tuple[int, Plan]], at:
         category=row.category,
         zone=ZoneInfo(row.time_zone),
         mall_zone=ZoneInfo(row.mall_zone),
-        cycle=Cycle(row.settlement_cycle),
+        schedules=parsed(row.schedules),
         plan=plan,
         plan_version=version,
         complete_days_after_delivery=row.complete_days_after_delivery,

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Table, func, or_, select
 
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.mall import mall_zone
-from merchantry.services.merchant import profile_of, zone_of
+from merchantry.services.schedule import schedules_of
 from merchantry.services.totals import FIGURES
 from merchantry.tables.merchant import (
     balance,
@@ -65,9 +65,9 @@ async def verify_books(database: Database, merchants: Sequence[tuple[UUID, str]]
 
 async def _books(tx: Transaction, merchant_id: UUID) -> Books:
     async with tx.as_platform() as session:
-        profile = await profile_of(session, merchant_id)
+        schedules = await schedules_of(session, [merchant_id])
         zone = await mall_zone(session)
-    return Books(merchant_id, zone, zone_of(profile.time_zone), profile.settlement_cycle)
+    return Books(merchant_id, zone, schedules[merchant_id])
 
 
 async def _walk(tx: Transaction, books: Books) -> None:

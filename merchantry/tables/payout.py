@@ -57,7 +57,7 @@ payout = Table(
     Index(None, "status", "planned_at", "id"),
     info=grants(platform="SELECT, UPDATE", merchant="SELECT, INSERT, UPDATE"),
 )
-"""Money on its way to a merchant. ``release_above_minor`` is the limit that it exceeds and a person must release it for."""
+"""Money on its way to a merchant. Above ``release_above_minor`` (None: within the limit) a person must release it."""
 
 payout_instruction = Table(
     "payout_instruction",

@@ -1,11 +1,14 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merchantry.domain.settlement import Cycle, Period, hold_ends_at, local_day, period_of
+from merchantry.domain import settlement
+from merchantry.domain.settlement import Cycle, Period, Schedule, hold_ends_at, local_day, period_at
 
 SAO_PAULO, SHANGHAI, BERLIN = ZoneInfo("America/Sao_Paulo"), ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 # Clock changes at midnight (Sao Paulo, Havana, Beirut), by half an hour (Lord Howe), over a whole day (Apia), to -1:00
@@ -17,10 +20,14 @@ ZONES = [
 zones = st.sampled_from(ZONES).map(ZoneInfo)
 instants = st.datetimes(datetime(2005, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 closings = st.one_of(st.just(time(0)), st.times().map(lambda moment: moment.replace(second=0, microsecond=0)))
-cycles = st.sampled_from(Cycle).flatmap(
+cycles = st.sampled_from([Cycle.DAILY, Cycle.WEEKLY, Cycle.MONTHLY]).flatmap(
     lambda cycle: st.tuples(st.just(cycle), st.integers(1, 7 if cycle is Cycle.WEEKLY else 31))
 )
 ONE_TICK = timedelta(microseconds=1)
+
+
+def period_of(instant: datetime, zone: ZoneInfo, cycle: Cycle, anchor_day: int = 1, closing: time = time(0)) -> Period:
+    return settlement.period_of(instant, Schedule(zone, cycle, anchor_day=anchor_day, closing=closing))
 
 
 def utc(*figures: int) -> datetime:
@@ -157,3 +164,78 @@ def test_a_hold_ends_at_the_wall_clock_time_of_completion_or_after_a_gap(
     ended = hold_ends_at(completed_at, days, zone).astimezone(zone).replace(tzinfo=None)
     exists = wanted.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wanted
     assert ended == wanted if exists else ended > wanted
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    cycle = draw(st.sampled_from(Cycle))
+    return Schedule(
+        draw(zones),
+        cycle,
+        anchor_day=draw(st.integers(1, 7 if cycle is Cycle.WEEKLY else 31)),
+        every_days=draw(st.integers(1, 40)),
+        anchored_on=draw(st.dates(date(2000, 1, 1), date(2040, 1, 1))),
+        days_of_month=tuple(draw(st.lists(st.integers(1, 31), min_size=1, max_size=4)))
+        if cycle is Cycle.DAYS_OF_MONTH
+        else (),
+        closing=draw(closings),
+    )
+
+
+@given(schedules(), instants)
+def test_periods_of_any_schedule_follow_each_other_without_gap_or_overlap(
+    schedule: Schedule, instant: datetime
+) -> None:
+    period = settlement.period_of(instant, schedule)
+    assert period.starts_at <= instant < period.ends_at
+    assert settlement.period_of(period.ends_at, schedule).starts_at == period.ends_at
+    assert settlement.period_of(period.starts_at - ONE_TICK, schedule).ends_at == period.starts_at
+
+
+@given(st.lists(schedules(), min_size=1, max_size=3), instants)
+def test_a_changed_schedule_takes_over_at_a_boundary_without_gap_or_overlap(
+    given_schedules: list[Schedule], instant: datetime
+) -> None:
+    in_force = [given_schedules[0]]
+    for schedule in given_schedules[1:]:
+        boundary = period_at(instant, in_force).ends_at
+        in_force.append(replace(schedule, effective_at=boundary))
+        instant = boundary
+    for each in in_force[1:]:
+        assert period_at(each.effective_at - ONE_TICK, in_force).ends_at == each.effective_at
+        assert period_at(each.effective_at, in_force).starts_at == each.effective_at
+
+
+def test_given_days_of_the_month_start_periods_and_those_it_lacks_fall_on_its_last() -> None:
+    schedule = Schedule(BERLIN, Cycle.DAYS_OF_MONTH, days_of_month=(1, 15, 31))
+    starts = [
+        settlement.period_of(datetime(2026, 2, day, 12, tzinfo=BERLIN), schedule).starts_on.day for day in (3, 20, 28)
+    ]
+    assert starts == [1, 15, 28]
+
+
+def test_every_ten_days_count_from_their_anchor_also_backwards() -> None:
+    schedule = Schedule(SHANGHAI, Cycle.EVERY_N_DAYS, every_days=10, anchored_on=date(2026, 1, 1))
+    period = settlement.period_of(datetime(2025, 12, 31, 12, tzinfo=SHANGHAI), schedule)
+    assert (period.starts_on, period.ends_on) == (date(2025, 12, 22), date(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cycle": Cycle.DAYS_OF_MONTH},
+        {"cycle": Cycle.DAILY, "days_of_month": (1,)},
+        {"cycle": Cycle.DAYS_OF_MONTH, "days_of_month": (0,)},
+        {"cycle": Cycle.EVERY_N_DAYS, "every_days": 0},
+        {"cycle": Cycle.WEEKLY, "anchor_day": 8},
+    ],
+    ids=str,
+)
+def test_a_schedule_that_has_no_days_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"[dD]ay"):
+        Schedule(BERLIN, **wrong)
+
+
+def test_no_schedule_is_in_force_before_the_first() -> None:
+    with pytest.raises(ValueError, match="No schedule"):
+        period_at(utc(1969, 1, 1), [Schedule(BERLIN, Cycle.DAILY)])
