@@ -4,12 +4,8 @@ Only the key set that the verifier was made with decides. Whatever a token says 
 is refused rather than ignored, as RFC 8725 advises against trusting received claims.
 """
 
-import os
-import secrets
-import stat
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +18,8 @@ from joserfc.jwk import KeySet, OctKey, OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 from joserfc.util import urlsafe_b64decode
+
+from tenancy.private_file import read_or_create
 
 ASYMMETRIC_ALGORITHMS = frozenset(
     {"Ed25519", "EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
@@ -175,12 +173,9 @@ class DevelopmentIssuer:
         Raises ValueError where the file is not such a key or others than its owner may read it.
         """
         path = directory / "issuer.jwk"
-        if not path.exists():
-            _create_key(path)
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ValueError(f"{path} may be read by others than its owner: chmod 600 {path}")
+        content = read_or_create(path, _new_key)
         try:
-            key = OKPKey.import_key(orjson.loads(path.read_bytes()))
+            key = OKPKey.import_key(orjson.loads(content))
         except (JoseError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{path} is not a private Ed25519 JSON Web Key: remove it to have a new one made"
@@ -210,17 +205,5 @@ class DevelopmentIssuer:
         return TokenVerifier(KeySet([public]), self.ISSUER, self.AUDIENCE, algorithms=(self.ALGORITHM,))
 
 
-def _create_key(path: Path) -> None:
-    """Write a new key beside its place, then link it there: whoever comes second keeps the first one's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps(OKPKey.generate_key("Ed25519", private=True).as_dict(private=True)))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
+def _new_key() -> bytes:
+    return orjson.dumps(OKPKey.generate_key("Ed25519", private=True).as_dict(private=True))

@@ -1,21 +1,19 @@
 """The ledger: balanced entries of postings, and the bytes that prove them (docs/ledger-format.md)."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
+from merchantry.domain.canonical import Json as Json
+from merchantry.domain.canonical import canonical_json, rfc3339
 from merchantry.domain.money import digits
-
-Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 FORMAT: Final = "merchantry-ledger-entry/v1"
 SALT_BYTES: Final = 32
-_SAFE_INTEGER: Final = 2**53  # RFC 8785 writes numbers as IEEE doubles; below this they are exact
 _BIGINT: Final = 2**63
 
 
@@ -130,13 +128,13 @@ def canonical_bytes(merchant_id: UUID, seq: int, entry: Entry, booked_at: dateti
     ASCII: what a JSON parser or the database could not give back as it was.
     """
     document: Json = {
-        "available_at": None if entry.available_at is None else _rfc3339(entry.available_at),
-        "booked_at": _rfc3339(booked_at),
+        "available_at": None if entry.available_at is None else rfc3339(entry.available_at),
+        "booked_at": rfc3339(booked_at),
         "details": entry.details,
         "format": FORMAT,
         "kind": entry.kind,
         "merchant_id": str(merchant_id),
-        "occurred_at": _rfc3339(entry.occurred_at),
+        "occurred_at": rfc3339(entry.occurred_at),
         "order_id": None if entry.order_id is None else str(entry.order_id),
         "postings": [
             {"account": posting.account, "amount_minor": str(posting.amount_minor), "currency": posting.currency}
@@ -145,9 +143,7 @@ def canonical_bytes(merchant_id: UUID, seq: int, entry: Entry, booked_at: dateti
         "reverses": entry.reverses,
         "seq": seq,
     }
-    # With ASCII keys and safe integers only, json.dumps orders and escapes exactly as RFC 8785 does.
-    text = json.dumps(_plain(document), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")
+    return canonical_json(document)
 
 
 def commitment(salt: bytes, canonical: bytes) -> bytes:
@@ -163,30 +159,3 @@ def _refuse_unbalanced(postings: Sequence[Posting]) -> None:
         sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount_minor
     if len(postings) < 2 or any(sums.values()):
         raise ValueError(f"An entry has at least two postings that sum to zero in each currency, not {sums}")
-
-
-def _rfc3339(instant: datetime) -> str:
-    if instant.tzinfo is None:
-        raise ValueError("An instant needs a time zone")
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def _plain(value: object) -> object:
-    """The value in plain JSON types, or ValueError where it has no exact form."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("A text in an entry holds neither NUL nor an unpaired surrogate")
-        return str(value)
-    if isinstance(value, int):
-        if abs(value) >= _SAFE_INTEGER:
-            raise ValueError(f"The integer {value} is beyond 2^53; write it as a text")
-        return int(value)
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) and key.isascii() for key in value):
-            raise ValueError("Keys in an entry are ASCII texts")
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    raise ValueError(f"An entry can't hold {type(value).__name__}; use texts, integers, lists and objects")

@@ -1,0 +1,49 @@
+"""Canonical JSON: one value, one sequence of bytes (RFC 8785), for what is hashed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
+
+_SAFE_INTEGER: Final = 2**53  # RFC 8785 writes numbers as IEEE doubles; below this they are exact
+
+
+def canonical_json(document: Json) -> bytes:
+    """The document as RFC 8785 JSON in UTF-8.
+
+    Raises ValueError for floats, integers beyond 2^53, NUL or unpaired surrogates, and keys outside ASCII: what a JSON
+    parser or the database could not give back as it was.
+    """
+    # With ASCII keys and safe integers only, json.dumps orders and escapes exactly as RFC 8785 does.
+    text = json.dumps(_plain(document), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8")
+
+
+def rfc3339(instant: datetime) -> str:
+    """The instant in UTC, always with six digits of a second and `Z`. Raises ValueError without a time zone."""
+    if instant.tzinfo is None:
+        raise ValueError("An instant needs a time zone")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _plain(value: object) -> object:
+    """The value in plain JSON types, or ValueError where it has no exact form."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("A text that is hashed holds neither NUL nor an unpaired surrogate")
+        return str(value)
+    if isinstance(value, int):
+        if abs(value) >= _SAFE_INTEGER:
+            raise ValueError(f"The integer {value} is beyond 2^53; write it as a text")
+        return int(value)
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) and key.isascii() for key in value):
+            raise ValueError("Keys of what is hashed are ASCII texts")
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise ValueError(f"What is hashed can't hold {type(value).__name__}; use texts, integers, lists and objects")
