@@ -48,11 +48,17 @@ def capture(order_id: UUID, split: OrderSplit, *, occurred_at: datetime, details
 
 
 def release(
-    order_id: UUID, merchant_minor: int, currency: str, *, occurred_at: datetime, available_at: datetime
+    order_id: UUID,
+    merchant_minor: int,
+    currency: str,
+    *,
+    occurred_at: datetime,
+    available_at: datetime,
+    details: Mapping[str, Json],
 ) -> Entry:
     """The hold has ended: what is left of the merchant's part is available, or owed, from `available_at`."""
     postings = _moved(Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE, merchant_minor, currency)
-    return Entry(EntryKind.RELEASE, order_id, occurred_at, available_at, None, postings, {})
+    return Entry(EntryKind.RELEASE, order_id, occurred_at, available_at, None, postings, details)
 
 
 def refund(capture: Entry, capture_seq: int, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:

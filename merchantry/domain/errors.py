@@ -279,3 +279,16 @@ class PlanMissing(MarketError):
 
     plan: str
     at: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class PayoutRefused(MarketError):
+    """A payout that is {status} does not allow the act {act}; look at the payout again."""
+
+    status: str
+    act: str
+
+
+@dataclass(eq=False, kw_only=True)
+class OwnAct(MarketError):
+    """You opened or caused this; ask somebody else to decide."""

@@ -19,6 +19,11 @@ class JobKind(StrEnum):
     ORDER_COMPLETE = "order.complete"
     HOLD_RELEASE = "hold.release"
     REFUND_SEND = "refund.send"
+    STATEMENT_ACCEPT = "statement.accept"
+    RESERVE_RELEASE = "reserve.release"
+    SETTLEMENT_DUE = "settlement.due"
+    PAYOUT_SEND = "payout.send"
+    PAYOUT_POLL = "payout.poll"
 
 
 _NEW = insert(job)

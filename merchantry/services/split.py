@@ -113,7 +113,8 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
         return False
     at, earned = found.hold_ends_at, found.commission_minor or 0
     payable = found.total_minor - earned
-    entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at)
+    details: dict[str, Json] = {"number": found.number, "commission_minor": earned, "commission_tax_minor": 0}
+    entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at, details=details)
     await ledger.book(session, entry, act, entries.platform_release(earned, found.currency))
     period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)

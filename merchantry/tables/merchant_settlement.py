@@ -24,6 +24,7 @@ statement = Table(
     merchant_metadata,
     id_of("id", primary_key=True),
     words("number", unique=True),
+    words("legal_name"),
     words("currency"),
     instant("starts_at"),
     instant("ends_at"),
@@ -35,6 +36,7 @@ statement = Table(
     document("kinds"),
     count("entries"),
     Column("last_seq", BigInteger, nullable=False),
+    Column("reserve_seq", BigInteger),
     Column("content_hash", LargeBinary, nullable=False),
     words("status"),
     instant("closed_at"),
@@ -44,9 +46,10 @@ statement = Table(
     CheckConstraint("starts_at < ends_at", name="period_is_not_empty"),
     CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),
     CheckConstraint("status IN ('issued', 'accepted', 'objected')", name="status_is_known"),
-    info=grants(merchant="SELECT, INSERT, UPDATE (status, decided_at)", analyst=READ),
+    info=grants(merchant="SELECT, INSERT, UPDATE (status, decided_at, reserve_seq)", analyst=READ),
 )
-"""Closes the available balance of one currency over one period. ``kinds`` sums its lines by kind of entry."""
+"""Closes the available balance of one currency over one period. ``kinds`` sums its lines by kind of entry;
+``last_seq`` is the ledger's last entry at the time, ``reserve_seq`` the risk reserve taken from it."""
 
 statement_line = Table(
     "statement_line",

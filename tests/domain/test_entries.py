@@ -26,6 +26,12 @@ def a_capture(split: OrderSplit) -> Entry:
     return entries.capture(ORDER, split, occurred_at=NOW, details={"plan": "Standard plan"})
 
 
+def a_release(split: OrderSplit) -> Entry:
+    return entries.release(
+        ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW, details={"number": "1-2"}
+    )
+
+
 def sent(amount_minor: int, currency: str = "BRL") -> Entry:
     return entries.move(EntryKind.REFUND_SENT, amount_minor, currency, occurred_at=NOW, details={}, order_id=ORDER)
 
@@ -49,7 +55,7 @@ def test_a_capture_owes_merchant_and_platform_what_the_buyer_paid() -> None:
 
 
 def test_a_release_makes_the_merchants_part_available() -> None:
-    entry = entries.release(ORDER, 880, "BRL", occurred_at=NOW, available_at=NOW + timedelta(days=1))
+    entry = entries.release(ORDER, 880, "BRL", occurred_at=NOW, available_at=NOW + timedelta(days=1), details={})
     assert amounts(entry.postings) == {"merchant_pending": -880, "merchant_available": 880}
     assert entry.available_at == NOW + timedelta(days=1)
 
@@ -113,7 +119,7 @@ def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
     booked = (
         captured,
         entries.refund(captured, 1, occurred_at=NOW, details={}),
-        entries.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW),
+        a_release(split),
         sent(split.gross_minor, split.currency),
     )
     for entry in booked:
@@ -134,7 +140,9 @@ def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split:
 
 @given(splits())
 def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
-    released = entries.release(ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW)
+    released = entries.release(
+        ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW, details={}
+    )
     totals = balances(a_capture(split), released)
     assert totals[Account.MERCHANT_PENDING] == 0
     assert totals[Account.MERCHANT_AVAILABLE] == split.merchant_minor

@@ -9,7 +9,7 @@ down_revision = "0001"
 
 AFTER = """
 GRANT SELECT, INSERT, UPDATE (sealed, status, verified_at, verified_by, flagged) ON __merchant__.payee_account TO __merchant__;
-GRANT SELECT, INSERT, UPDATE (status, decided_at) ON __merchant__.statement TO __merchant__;
+GRANT SELECT, INSERT, UPDATE (status, decided_at, reserve_seq) ON __merchant__.statement TO __merchant__;
 GRANT SELECT ON __merchant__.statement TO merchantry_analyst;
 GRANT SELECT, INSERT ON __merchant__.statement_line TO __merchant__;
 INSERT INTO __merchant__.counter (name, value) VALUES ('statement', 0), ('payout', 0), ('invoice', 0), ('credit_note', 0);
@@ -50,6 +50,7 @@ def upgrade() -> None:
         "statement",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("legal_name", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
@@ -61,6 +62,7 @@ def upgrade() -> None:
         sa.Column("kinds", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
+        sa.Column("reserve_seq", sa.BigInteger(), nullable=True),
         sa.Column("content_hash", sa.LargeBinary(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=False),

@@ -1,0 +1,113 @@
+"""Closing a merchant's periods: which entries a statement claims, and what of its balance can be paid. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from merchantry.domain.ledger import EntryKind, Json
+from merchantry.domain.money import of_bps
+from merchantry.domain.settlement import Period, Schedule, period_at
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """An entry's change of the available balance in one currency that no statement has claimed yet."""
+
+    seq: int
+    kind: EntryKind
+    order_number: str | None
+    currency: str
+    available_at: datetime
+    amount_minor: int
+    reverses: int | None
+    details: Mapping[str, Json]
+    commission_minor: int
+    commission_tax_minor: int
+    """What the entry itself posts to the platform's commission and the tax on it."""
+
+
+def due(
+    unclaimed: Sequence[Claimable], schedules: Sequence[Schedule], closed_until: datetime | None, until: datetime
+) -> tuple[Period, tuple[Claimable, ...]] | None:
+    """The earliest period that has ended by `until` and has entries to claim, with those; None where there is none.
+
+    What was booked after its own period was closed (up to `closed_until`) belongs to the next one. All entries are of
+    one currency.
+    """
+    if not unclaimed:
+        return None
+    starts = (max(each.available_at, closed_until or each.available_at) for each in unclaimed)
+    period = period_at(min(starts), schedules)
+    if period.ends_at > until:
+        return None
+    return period, tuple(each for each in unclaimed if each.available_at < period.ends_at)
+
+
+class Unpaid(StrEnum):
+    """Why a statement's balance, or a part of it, is not paid out now."""
+
+    NOTHING_DUE = "nothing_due"
+    BELOW_MINIMUM = "below_minimum"
+    NO_PAYEE_ACCOUNT = "no_payee_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """What of a closing balance is kept as risk reserve, and what is paid. `unpaid` says why nothing is."""
+
+    reserve_minor: int
+    payout_minor: int
+    unpaid: Unpaid | None
+
+
+def payable(
+    closing_minor: int, sales_minor: int, available_minor: int, *, reserve_bps: int, minimum_minor: int
+) -> Payable:
+    """Divide a closing balance: the reserve is a share of the period's sales, the rest is paid.
+
+    Never more than is available now (money may have been taken back since the period ended), nothing at or below zero,
+    and nothing below the minimum: it is carried.
+    """
+    most = max(min(closing_minor, available_minor), 0)
+    reserve_minor = min(of_bps(max(sales_minor, 0), reserve_bps), most)
+    rest = most - reserve_minor
+    if rest == 0:
+        return Payable(reserve_minor, 0, Unpaid.NOTHING_DUE)
+    if rest < minimum_minor:
+        return Payable(reserve_minor, 0, Unpaid.BELOW_MINIMUM)
+    return Payable(reserve_minor, rest, None)
+
+
+Charges = dict[int, tuple[int, int]]
+"""Commission and the tax on it, by the tax's rate in basis points."""
+
+
+def charged(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
+    """What the platform invoices for a period, and what it credits.
+
+    Commission is invoiced when its order's money is released; what is taken back afterwards is credited.
+    """
+    invoiced: Charges = {}
+    credited: Charges = {}
+    for each in claimed:
+        if each.kind is EntryKind.RELEASE:
+            net, tax = (_whole(each.details, name) for name in ("commission_minor", "commission_tax_minor"))
+        else:
+            net, tax = each.commission_minor, each.commission_tax_minor
+        if net or tax:
+            side = credited if net < 0 or tax < 0 else invoiced
+            rate_bps = _whole(each.details, "commission_tax_bps")
+            held = side.get(rate_bps, (0, 0))
+            side[rate_bps] = held[0] + abs(net), held[1] + abs(tax)
+    return invoiced, credited
+
+
+def sales_of(claimed: Iterable[Claimable]) -> int:
+    """What the period's sales made available."""
+    return sum(each.amount_minor for each in claimed if each.kind is EntryKind.RELEASE)
+
+
+def _whole(details: Mapping[str, Json], name: str) -> int:
+    value = details.get(name, 0)
+    return value if isinstance(value, int) else int(str(value))

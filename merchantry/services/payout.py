@@ -1,0 +1,395 @@
+"""Payouts: planned with the money reserved, instructed under keys of their own, and what was heard of them.
+
+Everything here is one transaction; whoever calls a provider does so between two of them. A payout is locked before the
+merchant's ledger is.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from merchantry.domain import entries
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput, NotFound, OwnAct, PayoutRefused
+from merchantry.domain.ledger import EntryKind
+from merchantry.domain.payout import OPEN, Booking, Heard, PayoutStatus, TransferState, Word, cut, hear, status_of
+from merchantry.services import audit, ledger, queue
+from merchantry.services.notification import news
+from merchantry.services.queue import JobKind
+from merchantry.tables.merchant_settlement import payee_account
+from merchantry.tables.payout import payout, payout_instruction
+from tenancy.database import MerchantSession
+from tenancy.writes import Changed, New, Write, write
+
+ASK_AGAIN = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A payout to be: its money is booked as in payout already, by the entry ``entry_seq``."""
+
+    id: UUID
+    number: str
+    statement_id: UUID
+    currency: str
+    amount_minor: int
+    payee_account_id: UUID
+    provider: str
+    release_above_minor: int | None
+    entry_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One instruction of a payout."""
+
+    merchant_id: UUID
+    key: UUID
+    payout_id: UUID
+    attempt: int
+    position: int
+    reference: str
+    amount_minor: int
+    status: TransferState
+    batch_id: UUID | None
+    provider_reference: str | None
+    reason: str | None
+    created_at: datetime
+    asked_at: datetime | None
+    answered_at: datetime | None
+    entry_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """Money on its way to a merchant."""
+
+    merchant_id: UUID
+    id: UUID
+    number: str
+    statement_id: UUID
+    currency: str
+    amount_minor: int
+    paid_minor: int
+    returned_minor: int
+    payee_account_id: UUID
+    provider: str
+    status: PayoutStatus
+    release_above_minor: int | None
+    planned_by: str
+    planned_at: datetime
+    released_by: str | None
+    released_at: datetime | None
+    ended_at: datetime | None
+    failure: str | None
+    entry_seq: int
+
+    @property
+    def waits_for_release(self) -> bool:
+        """Whether a person has to let it go."""
+        return self.release_above_minor is not None and self.released_by is None
+
+    @property
+    def cursor(self) -> tuple[datetime, UUID]:
+        """What ``after`` of the next page is."""
+        return self.planned_at, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody says of a transfer. ``who`` is the provider, a bank's line, or a person with evidence."""
+
+    word: Word
+    provider_reference: str | None = None
+    reason: str | None = None
+    evidence: dict[str, Any] | None = None
+
+
+COLUMNS = [payout.c[name] for name in Payout.__slots__]
+TRANSFER_COLUMNS = [payout_instruction.c[name] for name in Transfer.__slots__]
+LOCK = (
+    select(*COLUMNS)
+    .where(payout.c.merchant_id == bindparam("merchant"), payout.c.id == bindparam("payout"))
+    .with_for_update()
+)
+LATEST = (
+    select(*TRANSFER_COLUMNS)
+    .ext(distinct_on(payout_instruction.c.position))
+    .where(
+        payout_instruction.c.merchant_id == bindparam("merchant"),
+        payout_instruction.c.payout_id == bindparam("payout"),
+    )
+    .order_by(payout_instruction.c.position, payout_instruction.c.attempt.desc())
+)
+
+
+async def plan(session: MerchantSession, planned: Planned, act: Act) -> None:
+    """Write a payout whose money is in payout already; it goes out by itself unless a person must release it."""
+    row = {name: getattr(planned, name) for name in Planned.__slots__}
+    facts = {"paid_minor": 0, "returned_minor": 0, "status": PayoutStatus.PLANNED.value}
+    row |= {**facts, "merchant_id": session.merchant_id, "planned_by": act.actor, "planned_at": act.booked_at}
+    after = {"number": planned.number, "amount_minor": planned.amount_minor, "currency": planned.currency}
+    asked = queue.asked(session.merchant_id, JobKind.PAYOUT_SEND, planned.id, act.booked_at)
+    await write(
+        session,
+        New(payout, row),
+        news(session, "payout.planned", {"payout": str(planned.id), "number": planned.number}, act),
+        audit.event(session, session.merchant_id, act, "payout.plan", str(planned.id), None, after),
+        *([asked] if planned.release_above_minor is None else []),
+    )
+
+
+async def locked(session: MerchantSession, payout_id: UUID) -> Payout:
+    """The merchant's payout, kept as it is until the transaction ends. Raises NotFound."""
+    row = (await session.execute(LOCK, {"merchant": session.merchant_id, "payout": payout_id})).one_or_none()
+    if row is None:
+        raise NotFound(what="payout", path=("payout_id",))
+    return from_row(row)
+
+
+def from_row(row: Row[Any]) -> Payout:
+    """A payout from a row of ``COLUMNS``."""
+    return Payout(**{**row._asdict(), "status": PayoutStatus(row.status)})
+
+
+async def latest(session: MerchantSession, payout_id: UUID) -> list[Transfer]:
+    """The latest attempt at each position of a payout."""
+    rows = await session.execute(LATEST, {"merchant": session.merchant_id, "payout": payout_id})
+    return [transfer_from(row) for row in rows]
+
+
+def transfer_from(row: Row[Any]) -> Transfer:
+    """A transfer from a row of ``TRANSFER_COLUMNS``."""
+    return Transfer(**{**row._asdict(), "status": TransferState(row.status)})
+
+
+async def release(session: MerchantSession, payout_id: UUID, act: Act) -> Payout:
+    """Let a payout above the limit go out. Raises NotFound, PayoutRefused, OwnAct for whoever planned it."""
+    found = await locked(session, payout_id)
+    if found.status is not PayoutStatus.PLANNED or not found.waits_for_release:
+        raise PayoutRefused(status=found.status, act="release")
+    if found.planned_by == act.actor:
+        raise OwnAct
+    await queue.enqueue(session, session.merchant_id, JobKind.PAYOUT_SEND, payout_id, act.booked_at)
+    return await _changed(session, found, act, "release", released_by=act.actor, released_at=act.booked_at)
+
+
+async def begin(session: MerchantSession, payout_id: UUID, limit_minor: int | None, act: Act) -> list[Transfer]:
+    """Make the transfers of a payout that is to go out, or give those that are still to be asked for.
+
+    Repeating it gives the same keys. Empty where there is nothing to ask: it waits for a person, or has ended.
+    """
+    found = await locked(session, payout_id)
+    if found.status is PayoutStatus.PLANNED and not found.waits_for_release:
+        amounts = cut(found.amount_minor, limit_minor)
+        made = [_instruction(found, 1, position, amount, act) for position, amount in enumerate(amounts, start=1)]
+        await _set_status(session, found, PayoutStatus.SENDING, act, *(New(payout_instruction, row) for row in made))
+    elif found.status is not PayoutStatus.SENDING:
+        return []
+    transfers = await latest(session, payout_id)
+    return [each for each in transfers if each.status in (TransferState.CREATED, TransferState.ASKED)]
+
+
+def _instruction(found: Payout, attempt: int, position: int, amount_minor: int, act: Act) -> dict[str, Any]:
+    return {
+        "merchant_id": found.merchant_id,
+        "key": uuid4(),
+        "payout_id": found.id,
+        "attempt": attempt,
+        "position": position,
+        "reference": f"{found.number}-{position}-{attempt}",
+        "amount_minor": amount_minor,
+        "status": TransferState.CREATED.value,
+        "created_at": act.booked_at,
+    }
+
+
+async def mark_asked(session: MerchantSession, keys: Collection[UUID], act: Act, batch_id: UUID | None = None) -> None:
+    """Remember, before the provider is called, that it will be: from here on silence is not a no."""
+    table = payout_instruction.c
+    await session.execute(
+        update(payout_instruction)
+        .where(
+            table.merchant_id == session.merchant_id,
+            table.key == func.any(list(keys)),
+            table.status == TransferState.CREATED.value,
+        )
+        .values(status=TransferState.ASKED.value, asked_at=act.booked_at, batch_id=batch_id)
+    )
+
+
+async def hear_of(session: MerchantSession, key: UUID, told: Told, act: Act) -> tuple[Payout, Heard]:
+    """Write what was said of a transfer, and book what follows. Raises NotFound; hearing it again changes nothing."""
+    found = await locked(session, await _payout_of(session, key))
+    transfers = {each.key: each for each in await _attempts(session, found.id)}
+    transfer = transfers[key]
+    heard = hear(transfer.status, told.word)
+    if heard.state is transfer.status and not heard.bookings:
+        await _ask_again(session, found, transfer.created_at, act)
+        return found, heard
+    paid, returned, entry_seq = found.paid_minor, found.returned_minor, transfer.entry_seq
+    for booking in heard.bookings:
+        entry_seq = await _book(session, found, transfer, booking, entry_seq, act)
+        paid += transfer.amount_minor if booking is Booking.PAID else 0
+        returned += transfer.amount_minor if booking is Booking.RETURNED else 0
+    changed = {
+        "status": heard.state.value,
+        "provider_reference": told.provider_reference or transfer.provider_reference,
+        "reason": told.reason,
+        "answered_at": act.booked_at,
+        "entry_seq": entry_seq,
+        "evidence": told.evidence,
+    }
+    latest_states = _latest_states(transfers.values(), key, heard.state)
+    status = status_of(latest_states)
+    ended = act.booked_at if status in (PayoutStatus.PAID, PayoutStatus.RETURNED) else None
+    after = await _set_status(
+        session,
+        found,
+        status,
+        act,
+        Changed(payout_instruction, {"merchant_id": session.merchant_id, "key": key}, changed),
+        paid_minor=paid,
+        returned_minor=returned,
+        failure=told.reason if status in (PayoutStatus.FAILED, PayoutStatus.RETURNED) else None,
+        ended_at=ended,
+    )
+    if Booking.RETURNED in heard.bookings:
+        await _flag_account(session, found, told.reason or "The bank returned a payout.")
+    await _ask_again(session, after, transfer.created_at, act)
+    return after, heard
+
+
+def _latest_states(transfers: Collection[Transfer], key: UUID, state: TransferState) -> list[TransferState]:
+    newest: dict[int, Transfer] = {}
+    for each in transfers:
+        if each.position not in newest or each.attempt > newest[each.position].attempt:
+            newest[each.position] = each
+    return [state if each.key == key else each.status for each in newest.values()]
+
+
+async def _book(
+    session: MerchantSession, found: Payout, transfer: Transfer, booking: Booking, paid_seq: int | None, act: Act
+) -> int:
+    returned = booking is Booking.RETURNED
+    entry = entries.move(
+        EntryKind.PAYOUT_RETURNED if returned else EntryKind.PAYOUT_PAID,
+        transfer.amount_minor,
+        found.currency,
+        occurred_at=act.at,
+        details={"payout": found.number, "reference": transfer.reference},
+        reverses=paid_seq if returned else None,
+    )
+    return await ledger.book(session, entry, act)
+
+
+async def _flag_account(session: MerchantSession, found: Payout, reason: str) -> None:
+    """Nothing more is paid to an account that money came back from, until somebody has looked at it."""
+    table = payee_account.c
+    await session.execute(
+        update(payee_account)
+        .where(table.id == found.payee_account_id, table.status != "retired")
+        .values(status="flagged", flagged=reason)
+    )
+
+
+async def _ask_again(session: MerchantSession, found: Payout, since: datetime, act: Act) -> None:
+    """Ask the provider again while an answer is due, further and further apart."""
+    if found.status in (PayoutStatus.SENDING, PayoutStatus.SENT, PayoutStatus.UNKNOWN):
+        wait = min(max(ASK_AGAIN, act.booked_at - since), LONGEST_WAIT)
+        await queue.enqueue(session, session.merchant_id, JobKind.PAYOUT_POLL, found.id, act.booked_at + wait)
+    else:
+        await queue.dequeue(session, session.merchant_id, JobKind.PAYOUT_POLL, found.id)
+
+
+async def retry(session: MerchantSession, payout_id: UUID, act: Act) -> Payout:
+    """A new attempt, under new keys, at what definitely failed. Raises NotFound, PayoutRefused."""
+    found = await locked(session, payout_id)
+    if found.status is not PayoutStatus.FAILED:
+        raise PayoutRefused(status=found.status, act="retry")
+    transfers = await latest(session, payout_id)
+    failed = [each for each in transfers if each.status is TransferState.REJECTED]
+    rows = [_instruction(found, each.attempt + 1, each.position, each.amount_minor, act) for each in failed]
+    await queue.enqueue(session, session.merchant_id, JobKind.PAYOUT_SEND, payout_id, act.booked_at)
+    states = [each.status for each in transfers if each.status is not TransferState.REJECTED]
+    status = status_of([*states, TransferState.CREATED])
+    return await _set_status(session, found, status, act, *(New(payout_instruction, row) for row in rows))
+
+
+async def cancel(session: MerchantSession, payout_id: UUID, reason: str, act: Act) -> Payout:
+    """Give up what has not been paid; the money is available again. Raises NotFound, and PayoutRefused while a
+    transfer may still arrive."""
+    found = await locked(session, payout_id)
+    transfers = await latest(session, payout_id)
+    may_arrive = any(each.status in OPEN for each in transfers)
+    if found.status not in (PayoutStatus.PLANNED, PayoutStatus.FAILED) or may_arrive:
+        raise PayoutRefused(status=found.status, act="cancel")
+    entry = entries.move(
+        EntryKind.PAYOUT_CANCELLED,
+        found.amount_minor - found.paid_minor,
+        found.currency,
+        occurred_at=act.at,
+        details={"payout": found.number, "reason": reason},
+        reverses=found.entry_seq,
+    )
+    await ledger.book(session, entry, act)
+    await queue.dequeue(session, session.merchant_id, JobKind.PAYOUT_SEND, payout_id)
+    return await _set_status(session, found, PayoutStatus.CANCELLED, act, failure=reason, ended_at=act.booked_at)
+
+
+async def resolve(
+    session: MerchantSession, key: UUID, word: Word, evidence: dict[str, Any], act: Act
+) -> tuple[Payout, Heard]:
+    """A person says what became of a transfer without an answer. Raises NotFound, InvalidInput, PayoutRefused."""
+    if word not in (Word.PAID, Word.REJECTED):
+        raise InvalidInput(reason="Say that it was paid, or that it definitely was not.", path=("word",))
+    found = await locked(session, await _payout_of(session, key))
+    if found.status is not PayoutStatus.UNKNOWN:
+        raise PayoutRefused(status=found.status, act="resolve")
+    return await hear_of(session, key, Told(word, evidence=evidence, reason="decided by a person"), act)
+
+
+async def _payout_of(session: MerchantSession, key: UUID) -> UUID:
+    table = payout_instruction.c
+    statement = select(table.payout_id).where(table.merchant_id == session.merchant_id, table.key == key)
+    found: UUID | None = await session.scalar(statement)
+    if found is None:
+        raise NotFound(what="transfer", path=("key",))
+    return found
+
+
+async def _attempts(session: MerchantSession, payout_id: UUID) -> Sequence[Transfer]:
+    table = payout_instruction.c
+    statement = select(*TRANSFER_COLUMNS).where(table.merchant_id == session.merchant_id, table.payout_id == payout_id)
+    return [transfer_from(row) for row in await session.execute(statement)]
+
+
+async def _set_status(
+    session: MerchantSession, found: Payout, status: PayoutStatus, act: Act, *beside: Write, **changes: Any
+) -> Payout:
+    told = [] if status is found.status else [_news(session, found, status, act)]
+    return await _changed(session, found, act, status, *beside, *told, status=status.value, **changes)
+
+
+def _news(session: MerchantSession, found: Payout, status: PayoutStatus, act: Act) -> New:
+    return news(session, f"payout.{status}", {"payout": str(found.id), "number": found.number}, act)
+
+
+async def _changed(
+    session: MerchantSession, found: Payout, act: Act, what: str, *beside: Write, **changes: Any
+) -> Payout:
+    before = {"status": found.status.value}
+    after = {"status": changes.get("status", found.status.value), "failure": changes.get("failure")}
+    await write(
+        session,
+        Changed(payout, {"merchant_id": session.merchant_id, "id": found.id}, changes),
+        audit.event(session, session.merchant_id, act, f"payout.{what}", str(found.id), before, after),
+        *beside,
+    )
+    return await locked(session, found.id)

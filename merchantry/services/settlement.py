@@ -1,0 +1,387 @@
+"""Closing a merchant's periods: statements that claim entries, reserves, invoices, and payouts planned from them.
+
+All of a merchant's due periods are closed in one transaction, under the lock that orders the writers of its ledger: so
+nothing is booked in between, and whoever comes second finds the work done.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, bindparam, exists, insert, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from merchantry.domain import closing, entries
+from merchantry.domain import statement as statements
+from merchantry.domain.act import Act
+from merchantry.domain.closing import Claimable, Payable
+from merchantry.domain.ledger import Account, Entry, EntryKind
+from merchantry.domain.settlement import Period, Schedule
+from merchantry.domain.statement import Statement, StatementLine
+from merchantry.services import audit, invoice, ledger, payee, payout, queue
+from merchantry.services.notification import news
+from merchantry.services.queue import JobKind
+from merchantry.services.schedule import parsed, schedules_as_text
+from merchantry.tables.merchant import balance, counter, ledger_entry, orders
+from merchantry.tables.merchant_settlement import statement, statement_line
+from merchantry.tables.platform import mall, merchant_profile
+from merchantry.tables.settlement import settlement_terms
+from tenancy.database import MerchantSession, PlatformSession
+from tenancy.writes import Changed, New, write
+
+COUNTERS = ("credit_note", "entry", "invoice", "payout", "statement")
+TEXTS: Mapping[EntryKind, str] = {
+    EntryKind.RELEASE: "Sale",
+    EntryKind.REFUND: "Refund",
+    EntryKind.PAYOUT: "Payout",
+    EntryKind.PAYOUT_CANCELLED: "Payout cancelled",
+    EntryKind.PAYOUT_RETURNED: "Payout returned by the bank",
+    EntryKind.RESERVE: "Risk reserve",
+    EntryKind.RESERVE_RELEASED: "Risk reserve released",
+    EntryKind.HOLD: "Held while disputed",
+    EntryKind.HOLD_ENDED: "No longer held",
+    EntryKind.ADJUSTMENT: "Adjustment",
+    EntryKind.TIER_TRUE_UP: "Commission by volume",
+    EntryKind.FEE_TRUE_UP: "Payment fee corrected",
+    EntryKind.CHARGEBACK: "Chargeback",
+    EntryKind.CHARGEBACK_FEE: "Chargeback fee",
+    EntryKind.CHARGEBACK_REVERSED: "Chargeback won",
+    EntryKind.WRITE_OFF: "Debt written off",
+}
+"""What a statement calls the kinds of entries that change the available balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What settling with a merchant is subject to; amounts in minor units by currency."""
+
+    merchant_id: UUID
+    number: int
+    legal_name: str
+    schedules: tuple[Schedule, ...]
+    minimum_minor: Mapping[str, int]
+    release_above_minor: Mapping[str, int]
+    reserve_bps: int
+    reserve_days: int
+    objection_days: int
+
+
+@dataclass(slots=True)
+class Closed:
+    """What one go at a merchant's periods came to."""
+
+    statements: list[UUID] = field(default_factory=list)
+    payouts: list[UUID] = field(default_factory=list)
+
+
+CONDITIONS = (
+    select(
+        merchant_profile.c.merchant_id,
+        merchant_profile.c.number,
+        merchant_profile.c.legal_name,
+        schedules_as_text().label("schedules"),
+        settlement_terms.c.minimum_minor,
+        mall.c.release_above_minor,
+        settlement_terms.c.reserve_bps,
+        settlement_terms.c.reserve_days,
+        settlement_terms.c.objection_days,
+    )
+    .join(settlement_terms, settlement_terms.c.merchant_id == merchant_profile.c.merchant_id)
+    .join(mall, mall.c.id == 1)
+    .where(merchant_profile.c.merchant_id == bindparam("merchant"))
+)
+LOCK = select(counter.c.name, counter.c.value).where(counter.c.name.in_(COUNTERS)).order_by(counter.c.name)
+LAST = (
+    select(statement.c.currency, statement.c.ends_at, statement.c.closing_minor, statement.c.last_seq)
+    .ext(distinct_on(statement.c.currency))
+    .order_by(statement.c.currency, statement.c.ends_at.desc())
+)
+AVAILABLE = select(balance.c.currency, balance.c.amount_minor).where(balance.c.account == Account.MERCHANT_AVAILABLE)
+
+_CLAIMED = exists().where(statement_line.c.entry_seq == ledger_entry.c.seq)
+UNCLAIMED = (
+    select(
+        ledger_entry.c.seq,
+        ledger_entry.c.kind,
+        orders.c.number,
+        ledger_entry.c.available_at,
+        ledger_entry.c.reverses,
+        ledger_entry.c.account,
+        ledger_entry.c.currency,
+        ledger_entry.c.amount,
+        ledger_entry.c.details,
+    )
+    .outerjoin(orders, orders.c.id == ledger_entry.c.order_id)
+    .where(
+        ledger_entry.c.available_at < bindparam("until"),
+        or_(ledger_entry.c.available_at >= bindparam("since"), ledger_entry.c.seq > bindparam("after")),
+        ~_CLAIMED,
+    )
+    .order_by(ledger_entry.c.seq)
+)
+
+
+async def conditions_of(session: PlatformSession, merchant_id: UUID) -> Conditions:
+    """The merchant's conditions; it must exist."""
+    row = (await session.execute(CONDITIONS, {"merchant": merchant_id})).one()
+    facts = row._asdict() | {"schedules": parsed(row.schedules), "release_above_minor": row.release_above_minor or {}}
+    return Conditions(**facts)
+
+
+async def close(session: MerchantSession, conditions: Conditions, until: datetime, act: Act) -> Closed:
+    """Close every period that has ended by ``until``, in order, and plan the payouts; doing it again changes nothing.
+
+    ``act.at`` of what is booked is each period's end, so a late run books the same as one in time.
+    """
+    desk = await _Desk.opened(session, conditions, until, act)
+    while (found := desk.next_due()) is not None:
+        await desk.close(*found)
+    return desk.closed
+
+
+@dataclass
+class _Desk:
+    """A merchant's books while its periods are closed: what is unclaimed, and the balances so far."""
+
+    session: MerchantSession
+    conditions: Conditions
+    until: datetime
+    act: Act
+    numbers: dict[str, int]
+    last: dict[str, tuple[datetime, int]]
+    available: dict[str, int]
+    unclaimed: dict[str, list[Claimable]]
+    closed: Closed = field(default_factory=Closed)
+
+    @classmethod
+    async def opened(cls, session: MerchantSession, conditions: Conditions, until: datetime, act: Act) -> "_Desk":
+        numbers = {row.name: row.value for row in await session.execute(LOCK.with_for_update())}
+        rows = (await session.execute(LAST)).all()
+        given = {
+            "until": until,
+            "since": max((row.ends_at for row in rows), default=until),
+            "after": max((row.last_seq for row in rows), default=0),
+        }
+        unclaimed: dict[str, list[Claimable]] = {}
+        for row in await session.execute(UNCLAIMED, given):
+            for each in _claimables(row):
+                unclaimed.setdefault(each.currency, []).append(each)
+        available = {row.currency: row.amount_minor for row in await session.execute(AVAILABLE)}
+        last = {row.currency: (row.ends_at, row.closing_minor) for row in rows}
+        return cls(session, conditions, until, act, numbers, last, available, unclaimed)
+
+    def next_due(self) -> tuple[str, Period, tuple[Claimable, ...]] | None:
+        """A currency with its earliest period to close."""
+        for currency in sorted(self.unclaimed):
+            closed_until, _ = self.last.get(currency, (None, 0))
+            found = closing.due(self.unclaimed[currency], self.conditions.schedules, closed_until, self.until)
+            if found:
+                return currency, *found
+        return None
+
+    async def close(self, currency: str, period: Period, claimed: tuple[Claimable, ...]) -> None:
+        """Freeze one statement, and decide what becomes of its balance."""
+        _, opening = self.last.get(currency, (None, 0))
+        made = self._statement(currency, period, claimed, opening)
+        taken = {each.seq for each in claimed}
+        self.unclaimed[currency] = [each for each in self.unclaimed[currency] if each.seq not in taken]
+        self.last[currency] = (period.ends_at, made.closing_minor)
+        statement_id = uuid4()
+        act = replace(self.act, at=period.ends_at)
+        await self._write(statement_id, made, act)
+        await invoice.issue(self.session, statement_id, made, closing.charged(claimed), act)
+        minimum = self.conditions.minimum_minor.get(currency, 0)
+        decided = closing.payable(
+            made.closing_minor,
+            closing.sales_of(claimed),
+            self.available.get(currency, 0),
+            reserve_bps=self.conditions.reserve_bps,
+            minimum_minor=minimum,
+        )
+        await self._reserve(statement_id, made, decided, act)
+        await self._pay(statement_id, made, decided, act)
+        self.closed.statements.append(statement_id)
+
+    def _statement(self, currency: str, period: Period, claimed: Iterable[Claimable], opening: int) -> Statement:
+        number = self._next("statement")
+        lines = [_line(each) for each in claimed]
+        return statements.statement(
+            number=f"{self.conditions.number}-S{number:05d}",
+            merchant_id=self.session.merchant_id,
+            merchant_name=self.conditions.legal_name,
+            currency=currency,
+            period_start=period.starts_at,
+            period_end=period.ends_at,
+            starts_on=period.starts_on,
+            ends_on=period.ends_on,
+            time_zone=self._zone(period),
+            opening_minor=opening,
+            lines=lines,
+            closing_minor=opening + sum(line.amount_minor for line in lines),
+        )
+
+    def _zone(self, period: Period) -> str:
+        in_force = [each for each in self.conditions.schedules if each.effective_at <= period.starts_at]
+        return (in_force or self.conditions.schedules)[-1].zone.key
+
+    def _next(self, name: str) -> int:
+        self.numbers[name] += 1
+        return self.numbers[name]
+
+    async def _write(self, statement_id: UUID, made: Statement, act: Act) -> None:
+        accept_by = act.booked_at + timedelta(days=self.conditions.objection_days)
+        row = {
+            "id": statement_id,
+            "number": made.number,
+            "legal_name": made.merchant_name,
+            "currency": made.currency,
+            "starts_at": made.period_start,
+            "ends_at": made.period_end,
+            "starts_on": made.starts_on,
+            "ends_on": made.ends_on,
+            "time_zone": made.time_zone,
+            "opening_minor": made.opening_minor,
+            "closing_minor": made.closing_minor,
+            "kinds": {each.kind: [each.entries, each.amount_minor] for each in made.by_kind},
+            "entries": len(made.lines),
+            "last_seq": self.numbers["entry"],
+            "content_hash": statements.content_hash(made),
+            "status": "issued",
+            "closed_at": act.booked_at,
+            "accept_by": accept_by,
+        }
+        subject = {"statement": str(statement_id), "number": made.number}
+        after = {"number": made.number, "closing_minor": made.closing_minor, "currency": made.currency}
+        await write(
+            self.session,
+            New(statement, row),
+            Changed(counter, {"name": "statement"}, {"value": self.numbers["statement"]}),
+            queue.asked(self.session.merchant_id, JobKind.STATEMENT_ACCEPT, statement_id, accept_by),
+            news(self.session, "statement.closed", subject, act),
+            audit.event(self.session, self.session.merchant_id, act, "statement.close", str(statement_id), None, after),
+        )
+        rows = [
+            {
+                "entry_seq": line.entry_seq,
+                "currency": made.currency,
+                "statement_id": statement_id,
+                "kind": line.kind,
+                "amount_minor": line.amount_minor,
+                "available_at": line.available_at,
+            }
+            for line in made.lines
+        ]
+        await self.session.execute(insert(statement_line), rows)
+
+    async def _reserve(self, statement_id: UUID, made: Statement, decided: Payable, act: Act) -> None:
+        if not decided.reserve_minor:
+            return
+        entry = entries.move(
+            EntryKind.RESERVE,
+            decided.reserve_minor,
+            made.currency,
+            occurred_at=act.at,
+            details={"statement": made.number, "days": self.conditions.reserve_days},
+        )
+        seq = await self._book(entry, act)
+        until = act.at + timedelta(days=self.conditions.reserve_days)
+        await write(
+            self.session,
+            Changed(statement, {"id": statement_id}, {"reserve_seq": seq}),
+            queue.asked(self.session.merchant_id, JobKind.RESERVE_RELEASE, statement_id, until),
+        )
+
+    async def _pay(self, statement_id: UUID, made: Statement, decided: Payable, act: Act) -> None:
+        if not decided.payout_minor:
+            return
+        account = await payee.usable_account(self.session, made.currency, act.booked_at)
+        if account is None:
+            subject = {"statement": str(statement_id), "number": made.number}
+            await write(self.session, news(self.session, "payout.no_payee_account", subject, act))
+            return
+        payout_id, number = uuid4(), f"{self.conditions.number}-P{self._next('payout'):05d}"
+        entry = entries.move(
+            EntryKind.PAYOUT,
+            decided.payout_minor,
+            made.currency,
+            occurred_at=act.at,
+            details={"payout": number, "statement": made.number},
+        )
+        seq = await self._book(entry, act)
+        limit = self.conditions.release_above_minor.get(made.currency)
+        planned = payout.Planned(
+            id=payout_id,
+            number=number,
+            statement_id=statement_id,
+            currency=made.currency,
+            amount_minor=decided.payout_minor,
+            payee_account_id=account[0],
+            provider=account[1],
+            release_above_minor=limit if limit is not None and decided.payout_minor > limit else None,
+            entry_seq=seq,
+        )
+        await payout.plan(self.session, planned, act)
+        await write(self.session, Changed(counter, {"name": "payout"}, {"value": self.numbers["payout"]}))
+        self.closed.payouts.append(payout_id)
+
+    async def _book(self, entry: Entry, act: Act) -> int:
+        """Book what follows from a statement; it is a line of the next one."""
+        seq = await ledger.book(self.session, entry, act)
+        self.numbers["entry"] = seq
+        for posting in entry.postings:
+            if posting.account == Account.MERCHANT_AVAILABLE and entry.available_at:
+                self.available[posting.currency] = self.available.get(posting.currency, 0) + posting.amount_minor
+                if entry.available_at < self.until:
+                    made = Claimable(
+                        seq=seq,
+                        kind=entry.kind,
+                        order_number=None,
+                        currency=posting.currency,
+                        available_at=entry.available_at,
+                        amount_minor=posting.amount_minor,
+                        reverses=entry.reverses,
+                        details=entry.details,
+                        commission_minor=0,
+                        commission_tax_minor=0,
+                    )
+                    self.unclaimed.setdefault(posting.currency, []).append(made)
+        return seq
+
+
+def _claimables(row: Row[Any]) -> list[Claimable]:
+    """What an entry changes, one for each currency."""
+    sums: dict[tuple[str, str], int] = {}
+    for account, currency, amount in zip(row.account, row.currency, row.amount, strict=True):
+        sums[account, currency] = sums.get((account, currency), 0) + amount
+    return [
+        Claimable(
+            seq=row.seq,
+            kind=EntryKind(row.kind),
+            order_number=row.number,
+            currency=currency,
+            available_at=row.available_at,
+            amount_minor=amount,
+            reverses=row.reverses,
+            details=row.details,
+            commission_minor=sums.get((Account.PLATFORM_COMMISSION, currency), 0),
+            commission_tax_minor=sums.get((Account.COMMISSION_TAX, currency), 0),
+        )
+        for (account, currency), amount in sums.items()
+        if account == Account.MERCHANT_AVAILABLE
+    ]
+
+
+def _line(each: Claimable) -> StatementLine:
+    text = TEXTS[each.kind] + (f" {each.order_number}" if each.order_number else "")
+    named = each.details.get("reason") or each.details.get("payout") or each.details.get("statement")
+    return StatementLine(
+        entry_seq=each.seq,
+        kind=each.kind,
+        order_number=each.order_number,
+        available_at=each.available_at,
+        amount_minor=each.amount_minor,
+        corrects=each.reverses,
+        text=f"{text}: {named}" if named else text,
+    )
