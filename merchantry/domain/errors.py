@@ -292,3 +292,11 @@ class PayoutRefused(MarketError):
 @dataclass(eq=False, kw_only=True)
 class OwnAct(MarketError):
     """You opened or caused this; ask somebody else to decide."""
+
+
+@dataclass(eq=False, kw_only=True)
+class StatementDecided(MarketError):
+    """The statement {number} is {status} already; what is to be corrected goes into the open period."""
+
+    number: str
+    status: str

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, exists, insert, or_, select
+from sqlalchemy import Row, bindparam, exists, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain import closing, entries
 from merchantry.domain import statement as statements
 from merchantry.domain.act import Act
 from merchantry.domain.closing import Claimable, Payable
-from merchantry.domain.ledger import Account, Entry, EntryKind
+from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.settlement import Period, Schedule
 from merchantry.domain.statement import Statement, StatementLine
 from merchantry.services import audit, invoice, ledger, payee, payout, queue
@@ -92,11 +92,19 @@ CONDITIONS = (
     .join(mall, mall.c.id == 1)
     .where(merchant_profile.c.merchant_id == bindparam("merchant"))
 )
-LOCK = select(counter.c.name, counter.c.value).where(counter.c.name.in_(COUNTERS)).order_by(counter.c.name)
+LOCK = (
+    select(counter.c.name, counter.c.value)
+    .where(counter.c.name.in_(COUNTERS))
+    .order_by(counter.c.name)
+    .with_for_update()
+)
 LAST = (
     select(statement.c.currency, statement.c.ends_at, statement.c.closing_minor, statement.c.last_seq)
     .ext(distinct_on(statement.c.currency))
     .order_by(statement.c.currency, statement.c.ends_at.desc())
+)
+NEXT_PAYOUT = (
+    update(counter).where(counter.c.name == "payout").values(value=counter.c.value + 1).returning(counter.c.value)
 )
 AVAILABLE = select(balance.c.currency, balance.c.amount_minor).where(balance.c.account == Account.MERCHANT_AVAILABLE)
 
@@ -130,6 +138,28 @@ async def conditions_of(session: PlatformSession, merchant_id: UUID) -> Conditio
     return Conditions(**facts)
 
 
+async def unclaimed(session: MerchantSession, until: datetime) -> tuple[dict[str, int], dict[str, list[Claimable]]]:
+    """The balances that the last statements closed with, and what has become available since, by currency."""
+    last, found = await _unclaimed(session, until)
+    return {currency: closing_minor for currency, (_, closing_minor) in last.items()}, found
+
+
+async def _unclaimed(
+    session: MerchantSession, until: datetime
+) -> tuple[dict[str, tuple[datetime, int]], dict[str, list[Claimable]]]:
+    rows = (await session.execute(LAST)).all()
+    given = {
+        "until": until,
+        "since": max((row.ends_at for row in rows), default=until),
+        "after": max((row.last_seq for row in rows), default=0),
+    }
+    found: dict[str, list[Claimable]] = {}
+    for row in await session.execute(UNCLAIMED, given):
+        for each in _claimables(row):
+            found.setdefault(each.currency, []).append(each)
+    return {row.currency: (row.ends_at, row.closing_minor) for row in rows}, found
+
+
 async def close(session: MerchantSession, conditions: Conditions, until: datetime, act: Act) -> Closed:
     """Close every period that has ended by ``until``, in order, and plan the payouts; doing it again changes nothing.
 
@@ -157,20 +187,10 @@ class _Desk:
 
     @classmethod
     async def opened(cls, session: MerchantSession, conditions: Conditions, until: datetime, act: Act) -> "_Desk":
-        numbers = {row.name: row.value for row in await session.execute(LOCK.with_for_update())}
-        rows = (await session.execute(LAST)).all()
-        given = {
-            "until": until,
-            "since": max((row.ends_at for row in rows), default=until),
-            "after": max((row.last_seq for row in rows), default=0),
-        }
-        unclaimed: dict[str, list[Claimable]] = {}
-        for row in await session.execute(UNCLAIMED, given):
-            for each in _claimables(row):
-                unclaimed.setdefault(each.currency, []).append(each)
+        numbers = {row.name: row.value for row in await session.execute(LOCK)}
+        last, found = await _unclaimed(session, until)
         available = {row.currency: row.amount_minor for row in await session.execute(AVAILABLE)}
-        last = {row.currency: (row.ends_at, row.closing_minor) for row in rows}
-        return cls(session, conditions, until, act, numbers, last, available, unclaimed)
+        return cls(session, conditions, until, act, numbers, last, available, found)
 
     def next_due(self) -> tuple[str, Period, tuple[Claimable, ...]] | None:
         """A currency with its earliest period to close."""
@@ -296,75 +316,88 @@ class _Desk:
     async def _pay(self, statement_id: UUID, made: Statement, decided: Payable, act: Act) -> None:
         if not decided.payout_minor:
             return
-        account = await payee.usable_account(self.session, made.currency, act.booked_at)
-        if account is None:
-            subject = {"statement": str(statement_id), "number": made.number}
-            await write(self.session, news(self.session, "payout.no_payee_account", subject, act))
-            return
-        payout_id, number = uuid4(), f"{self.conditions.number}-P{self._next('payout'):05d}"
-        entry = entries.move(
-            EntryKind.PAYOUT,
-            decided.payout_minor,
-            made.currency,
-            occurred_at=act.at,
-            details={"payout": number, "statement": made.number},
+        planned = await plan_payout(
+            self.session, self.conditions, statement_id, made.number, made.currency, decided.payout_minor, act
         )
-        seq = await self._book(entry, act)
-        limit = self.conditions.release_above_minor.get(made.currency)
-        planned = payout.Planned(
-            id=payout_id,
-            number=number,
-            statement_id=statement_id,
-            currency=made.currency,
-            amount_minor=decided.payout_minor,
-            payee_account_id=account[0],
-            provider=account[1],
-            release_above_minor=limit if limit is not None and decided.payout_minor > limit else None,
-            entry_seq=seq,
-        )
-        await payout.plan(self.session, planned, act)
-        await write(self.session, Changed(counter, {"name": "payout"}, {"value": self.numbers["payout"]}))
-        self.closed.payouts.append(payout_id)
+        if planned:
+            self._booked(planned[1], planned[2])
+            self.closed.payouts.append(planned[0])
 
     async def _book(self, entry: Entry, act: Act) -> int:
-        """Book what follows from a statement; it is a line of the next one."""
         seq = await ledger.book(self.session, entry, act)
-        self.numbers["entry"] = seq
-        for posting in entry.postings:
-            if posting.account == Account.MERCHANT_AVAILABLE and entry.available_at:
-                self.available[posting.currency] = self.available.get(posting.currency, 0) + posting.amount_minor
-                if entry.available_at < self.until:
-                    made = Claimable(
-                        seq=seq,
-                        kind=entry.kind,
-                        order_number=None,
-                        currency=posting.currency,
-                        available_at=entry.available_at,
-                        amount_minor=posting.amount_minor,
-                        reverses=entry.reverses,
-                        details=entry.details,
-                        commission_minor=0,
-                        commission_tax_minor=0,
-                    )
-                    self.unclaimed.setdefault(posting.currency, []).append(made)
+        self._booked(entry, seq)
         return seq
+
+    def _booked(self, entry: Entry, seq: int) -> None:
+        """What follows from a statement is a line of the next one."""
+        self.numbers["entry"] = seq
+        for each in _claimable(seq, entry):
+            self.available[each.currency] = self.available.get(each.currency, 0) + each.amount_minor
+            if each.available_at < self.until:
+                self.unclaimed.setdefault(each.currency, []).append(each)
+
+
+async def plan_payout(
+    session: MerchantSession,
+    conditions: Conditions,
+    statement_id: UUID,
+    statement_number: str,
+    currency: str,
+    amount_minor: int,
+    act: Act,
+) -> tuple[UUID, Entry, int] | None:
+    """Reserve an amount and plan its payout: the payout's id, the entry and its ``seq``.
+
+    None where the merchant has no account that can be paid to; it is told, and the balance is carried.
+    """
+    account = await payee.usable_account(session, currency, act.booked_at)
+    if account is None:
+        subject = {"statement": str(statement_id), "number": statement_number}
+        await write(session, news(session, "payout.no_payee_account", subject, act))
+        return None
+    counted: int = await session.scalar(NEXT_PAYOUT)
+    payout_id, number = uuid4(), f"{conditions.number}-P{counted:05d}"
+    details = {"payout": number, "statement": statement_number}
+    entry = entries.move(EntryKind.PAYOUT, amount_minor, currency, occurred_at=act.at, details=details)
+    seq = await ledger.book(session, entry, act)
+    limit = conditions.release_above_minor.get(currency)
+    planned = payout.Planned(
+        id=payout_id,
+        number=number,
+        statement_id=statement_id,
+        currency=currency,
+        amount_minor=amount_minor,
+        payee_account_id=account[0],
+        provider=account[1],
+        release_above_minor=limit if limit is not None and amount_minor > limit else None,
+        entry_seq=seq,
+    )
+    await payout.plan(session, planned, act)
+    return payout_id, entry, seq
 
 
 def _claimables(row: Row[Any]) -> list[Claimable]:
-    """What an entry changes, one for each currency."""
+    """What a stored entry changes, one for each currency."""
+    postings = tuple(map(Posting, row.account, row.currency, row.amount))
+    entry = Entry(EntryKind(row.kind), None, row.available_at, row.available_at, row.reverses, postings, row.details)
+    return _claimable(row.seq, entry, row.number)
+
+
+def _claimable(seq: int, entry: Entry, order_number: str | None = None) -> list[Claimable]:
     sums: dict[tuple[str, str], int] = {}
-    for account, currency, amount in zip(row.account, row.currency, row.amount, strict=True):
-        sums[account, currency] = sums.get((account, currency), 0) + amount
+    for posting in entry.postings:
+        key = (posting.account, posting.currency)
+        sums[key] = sums.get(key, 0) + posting.amount_minor
     return [
         Claimable(
-            seq=row.seq,
-            kind=EntryKind(row.kind),
-            order_number=row.number,
+            seq=seq,
+            kind=entry.kind,
+            order_number=order_number,
             currency=currency,
-            available_at=row.available_at,
+            available_at=entry.available_at or entry.occurred_at,
             amount_minor=amount,
-            reverses=row.reverses,
-            details=row.details,
+            reverses=entry.reverses,
+            details=entry.details,
             commission_minor=sums.get((Account.PLATFORM_COMMISSION, currency), 0),
             commission_tax_minor=sums.get((Account.COMMISSION_TAX, currency), 0),
         )
@@ -373,9 +406,14 @@ def _claimables(row: Row[Any]) -> list[Claimable]:
     ]
 
 
+def text_of(kind: EntryKind, order_number: str | None, details: Mapping[str, Any]) -> str:
+    """What a statement says of an entry."""
+    text = TEXTS[kind] + (f" {order_number}" if order_number else "")
+    named = details.get("reason") or details.get("payout") or details.get("statement")
+    return f"{text}: {named}" if named else text
+
+
 def _line(each: Claimable) -> StatementLine:
-    text = TEXTS[each.kind] + (f" {each.order_number}" if each.order_number else "")
-    named = each.details.get("reason") or each.details.get("payout") or each.details.get("statement")
     return StatementLine(
         entry_seq=each.seq,
         kind=each.kind,
@@ -383,5 +421,5 @@ def _line(each: Claimable) -> StatementLine:
         available_at=each.available_at,
         amount_minor=each.amount_minor,
         corrects=each.reverses,
-        text=f"{text}: {named}" if named else text,
+        text=text_of(each.kind, each.order_number, each.details),
     )
