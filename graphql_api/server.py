@@ -21,7 +21,7 @@ from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import worker
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
 from merchantry.tables.blueprint import blueprint, platform_revisions

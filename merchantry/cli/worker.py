@@ -9,7 +9,7 @@ from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_forever
 from tenancy.database import Database
 

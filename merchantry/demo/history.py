@@ -12,7 +12,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart, CartLine, CartPart
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.gateways.sandbox import Method, Sandbox
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
 from merchantry.services import checkout, order, payment, split, tracking
 from merchantry.services.payment import Payment

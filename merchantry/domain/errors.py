@@ -300,3 +300,10 @@ class StatementDecided(MarketError):
 
     number: str
     status: str
+
+
+@dataclass(eq=False, kw_only=True)
+class SettlementRunning(MarketError):
+    """A settlement run is under way since {since:%Y-%m-%d %H:%M:%S %Z}; wait until it is over, then run again."""
+
+    since: datetime

@@ -1,42 +1,21 @@
 """What each kind of job does. Business time is when the work was due, so hours without a worker change no number."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused
-from merchantry.gateways.payment import ChargeStatus, PaymentGateway, asked
+from merchantry.gateways.payment import ChargeStatus, asked
+from merchantry.jobs import payouts, settling
+from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import checkout, order, payment, queue, split
 from merchantry.services.queue import JobKind
 from merchantry.services.refund import refund_to_send
 from merchantry.services.terms import terms_of
-from tenancy.database import Database, Transaction
+from tenancy.database import Transaction
 
-ACTOR = "system:worker"
 GIVE_UP_AFTER = timedelta(minutes=2)
 """How long a payment may have been on its way to a provider that has not heard of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A claimed job."""
-
-    merchant_id: UUID
-    kind: JobKind
-    subject_id: UUID
-    due_at: datetime
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What handlers work with."""
-
-    database: Database
-    gateway: PaymentGateway
-    clock: Callable[[], datetime]
 
 
 async def checkout_expire(tools: Tools, job: Job) -> None:
@@ -110,16 +89,17 @@ async def refund_send(tools: Tools, job: Job) -> None:
     await tools.database.run(ACTOR, work)
 
 
-class StillOpen(Exception):
-    """The provider has given no definite answer; the job is tried again later."""
-
-
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
     JobKind.ORDER_COMPLETE: order_complete,
     JobKind.HOLD_RELEASE: hold_release,
     JobKind.REFUND_SEND: refund_send,
+    JobKind.STATEMENT_ACCEPT: settling.statement_accept,
+    JobKind.RESERVE_RELEASE: settling.reserve_release,
+    JobKind.PAYOUT_SEND: payouts.send,
+    JobKind.PAYOUT_POLL: payouts.poll,
+    JobKind.PAYOUT_BATCH: payouts.send_batches,
 }
 
 EXPECTED = (MarketError, StillOpen)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from merchantry.jobs.handlers import ACTOR, EXPECTED, HANDLERS, Job, Tools
+from merchantry.jobs.handlers import EXPECTED, HANDLERS
+from merchantry.jobs.tools import ACTOR, Job, Tools
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import job as job_table
 from tenancy.database import CommitLost, CommitUnknown
@@ -41,14 +43,18 @@ async def run_due(
     tools: Tools,
     until: datetime,
     *,
-    kinds: Collection[JobKind] = tuple(JobKind),
+    kinds: Collection[JobKind] = tuple(HANDLERS),
+    merchant_id: UUID | None = None,
     concurrency: int = 2,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Do everything that is due until a moment, in the order in which it fell due. Returns how many jobs were done."""
+    """Do everything that is due until a moment, in the order in which it fell due; of one merchant, where one is given.
+
+    Returns how many jobs were done.
+    """
     total = 0
     while True:
-        jobs = await claim(tools, until, BATCH * concurrency, kinds)
+        jobs = await claim(tools, until, BATCH * concurrency, kinds, merchant_id)
         if not jobs:
             return total
         total += await _do_all(tools, jobs, concurrency)
@@ -62,7 +68,13 @@ async def run_batch(tools: Tools, until: datetime, *, concurrency: int = 2) -> i
     return len(jobs)
 
 
-async def claim(tools: Tools, until: datetime, limit: int, kinds: Collection[JobKind] = tuple(JobKind)) -> list[Job]:
+async def claim(
+    tools: Tools,
+    until: datetime,
+    limit: int,
+    kinds: Collection[JobKind] = tuple(HANDLERS),
+    merchant_id: UUID | None = None,
+) -> list[Job]:
     """Lease due jobs that no other worker holds."""
     now = tools.clock()
     table = job_table.c
@@ -78,6 +90,8 @@ async def claim(tools: Tools, until: datetime, limit: int, kinds: Collection[Job
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    if merchant_id is not None:
+        free = free.where(table.merchant_id == merchant_id)
     statement = (
         update(job_table)
         .where(key.in_(free))

@@ -153,6 +153,16 @@ async def locked(session: MerchantSession, payout_id: UUID) -> Payout:
     return from_row(row)
 
 
+async def find(session: MerchantSession, payout_id: UUID) -> Payout:
+    """The merchant's payout. Raises NotFound."""
+    table = payout.c
+    statement = select(*COLUMNS).where(table.merchant_id == session.merchant_id, table.id == payout_id)
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(what="payout", path=("payout_id",))
+    return from_row(row)
+
+
 def from_row(row: Row[Any]) -> Payout:
     """A payout from a row of ``COLUMNS``."""
     return Payout(**{**row._asdict(), "status": PayoutStatus(row.status)})

@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     SETTLEMENT_DUE = "settlement.due"
     PAYOUT_SEND = "payout.send"
     PAYOUT_POLL = "payout.poll"
+    PAYOUT_BATCH = "payout.batch"
 
 
 _NEW = insert(job)
@@ -52,3 +53,10 @@ async def dequeue(session: Session, merchant_id: UUID, kind: JobKind, subject_id
 def done(merchant_id: UUID, kind: JobKind, subject_id: UUID) -> Gone:
     """What :func:`dequeue` writes, to be written together with something else."""
     return Gone(job, {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id})
+
+
+async def finished(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
+    """The work is done as it was asked for at this moment; where it was asked for again since, it stays."""
+    await write(
+        session, Gone(job, {"merchant_id": merchant_id, "kind": kind, "subject_id": subject_id, "due_at": due_at})
+    )

@@ -12,7 +12,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.permission import MerchantRole
 from merchantry.gateways.payment import ChargeStatus, Tender
 from merchantry.jobs import handlers, worker
-from merchantry.jobs.handlers import Job, Tools
+from merchantry.jobs.tools import Job, Tools
 from merchantry.services import payment
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY

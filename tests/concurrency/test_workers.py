@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from merchantry.domain.permission import MerchantRole
 from merchantry.jobs import worker
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from tenancy.database import Database
 from tenancy.logins import Logins
 from tests.builders import a_merchant, a_product

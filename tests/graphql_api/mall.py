@@ -15,7 +15,7 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.plan_document import parse_plan
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import worker
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from merchantry.services import commission, staff
 from tenancy.database import Database
 from tenancy.directory import account_of

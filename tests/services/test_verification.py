@@ -10,7 +10,7 @@ from merchantry.domain.checkout import Address, Cart, CartLine, CartPart
 from merchantry.domain.commission import parse_plan
 from merchantry.gateways.payment import ChargeStatus, Tender
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs.handlers import Tools
+from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
 from merchantry.services import checkout, commission, order, payment, split, tracking
 from merchantry.services.books import Law

@@ -1,0 +1,39 @@
+"""What handlers of jobs are given: the job, and what they work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from merchantry.gateways.payment import PaymentGateway
+from merchantry.gateways.payout import PayoutGateway
+from merchantry.services.queue import JobKind
+from tenancy.database import Database
+
+ACTOR = "system:worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job."""
+
+    merchant_id: UUID
+    kind: JobKind
+    subject_id: UUID
+    due_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What handlers work with."""
+
+    database: Database
+    gateway: PaymentGateway
+    clock: Callable[[], datetime]
+    payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
+    """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
+
+
+class StillOpen(Exception):
+    """There is no definite answer yet; the job is tried again later."""
