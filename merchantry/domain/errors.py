@@ -279,3 +279,13 @@ class PlanMissing(MarketError):
 
     plan: str
     at: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class BankFileInvalid(MarketError):
+    """The file can't be taken: {reason} Nothing of it was used; ask its sender for a correct one.
+
+    The reason is a whole sentence that says what is wrong and where in the file.
+    """
+
+    reason: str
