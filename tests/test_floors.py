@@ -12,6 +12,7 @@ FLOORS = {
     "merchantry/domain": set[str](),
     "merchantry/tables": {"tenancy", "migrations"},
     "merchantry/gateways": {"tenancy", "merchantry.domain", "merchantry.tables"},
+    "merchantry/wallet_simulator": {"merchantry.domain"},
     "merchantry/services": {"tenancy", "merchantry.domain", "merchantry.tables", "merchantry.gateways"},
     "merchantry/jobs": {
         "tenancy",

@@ -45,10 +45,12 @@ class BankFiles:
         """
         refused = {each.key: reason for each in instructions if (reason := pain001.refusal(each))}
         taken = [each for each in instructions if each.key not in refused]
+        name = f"{pain001.message_id(batch)}.xml"
         if taken:
-            data = pain001.write(batch, self._debtor, taken)
             # A thread can't be given up half-way: whoever stops waiting still gets a whole file or none.
-            await asyncio.to_thread(self._put, f"{pain001.message_id(batch)}.xml", data)
+            await asyncio.to_thread(self._put, name, pain001.write(batch, self._debtor, taken))
+        elif await asyncio.to_thread((self._written / name).exists):
+            raise RepeatDiffers(f"{name} was written, and now nothing of it can be")
         answers = {key: Answer(TransferStatus.REJECTED, reason=reason) for key, reason in refused.items()}
         accepted = Answer(TransferStatus.ACCEPTED, provider_reference=pain001.message_id(batch))
         return answers | {each.key: accepted for each in taken}

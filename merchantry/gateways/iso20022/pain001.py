@@ -4,6 +4,7 @@ One file is one batch with one payment block. The same input gives the same byte
 instructions come.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -23,6 +24,12 @@ NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 LONGEST_NAME = 70
 MOST_DIGITS = 18
 """Digits of an amount or a sum (ISO 20022, ActiveOrHistoricCurrencyAndAmount and DecimalNumber)."""
+
+
+# Forms that the file's schema takes; whether an account can exist is for account_numbers, before it is ever paid into.
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{1,30}")
+_BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?")
+_NUMBER = re.compile(r"[A-Za-z0-9]{1,34}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,9 @@ def refusal(instruction: Instruction) -> str | None:
         return "the account's holder has no name that a bank can write"
     if not payee.iban and not (payee.account_number and payee.bic):
         return "the account has neither an IBAN nor a number with its bank's BIC"
+    for form, text in ((_IBAN, payee.iban), (_BIC, payee.bic), (_NUMBER, payee.account_number)):
+        if text and not form.fullmatch(text):
+            return "the account's IBAN, number or BIC has not the form of one"
     return None
 
 
