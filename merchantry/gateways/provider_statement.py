@@ -75,7 +75,7 @@ def _rows(data: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
         for row in reader:
             yield reader.line_num, row
     except csv.Error as error:
-        raise BankFileInvalid(reason=f"line {reader.line_num}: {error}.") from None
+        raise BankFileInvalid(reason=f"line {reader.reader.line_num}: {error}.") from None
 
 
 def _line(row: Mapping[str, str]) -> BankLine:

@@ -212,7 +212,7 @@ def _asked(key: str, body: dict[str, Any]) -> Asked:
 
 
 def _id(transfer: Transfer) -> str:
-    return f"W{UUID(transfer.asked.key).hex[:16].upper()}"
+    return f"W{transfer.position:08}"
 
 
 def _shown(transfer: Transfer, status: Status, since: datetime) -> dict[str, str]:

@@ -73,8 +73,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer as it was taken. ``pays_at`` and ``returns_at`` may lie ahead; None is never."""
+    """A transfer as it was taken, the provider's nth. ``pays_at`` and ``returns_at`` may lie ahead; None is never."""
 
+    position: int
     asked: Asked
     behaviour: Behaviour
     taken_at: datetime
@@ -184,6 +185,7 @@ def utc_now() -> datetime:
 
 def _transfer(row: sqlite3.Row) -> Transfer:
     return Transfer(
+        position=row["position"],
         asked=Asked(row["key"], row["amount"], row["currency"], row["wallet_id"], row["reference"]),
         behaviour=Behaviour(row["behaviour"]),
         taken_at=datetime.fromisoformat(row["taken_at"]),

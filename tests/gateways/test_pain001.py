@@ -3,13 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
-import sepaxml
 import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from merchantry.gateways.iso20022.letters import in_bank_letters
 from merchantry.gateways.payout import REFERENCE, Batch, Instruction, PayeeBank, PayeeWallet
 from tests.gateways.papers import BANK, DEBTOR, IBAN, a_batch, an_instruction
 
-SCHEMA = xmlschema.XMLSchema(Path(sepaxml.__file__).parent / "schemas" / "pain.001.001.09.xsd")
+SCHEMA = xmlschema.XMLSchema((files("sepaxml") / "schemas" / "pain.001.001.09.xsd").read_text())
 NAMES = {"": pain001.NAMESPACE}
 
 banks = st.builds(

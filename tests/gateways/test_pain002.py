@@ -25,7 +25,7 @@ def statuses(data: bytes) -> list[TransferStatus | None]:
     """What the report says of the first two instructions."""
     report = pain002.read(data)
     answers = [report.answer_for(each.key, each.reference) for each in (FIRST, SECOND)]
-    return [answer and answer.status for answer in answers]
+    return [answer.status if answer else None for answer in answers]
 
 
 @pytest.mark.parametrize("version", ["03", "09", "10", "14"])
