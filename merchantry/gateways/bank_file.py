@@ -48,7 +48,7 @@ class BankFiles:
         name = f"{pain001.message_id(batch)}.xml"
         if taken:
             # A thread can't be given up half-way: whoever stops waiting still gets a whole file or none.
-            await asyncio.to_thread(self._put, name, pain001.write(batch, self._debtor, taken))
+            await asyncio.to_thread(lambda: self._put(name, pain001.write(batch, self._debtor, taken)))
         elif await asyncio.to_thread((self._written / name).exists):
             raise RepeatDiffers(f"{name} was written, and now nothing of it can be")
         answers = {key: Answer(TransferStatus.REJECTED, reason=reason) for key, reason in refused.items()}

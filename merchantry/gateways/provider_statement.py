@@ -24,7 +24,7 @@ from merchantry.domain.money import parse_minor
 from merchantry.gateways.bank_statement import BankLine, BankStatement
 
 COLUMNS = ("date", "amount", "currency", "reference", "provider_reference", "kind")
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
 MOST_PROBLEMS = 20
 
 

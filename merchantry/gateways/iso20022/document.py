@@ -19,7 +19,7 @@ from merchantry.domain.money import parse_minor
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
 _ROOT = re.compile(r"\{urn:iso:std:iso:20022:tech:xsd:([a-z]{4}\.[0-9]{3}\.[0-9]{3})\.([0-9]{2})\}Document")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
