@@ -22,6 +22,7 @@ FLOORS = {
         "merchantry.gateways",
         "merchantry.vault",
     },
+    "merchantry/wallet_simulator": {"merchantry.domain"},
     "merchantry/jobs": {
         "tenancy",
         "merchantry.documents",

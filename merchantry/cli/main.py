@@ -9,6 +9,7 @@ from merchantry.cli.migrate import migrate
 from merchantry.cli.schema import schema
 from merchantry.cli.serve import serve
 from merchantry.cli.settle import settle
+from merchantry.cli.simulator import simulator
 from merchantry.cli.token import token
 from merchantry.cli.worker import worker
 
@@ -26,6 +27,7 @@ app.command()(migrate)
 app.command()(token)
 app.command()(schema)
 app.command()(settle)
+app.command()(simulator)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(verify.app, name="verify")

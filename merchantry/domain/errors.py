@@ -307,3 +307,13 @@ class SettlementRunning(MarketError):
     """A settlement run is under way since {since:%Y-%m-%d %H:%M:%S %Z}; wait until it is over, then run again."""
 
     since: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class BankFileInvalid(MarketError):
+    """The file can't be taken: {reason} Nothing of it was used; ask its sender for a correct one.
+
+    The reason is a whole sentence that says what is wrong and where in the file.
+    """
+
+    reason: str
