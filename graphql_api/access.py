@@ -1,6 +1,7 @@
 """Who may go on. A resolver gets what it needs to open a transaction only from here, so none forgets to ask."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
@@ -99,6 +100,8 @@ class Keyed(Protocol):
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Enum):  # enums have a definition as inputs do
+        return value.name
     if hasattr(value, "__strawberry_definition__"):
         return {name: _plain(each) for name, each in vars(value).items() if name != "idempotency_key"}
     if isinstance(value, list | tuple):

@@ -6,9 +6,10 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, product, split
+from graphql_api import access, case, product, split
+from graphql_api.case import Case
 from graphql_api.context import Info
-from graphql_api.enums import OrderStatus
+from graphql_api.enums import CaseKind, CaseStatus, OrderStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
 from graphql_api.product import Product
@@ -179,6 +180,18 @@ class Merchant:
             cursor_of=lambda each: each.cursor,
             node_of=lambda each: Notification.of(allowed.merchant_id, each),
         )
+
+    @strawberry.field
+    async def cases(
+        self,
+        info: Info,
+        status: list[CaseStatus] | None = None,
+        kind: list[CaseKind] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Case] | None:
+        """Review cases about the merchant that it is told of, newest first. Needs case.read."""
+        return await case.of_merchant(info, first=first, after=after, status=status, kind=kind)
 
     @strawberry.field
     async def audit_events(

@@ -7,9 +7,10 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, report
+from graphql_api import access, case, report
+from graphql_api.case import Case
 from graphql_api.context import Info
-from graphql_api.enums import Cycle, Dimension
+from graphql_api.enums import CaseKind, CaseStatus, Cycle, Dimension
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
 from graphql_api.money import CurrencyCode, MoneyInput
@@ -157,6 +158,27 @@ class Platform:
                 session, limit=asked.limit, after=(asked.after[0], asked.after[1]) if asked.after else None
             )
         return connection_of(found, asked, cursor_of=lambda each: (each.name, each.version), node_of=CommissionPlan.of)
+
+    @strawberry.field
+    async def cases(
+        self,
+        info: Info,
+        status: list[CaseStatus] | None = None,
+        kind: list[CaseKind] | None = None,
+        merchant: strawberry.ID | None = None,
+        mine: bool = False,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Case] | None:
+        """Review cases, newest first; `mine` are those that the viewer takes care of. Needs platform.case.read."""
+        return await case.of_platform(
+            info, first=first, after=after, status=status, kind=kind, merchant=merchant, mine=mine
+        )
+
+    @strawberry.field
+    async def case(self, info: Info, id: strawberry.ID) -> Case | None:
+        """The case of this id. Needs platform.case.read."""
+        return await case.of_id(info.context, id)
 
     @strawberry.field
     async def audit_events(

@@ -157,6 +157,12 @@ def node(kind: str, *, parts: int) -> Callable[[Loader], Loader]:
     return register
 
 
+def node_id(kind: str, *parts: UUID) -> strawberry.ID | None:
+    """The opaque id of a thing, None where there are no nodes of such a kind, or they have another number of keys."""
+    known = _KINDS.get(kind)
+    return encode_id(kind, *parts) if known and known.parts == len(parts) else None
+
+
 async def resolve_node(info: Info, id: str) -> Node | None:
     """The node of an id, or None: malformed, of no kind, missing, foreign and forbidden all answer alike."""
     found = parse_id(id)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import strawberry
 
 from graphql_api import merchant, platform, relay, viewer
+from graphql_api.case import Case
+from graphql_api.case_mutations import CaseMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.context import Info
 from graphql_api.engine import MarketSchema
@@ -48,12 +50,12 @@ class Query(ListingQueries):
 
 
 @strawberry.type
-class Mutation(CheckoutMutations, OrderMutations, ProductMutations, StaffMutations, PlatformMutations):
+class Mutation(CheckoutMutations, OrderMutations, ProductMutations, StaffMutations, PlatformMutations, CaseMutations):
     pass
 
 
 schema = MarketSchema(
     query=Query,
     mutation=Mutation,
-    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split],
+    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split, Case],
 )

@@ -317,3 +317,15 @@ class BankFileInvalid(MarketError):
     """
 
     reason: str
+
+
+@dataclass(eq=False, kw_only=True)
+class CaseClosed(MarketError):
+    """The case is {status} already; look at what was decided, or open another."""
+
+    status: str
+
+
+@dataclass(eq=False, kw_only=True)
+class VotedAlready(MarketError):
+    """You have approved this case already; it waits for somebody else."""

@@ -39,6 +39,7 @@ class Permission(StrEnum):
     STAFF_READ = "staff.read"
     STAFF_WRITE = "staff.write"
     NOTIFICATION_READ = "notification.read"
+    CASE_READ = "case.read"
     AUDIT_READ = "audit.read"
     PLATFORM_MERCHANT_READ = "platform.merchant.read"
     PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
@@ -49,6 +50,9 @@ class Permission(StrEnum):
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
     PLATFORM_PLAN_APPROVE = "platform.plan.approve"
+    PLATFORM_CASE_READ = "platform.case.read"
+    PLATFORM_CASE_WRITE = "platform.case.write"
+    PLATFORM_CASE_DECIDE = "platform.case.decide"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
 
@@ -70,6 +74,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.STAFF_READ: frozenset({_OWNER, _MANAGER}),
         _P.STAFF_WRITE: frozenset({_OWNER}),
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
+        _P.CASE_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.PLATFORM_MERCHANT_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
@@ -80,6 +85,9 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_PLAN_APPROVE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
+        _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
+        _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

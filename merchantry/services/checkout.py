@@ -1,7 +1,7 @@
 """A checkout: quoted, then placed over several merchants in one transaction, then paid, or expired.
 
-Locks are taken in one order everywhere: checkout, payment, merchants by id; within a merchant its order, variants by
-id, then counters and balances. So checkouts that cross can't deadlock.
+Locks are taken in one order everywhere: review case, checkout, payment, merchants by id; within a merchant its order,
+variants by id, then counters and balances. So checkouts that cross can't deadlock.
 """
 
 import json

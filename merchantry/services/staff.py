@@ -1,12 +1,12 @@
 """Who has which rights: members of a merchant's staff and of the platform's."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, select
+from sqlalchemy import Table, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -70,6 +70,14 @@ async def staff(session: PlatformSession, merchant_id: UUID) -> list[Member]:
         .order_by(membership.c.created_at, membership.c.account_id, membership.c.role)
     )
     return [Member(row.account_id, row.email, MerchantRole(row.role), row.created_at) for row in rows]
+
+
+async def emails(session: PlatformSession, account_ids: Collection[UUID]) -> dict[UUID, str | None]:
+    """How people are known, by their accounts; accounts that don't exist are left out."""
+    rows = await session.execute(
+        select(account.c.id, account.c.email).where(account.c.id == func.any(list(account_ids)))
+    )
+    return {row.id: row.email for row in rows}
 
 
 async def _grant(session: PlatformSession, table: Table, key: Mapping[str, Any], act: Act) -> None:

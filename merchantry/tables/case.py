@@ -42,9 +42,11 @@ review_case = Table(
         unique=True,
         postgresql_where="status = 'open'",
     ),
-    info=grants(platform="SELECT, INSERT, UPDATE", merchant="SELECT, INSERT"),
+    info=grants(platform="SELECT, INSERT, UPDATE", merchant="SELECT, INSERT, UPDATE (events)"),
 )
-"""Something that waits for people. ``merchant_id`` is NOBODY's where it concerns no merchant."""
+"""Something that waits for people. ``merchant_id`` is NOBODY's where it concerns no merchant.
+
+``events`` numbers the events; whoever counts it up holds the case until the transaction ends, merchants too."""
 
 case_event = Table(
     "case_event",

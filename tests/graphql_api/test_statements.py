@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 import pytest_asyncio
 
+from merchantry.domain.case import CaseKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.services import case
+from merchantry.services.case import Fact, NewCase
 from tenancy.database import Database
-from tests.builders import a_product, a_shop, some_merchants
+from tests.builders import a_product, a_shop, an_act, some_merchants
 from tests.cluster import Cluster
 from tests.graphql_api.documents import a_line, buy
 from tests.graphql_api.mall import Mall, open_mall
@@ -20,11 +24,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CHECKOUTS = 20
 ORDER = """id number lines { id title } shipments { id } events { kind } refunds { id } split { id entries { seq } }
            goods { amount } shipTo { city }"""
+CASE = """id kind status merchant title subject { id } evidence { value } amount { amount } openedBy { role email }
+          owner { email } approvals { by { email } } events { kind actor { email } owner { email } } overdue"""
 MERCHANT = {
     "orders": f"orders(first: %d) {{ nodes {{ {ORDER} }} edges {{ node {{ {ORDER} }} }} }}",
     "products": "products(first: %d) { nodes { id title variants { sku prices { amount } } } }",
     "splits": "splits(first: %d) { nodes { id lines { explanation } entries { postings { account } } } }",
     "notifications": "notifications(first: %d) { nodes { id kind subject } }",
+    "cases": f"cases(first: %d) {{ nodes {{ {CASE} }} edges {{ node {{ {CASE} }} }} }}",
     "auditEvents": "auditEvents(first: %d) { nodes { id act actor before after } }",
 }
 FIELDS = {
@@ -34,6 +41,7 @@ FIELDS = {
     " orders { id number lines { id } events { kind } } } } } }",
     "listings": "{ listings(first: %d) { nodes { id title merchantName variants { sku prices { amount } } } } }",
     "platform.merchants": "{ platform { merchants(first: %d) { nodes { id slug legalName } } } }",
+    "platform.cases": f"{{ platform {{ cases(first: %d) {{ nodes {{ {CASE} }} }} }} }}",
     "platform.auditEvents": "{ platform { auditEvents(first: %d) { nodes { id act actor } } } }",
     "commissionReport": '{ platform { commissionReport(from: "2026-01-01", to: "2027-01-01",'
     " groupBy: [MERCHANT, CATEGORY, DAY], first: %d) { asOf rows { merchant orders } } } }",
@@ -45,6 +53,7 @@ MANY = {
     "viewer.orders": 60,
     "listings": 60,
     "platform.auditEvents": 60,
+    "platform.cases": 60,
     "platform.merchants": 3,
     "commissionReport": 3,
     "settlementReport": 0,
@@ -95,6 +104,18 @@ async def _trade(mall: Mall) -> None:
     for _ in range(CHECKOUTS):
         await buy(mall, "bea", *lines)
         mall.clock.advance(minutes=1)
+    await _object(mall, [merchant.id for merchant in merchants])
+
+
+async def _object(mall: Mall, merchant_ids: list[UUID]) -> None:
+    """Twenty cases of each merchant, each opened by another person and commented on."""
+    async with mall.database.write("test") as tx, tx.as_platform() as session:
+        for merchant_id in merchant_ids:
+            for number in range(CHECKOUTS):
+                kind, actor = CaseKind.STATEMENT_OBJECTION, f"staff:{uuid4()}"
+                new = NewCase(kind, merchant_id, "Order", str(uuid4()), f"Case {number}", [Fact("it", "is")])
+                case_id = await case.open_case(session, new, an_act(actor))
+                await case.comment(session, merchant_id, case_id, "well", an_act(f"platform:{uuid4()}"))
 
 
 def rows_of(data: Any) -> int:

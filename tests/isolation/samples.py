@@ -6,6 +6,7 @@ An argument or input field that is not here fails the tests: add it, with a valu
 from typing import Any
 from uuid import uuid4
 
+from graphql_api.relay import encode_id
 from tests.isolation.generator import LEFT_OUT
 from tests.isolation.world import Sphere
 
@@ -25,6 +26,13 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Platform.commissionReport.groupBy": ["MERCHANT", "CATEGORY"],
         "Platform.settlementReport.groupBy": ["MERCHANT"],
         "merchants": LEFT_OUT,
+        "Merchant.cases.status": LEFT_OUT,
+        "Merchant.cases.kind": LEFT_OUT,
+        "Platform.cases.status": ["OPEN"],
+        "Platform.cases.kind": LEFT_OUT,
+        "Platform.cases.merchant": LEFT_OUT,
+        "Platform.cases.mine": False,
+        "Platform.case.id": sphere.subjects["caseComment"]["caseId"],
     }
 
 
@@ -72,6 +80,12 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
             "default": {"rate_bps": 1},
         },
         "effectiveFrom": "2026-06-01T00:00:00Z",
+        "caseOpen.merchantId": encode_id("MerchantRecord", sphere.merchant.id),
+        "caseOpen.evidence": [{"name": "seen", "value": "a second account"}],
+        "caseOpen.amount": {"amount": "1.00", "currency": "BRL"},
+        "dueAt": "2026-06-01T00:00:00Z",
+        "text": "I have asked them",
+        "vote": "APPROVE",
         **subjects,
     }
 

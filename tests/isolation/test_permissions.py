@@ -35,6 +35,7 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "balance": P.LEDGER_READ,
     "splits": P.LEDGER_READ,
     "notifications": P.NOTIFICATION_READ,
+    "cases": P.CASE_READ,
     "auditEvents": P.AUDIT_READ,
     "staff": P.STAFF_READ,
 }
@@ -45,6 +46,8 @@ PLATFORM_FIELDS = {
     "commissionReport": P.PLATFORM_REPORT_READ,
     "settlementReport": P.PLATFORM_REPORT_READ,
     "commissionPlans": P.PLATFORM_PLAN_READ,
+    "cases": P.PLATFORM_CASE_READ,
+    "case": P.PLATFORM_CASE_READ,
     "auditEvents": P.PLATFORM_AUDIT_READ,
 }
 
@@ -73,10 +76,15 @@ MUTATIONS: dict[str, Permission | None] = {
     "merchantReactivate": P.PLATFORM_MERCHANT_SUSPEND,
     "commissionPlanPropose": P.PLATFORM_PLAN_PROPOSE,
     "commissionPlanApprove": P.PLATFORM_PLAN_APPROVE,
+    "caseOpen": P.PLATFORM_CASE_WRITE,
+    "caseComment": P.PLATFORM_CASE_WRITE,
+    "caseAssign": P.PLATFORM_CASE_WRITE,
+    "caseDecide": P.PLATFORM_CASE_DECIDE,
 }
 
 SPOILT = {
     "productCreate.title": "",
+    "caseOpen.title": "",
     "categoryCreate.code": "Not A Code",
     "MerchantCreateInput.slug": "Not A Slug",
     "MerchantSuspendInput.slug": "no-such-merchant",

@@ -26,7 +26,15 @@ MERCHANTS = MERCHANT_TABLES.sorted_tables
 SHARED = PLATFORM_TABLES.sorted_tables
 OWN_ROWS = [table for table in SHARED if "merchant" in table.info["grants"] and "merchant_id" in table.c]
 APPEND_ONLY = ["ledger_entry", "order_event", "split_line"]
-APPEND_ONLY_SHARED = ["platform_entry", "log_queue", "audit_event", "notification", "idempotency", "tender"]
+APPEND_ONLY_SHARED = [
+    "platform_entry",
+    "log_queue",
+    "audit_event",
+    "notification",
+    "idempotency",
+    "tender",
+    "case_event",
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -58,6 +58,10 @@ MUTATIONS = {
     "merchantReactivate": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
     "commissionPlanApprove": Whose.PLATFORM,
+    "caseOpen": Whose.PLATFORM,
+    "caseComment": Whose.PLATFORM,
+    "caseAssign": Whose.PLATFORM,
+    "caseDecide": Whose.PLATFORM,
 }
 
 

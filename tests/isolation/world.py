@@ -9,9 +9,11 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from graphql_api.relay import encode_id, parse_id
+from merchantry.domain.case import CaseKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.services import case, staff
 from merchantry.services import merchant as merchants
-from merchantry.services import staff
+from merchantry.services.case import Fact, NewCase
 from merchantry.services.variant import NewVariant
 from tenancy.database import Database
 from tenancy.principals import Merchant
@@ -252,7 +254,23 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     made.subjects["staffGrant"]["role"] = "ACCOUNTANT"
     await mall.hire(f"{name}-viewer", merchant, MerchantRole.VIEWER)
     await _orders(mall, made, line)
+    await _cases(mall, made)
     return made
+
+
+async def _cases(mall: Mall, made: Sphere) -> None:
+    """One case for each mutation about cases, opened by the merchant's owner about an order."""
+    merchant_id = made.merchant.id
+    (order_key,) = (parse_id(made.subjects["orderCancel"]["orderId"]) or ("", ()))[1][1:]
+    owner = an_act(f"staff:{await mall.account(made.owner)}")
+    for mutation in ("caseComment", "caseAssign", "caseDecide"):
+        evidence = [Fact("order", str(order_key), "Order"), Fact("said", f"{made.slug} never got {mutation}")]
+        title = f"{made.slug} objects: {mutation}"
+        new = NewCase(CaseKind.STATEMENT_OBJECTION, merchant_id, "Order", f"{order_key} {mutation}", title, evidence)
+        async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+            case_id = await case.open_case(session, new, owner)
+        made.subjects[mutation] = {"caseId": encode_id("Case", merchant_id, case_id)}
+    made.subjects["caseAssign"]["accountId"] = encode_id("Account", await mall.account("admin-person"))
 
 
 async def _orders(mall: Mall, made: Sphere, line: Any) -> None:

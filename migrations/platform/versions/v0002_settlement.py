@@ -17,7 +17,7 @@ GRANT SELECT, UPDATE ON platform.payout TO merchantry_platform;
 GRANT SELECT, INSERT, UPDATE ON platform.payout TO merchantry_merchant;
 GRANT SELECT, INSERT, UPDATE (sent_at) ON platform.payout_batch TO merchantry_platform;
 GRANT SELECT, INSERT, UPDATE ON platform.review_case TO merchantry_platform;
-GRANT SELECT, INSERT ON platform.review_case TO merchantry_merchant;
+GRANT SELECT, INSERT, UPDATE (events) ON platform.review_case TO merchantry_merchant;
 GRANT SELECT, INSERT, UPDATE ON platform.settlement_run TO merchantry_platform;
 GRANT SELECT, INSERT ON platform.settlement_schedule TO merchantry_platform;
 GRANT SELECT ON platform.settlement_schedule TO merchantry_merchant;

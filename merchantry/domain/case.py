@@ -1,0 +1,169 @@
+"""Review cases: what waits for people, how many of them must agree, and who of them may not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from merchantry.domain.errors import CaseClosed, OwnAct, VotedAlready
+
+PEOPLE: Final = frozenset({"buyer", "staff", "platform"})
+"""What somebody with an account acts as; the same account may be several of them."""
+
+
+class CaseKind(StrEnum):
+    """Why something waits for people."""
+
+    STATEMENT_OBJECTION = "statement_objection"
+    PAYOUT_UNKNOWN = "payout_unknown"
+    PAYOUT_FAILED = "payout_failed"
+    PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_RELEASE = "payout_release"
+    PAYEE_CHANGE = "payee_change"
+    BANK_DIFFERENCE = "bank_difference"
+    REFUND_APPROVAL = "refund_approval"
+    REFUND_FAILED = "refund_failed"
+    CHARGEBACK = "chargeback"
+    WRITE_OFF = "write_off"
+    SETTLEMENT_MISSED = "settlement_missed"
+    OTHER = "other"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class Vote(StrEnum):
+    """What one person makes of a case."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+_K = CaseKind
+
+SHOWN_TO_MERCHANTS: Final = frozenset(
+    {
+        _K.STATEMENT_OBJECTION,
+        _K.PAYOUT_UNKNOWN,
+        _K.PAYOUT_FAILED,
+        _K.PAYOUT_RETURNED,
+        _K.PAYOUT_RELEASE,
+        _K.PAYEE_CHANGE,
+        _K.REFUND_APPROVAL,
+        _K.REFUND_FAILED,
+        _K.CHARGEBACK,
+    }
+)
+"""Kinds of which the merchant they are about is told. The others are the platform's own affair, whoever they are
+about, unless the merchant's own staff opened them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """So many people must agree to amounts above these, in minor units by currency; None: to every amount.
+
+    What is not known is taken to be above: a currency that is not named, and an amount that nobody gave.
+    """
+
+    above_minor: Mapping[str, int] | None
+    approvals: int
+
+    def holds_for(self, amount_minor: int | None, currency: str | None) -> bool:
+        """Whether an amount, of either sign, is above the step."""
+        if self.above_minor is None or amount_minor is None or currency is None:
+            return True
+        limit = self.above_minor.get(currency)
+        return limit is None or abs(amount_minor) > limit
+
+
+Chain = tuple[Step, ...]
+
+LARGE_MINOR: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "BRL": 5_000_000,
+        "CNY": 7_000_000,
+        "EUR": 1_000_000,
+        "GBP": 1_000_000,
+        "JPY": 1_500_000,
+        "USD": 1_000_000,
+    }
+)
+"""Above it, money that leaves is a matter for two people, in minor units by currency."""
+
+ONE: Final[Chain] = (Step(None, 1),)
+TWO: Final[Chain] = (Step(None, 2),)
+TWO_ABOVE_LARGE: Final[Chain] = (Step(None, 1), Step(LARGE_MINOR, 2))
+
+CHAINS: Final[Mapping[CaseKind, Chain]] = MappingProxyType(
+    {
+        **dict.fromkeys(CaseKind, ONE),
+        _K.WRITE_OFF: TWO,
+        _K.REFUND_APPROVAL: TWO_ABOVE_LARGE,
+        _K.PAYOUT_RELEASE: TWO_ABOVE_LARGE,
+    }
+)
+
+
+def approvals_needed(kind: CaseKind, amount_minor: int | None, currency: str | None, chain: Chain | None = None) -> int:
+    """How many different people must agree: the most that a step asks for, by the kind's own chain or another; ≥ 1."""
+    steps = CHAINS[kind] if chain is None else chain
+    return max([1, *(step.approvals for step in steps if step.holds_for(amount_minor, currency))])
+
+
+def person(actor: str) -> str:
+    """Who an actor is, whatever they act as: staff of a merchant and of the platform can be one and the same."""
+    role, _, account = actor.partition(":")
+    return account if account and role in PEOPLE else actor
+
+
+@dataclass(frozen=True, slots=True)
+class CaseState:
+    """What the rules need to know. ``parties`` opened or caused it; they and ``approved_by`` name persons."""
+
+    status: CaseStatus
+    approvals_needed: int
+    parties: frozenset[str]
+    approved_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.approvals_needed < 1 or len(set(self.approved_by)) < len(self.approved_by):
+            raise ValueError("A case needs at least one approval, and counts each person once")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a case ended. ``by`` is the actor whose vote ended it, ``reason`` theirs."""
+
+    status: CaseStatus
+    reason: str
+    by: str
+
+
+def decide(state: CaseState, vote: Vote, by: str) -> CaseState:
+    """One person's vote: a single rejection ends the case, approvals gather until there are enough.
+
+    Raises CaseClosed, OwnAct for a party to it, VotedAlready for somebody who approved before.
+    """
+    refuse_unless_open(state.status)
+    if by in state.parties:
+        raise OwnAct
+    if by in state.approved_by:
+        raise VotedAlready
+    if vote is Vote.REJECT:
+        return replace(state, status=CaseStatus.REJECTED)
+    approved_by = (*state.approved_by, by)
+    is_enough = len(approved_by) >= state.approvals_needed
+    return replace(state, status=CaseStatus.APPROVED if is_enough else CaseStatus.OPEN, approved_by=approved_by)
+
+
+def refuse_unless_open(status: CaseStatus) -> None:
+    """What is decided or withdrawn stays so. Raises CaseClosed."""
+    if status is not CaseStatus.OPEN:
+        raise CaseClosed(status=status)

@@ -1,0 +1,12 @@
+"""What follows from decisions, by the kind of case: the one list of it.
+
+An effect runs after the vote that ended the case, in its transaction, holding the case. Whoever decides gives this list
+to ``case_decision.decide``. What opens cases imports ``services.case`` only, so this module may import all of them.
+"""
+
+from types import MappingProxyType
+from typing import Final
+
+from merchantry.services.case_decision import Effects
+
+EFFECTS: Final[Effects] = MappingProxyType({})
