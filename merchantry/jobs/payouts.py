@@ -115,7 +115,7 @@ async def hear(tools: Tools, merchant_id: UUID, key: UUID, answer: Answer) -> No
 
 
 async def send_batches(tools: Tools, job: Job) -> None:
-    """Gather what waits for a provider that takes files, and send each batch, one that was gathered before unchanged."""
+    """Gather what waits for a provider that takes files, and send each batch; an older one goes unchanged."""
     provider = next(each for each in BATCHED if batch_job(each) == job.subject_id)
     gateway, now = _gateway(tools, provider), _now(tools)
     await tools.database.run(ACTOR, lambda tx: payout_batch.gather(tx, provider, now))

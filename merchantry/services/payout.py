@@ -15,10 +15,12 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain import entries
 from merchantry.domain.act import Act
+from merchantry.domain.case import CaseKind, person
 from merchantry.domain.errors import InvalidInput, NotFound, OwnAct, PayoutRefused
 from merchantry.domain.ledger import EntryKind
 from merchantry.domain.payout import OPEN, Booking, Heard, PayoutStatus, TransferState, Word, cut, hear, status_of
-from merchantry.services import audit, ledger, queue
+from merchantry.services import audit, case, case_list, ledger, queue
+from merchantry.services.case import Fact, NewCase
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant_settlement import payee_account
@@ -28,6 +30,10 @@ from tenancy.writes import Changed, New, Write, write
 
 ASK_AGAIN = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=6)
+UNKNOWN_IS_A_CASE = timedelta(hours=1)
+"""How long nobody may have answered for a transfer until people are asked to look."""
+
+CASES = {PayoutStatus.FAILED: CaseKind.PAYOUT_FAILED, PayoutStatus.RETURNED: CaseKind.PAYOUT_RETURNED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,7 @@ async def release(session: MerchantSession, payout_id: UUID, act: Act) -> Payout
     found = await locked(session, payout_id)
     if found.status is not PayoutStatus.PLANNED or not found.waits_for_release:
         raise PayoutRefused(status=found.status, act="release")
-    if found.planned_by == act.actor:
+    if person(found.planned_by) == person(act.actor):
         raise OwnAct
     await queue.enqueue(session, session.merchant_id, JobKind.PAYOUT_SEND, payout_id, act.booked_at)
     return await _changed(session, found, act, "release", released_by=act.actor, released_at=act.booked_at)
@@ -242,6 +248,7 @@ async def hear_of(session: MerchantSession, key: UUID, told: Told, act: Act) -> 
     heard = hear(transfer.status, told.word)
     if heard.state is transfer.status and not heard.bookings:
         await _ask_again(session, found, transfer.created_at, act)
+        await _worry(session, found, transfer, act)
         return found, heard
     paid, returned, entry_seq = found.paid_minor, found.returned_minor, transfer.entry_seq
     for booking in heard.bookings:
@@ -270,10 +277,37 @@ async def hear_of(session: MerchantSession, key: UUID, told: Told, act: Act) -> 
         failure=told.reason if status in (PayoutStatus.FAILED, PayoutStatus.RETURNED) else None,
         ended_at=ended,
     )
+    if after.status is not found.status and after.status in CASES:
+        await _open_case(session, after, CASES[after.status], told.reason, act)
     if Booking.RETURNED in heard.bookings:
         await _flag_account(session, found, told.reason or "The bank returned a payout.")
     await _ask_again(session, after, transfer.created_at, act)
     return after, heard
+
+
+async def _worry(session: MerchantSession, found: Payout, transfer: Transfer, act: Act) -> None:
+    """Nobody has answered for so long that a person must ask."""
+    silent = act.booked_at - (transfer.asked_at or transfer.created_at)
+    if transfer.status is not TransferState.UNKNOWN or silent < UNKNOWN_IS_A_CASE:
+        return
+    about = (session.merchant_id, CaseKind.PAYOUT_UNKNOWN, "Payout", str(found.id))
+    if await case_list.open_about(session, *about) is None:
+        await _open_case(session, found, CaseKind.PAYOUT_UNKNOWN, f"No answer since {transfer.asked_at}", act)
+
+
+async def _open_case(session: MerchantSession, found: Payout, kind: CaseKind, reason: str | None, act: Act) -> None:
+    new = NewCase(
+        kind=kind,
+        merchant_id=session.merchant_id,
+        subject_kind="Payout",
+        subject_id=str(found.id),
+        title=f"The payout {found.number} is {found.status}.",
+        evidence=[Fact("payout", found.number), Fact("reason", reason or "none was given")],
+        currency=found.currency,
+        amount_minor=found.amount_minor,
+        parties=[found.planned_by],
+    )
+    await case.open_case(session, new, act)
 
 
 def _latest_states(transfers: Collection[Transfer], key: UUID, state: TransferState) -> list[TransferState]:

@@ -129,3 +129,9 @@ async def mark_sent(tx: Transaction, batch_id: UUID, at: datetime) -> None:
     """The provider has the batch."""
     async with tx.as_platform() as session:
         await session.execute(update(payout_batch).where(payout_batch.c.id == batch_id).values(sent_at=at))
+
+
+async def members(session: PlatformSession, batch_id: UUID) -> list[tuple[UUID, UUID, str]]:
+    """The transfers of a batch: merchant, key, reference."""
+    rows = await session.execute(MEMBERS, {"batch": batch_id})
+    return [(row.merchant_id, row.key, row.reference) for row in rows]

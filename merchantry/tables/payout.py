@@ -86,6 +86,7 @@ payout_instruction = Table(
     ),
     Index(None, "merchant_id", "payout_id", "attempt", "position", unique=True),
     Index(None, "reference"),
+    Index(None, "provider_reference"),
     info=grants(platform="SELECT, UPDATE", merchant="SELECT, INSERT, UPDATE"),
 )
 """One transfer asked of a provider, under a key of its own for ever."""

@@ -1,6 +1,7 @@
 """Tables of ``platform`` about reconciliation: what banks and providers say that they did."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -45,6 +46,7 @@ bank_line = Table(
     words("end_to_end_id", nullable=True),
     words("provider_reference", nullable=True),
     words("text"),
+    Column("is_return", Boolean, nullable=False),
     words("status"),
     words("matched_by", nullable=True),
     id_of("merchant_id", nullable=True),

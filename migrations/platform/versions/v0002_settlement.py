@@ -355,6 +355,7 @@ def upgrade() -> None:
         sa.Column("end_to_end_id", sa.Text(), nullable=True),
         sa.Column("provider_reference", sa.Text(), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("is_return", sa.Boolean(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("matched_by", sa.Text(), nullable=True),
         sa.Column("merchant_id", sa.Uuid(), nullable=True),
@@ -429,6 +430,13 @@ def upgrade() -> None:
         "payout_instruction",
         ["merchant_id", "payout_id", "attempt", "position"],
         unique=True,
+        schema="platform",
+    )
+    op.create_index(
+        op.f("payout_instruction_provider_reference_idx"),
+        "payout_instruction",
+        ["provider_reference"],
+        unique=False,
         schema="platform",
     )
     op.create_index(

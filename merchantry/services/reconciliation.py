@@ -1,0 +1,365 @@
+"""Reconciliation: bank lines matched with transfers and the ledger, three ways; every difference becomes a case.
+
+Lines are kept as they came, matched or not. Each is matched in a transaction of its own, so a match that was killed is
+simply run again.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, Select, and_, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from merchantry.domain.act import Act
+from merchantry.domain.case import CaseKind
+from merchantry.domain.money import format_minor
+from merchantry.domain.payout import Word
+from merchantry.gateways.bank_statement import BankLine, BankStatement
+from merchantry.services import audit, case, payout
+from merchantry.services.case import Fact, NewCase
+from merchantry.services.payout import Told
+from merchantry.tables.payout import payout as payout_table
+from merchantry.tables.payout import payout_instruction
+from merchantry.tables.platform import NOBODY
+from merchantry.tables.reconciliation import bank_line, bank_statement
+from tenancy.database import PlatformSession, Transaction
+
+NEAR = timedelta(days=5)
+"""How far apart a transfer and a line without a reference may be to be the same."""
+
+LATE = timedelta(days=5)
+"""After how long a transfer that nobody's statement shows is a difference."""
+
+
+class MatchedBy(StrEnum):
+    """What a line and a transfer had in common."""
+
+    REFERENCE = "reference"
+    PROVIDER_REFERENCE = "provider_reference"
+    AMOUNT_AND_DATE = "amount_and_date"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A transfer that a line may be about."""
+
+    merchant_id: UUID
+    key: UUID
+    payout_id: UUID
+    reference: str
+    amount_minor: int
+    currency: str
+    status: str
+
+
+async def take(
+    session: PlatformSession, statement: BankStatement, source: str, digest: bytes, act: Act
+) -> tuple[UUID, bool]:
+    """Keep a statement with its lines: its id, and whether it is new; the very same is kept once.
+
+    ``digest`` tells files apart: SHA-256 of the file's bytes, and of the statement's place in it.
+    """
+    statement_id = uuid4()
+    row = {
+        "id": statement_id,
+        "source": source,
+        "reference": statement.id,
+        "account": statement.account,
+        "currency": statement.currency,
+        "opening_minor": statement.opening_minor,
+        "closing_minor": statement.closing_minor,
+        "content_hash": digest,
+        "lines": len(statement.lines),
+        "imported_by": act.actor,
+        "imported_at": act.booked_at,
+    }
+    statement_row = upsert(bank_statement).values(row).on_conflict_do_nothing().returning(bank_statement.c.id)
+    if (await session.execute(statement_row)).first() is None:
+        kept = await session.scalar(select(bank_statement.c.id).where(bank_statement.c.content_hash == digest))
+        return kept, False
+    if statement.lines:
+        await session.execute(insert(bank_line), [_line_row(statement_id, line) for line in statement.lines])
+    after = {"source": source, "reference": statement.id, "lines": len(statement.lines)}
+    await audit.record(session, NOBODY, act, "bank_statement.take", str(statement_id), None, after)
+    return statement_id, True
+
+
+def _line_row(statement_id: UUID, line: BankLine) -> dict[str, Any]:
+    return {
+        "bank_statement_id": statement_id,
+        "position": line.position,
+        "currency": line.currency,
+        "amount_minor": line.amount_minor,
+        "booked_on": line.booked_on,
+        "value_on": line.value_on,
+        "end_to_end_id": line.end_to_end_id,
+        "provider_reference": line.reference,
+        "text": f"{'return: ' if line.is_return else ''}{line.text}{f' ({line.reason})' if line.reason else ''}"[:500],
+        "is_return": line.is_return,
+        "status": "unmatched",
+    }
+
+
+async def unmatched(session: PlatformSession, statement_id: UUID) -> list[int]:
+    """The positions of a statement's lines that nothing is known of yet."""
+    table = bank_line.c
+    statement = select(table.position).where(table.bank_statement_id == statement_id, table.status == "unmatched")
+    return list((await session.execute(statement.order_by(table.position))).scalars())
+
+
+async def match(tx: Transaction, statement_id: UUID, position: int, act: Act) -> tuple[str, UUID | None]:
+    """Find what a line is about, and book what follows: its new status, and the case where there is a difference."""
+    async with tx.as_platform() as session:
+        line = await _locked(session, statement_id, position)
+        if line.status != "unmatched":
+            return line.status, None
+        found, by = await _transfer_of(session, line)
+        objection = await _objection(session, line, found)
+    if found is None or objection:
+        async with tx.as_platform() as session:
+            return "unmatched", await _difference(session, line, found, objection or "No transfer fits this line.", act)
+    word = Word.RETURNED if line.is_return else Word.PAID
+    evidence = {"bank_statement": str(statement_id), "position": position, "matched_by": by}
+    told = Told(word, line.provider_reference, line.text if line.is_return else None, evidence)
+    async with tx.as_merchant(found.merchant_id) as merchant_session:
+        _, heard = await payout.hear_of(merchant_session, found.key, told, act)
+    async with tx.as_platform() as session:
+        case_id = None
+        if heard.contradicts:
+            reason = f"The bank says {word}, but the transfer is {found.status} for certain."
+            case_id = await _difference(session, line, found, reason, act)
+        status = "returned" if line.is_return else "matched"
+        await _set_line(session, line, status=status, matched_by=by, merchant_id=found.merchant_id, key=found.key)
+        return status, case_id
+
+
+async def _locked(session: PlatformSession, statement_id: UUID, position: int) -> Row[Any]:
+    table = bank_line.c
+    statement = select(bank_line).where(table.bank_statement_id == statement_id, table.position == position)
+    return (await session.execute(statement.with_for_update())).one()
+
+
+_JOINED = payout_instruction.join(
+    payout_table,
+    and_(
+        payout_table.c.merchant_id == payout_instruction.c.merchant_id,
+        payout_table.c.id == payout_instruction.c.payout_id,
+    ),
+)
+_CANDIDATES = select(
+    payout_instruction.c.merchant_id,
+    payout_instruction.c.key,
+    payout_instruction.c.payout_id,
+    payout_instruction.c.reference,
+    payout_instruction.c.amount_minor,
+    payout_table.c.currency,
+    payout_instruction.c.status,
+).select_from(_JOINED)
+
+
+async def _transfer_of(session: PlatformSession, line: Row[Any]) -> tuple[Candidate | None, MatchedBy | None]:
+    """By reference, then by the provider's own, then by amount and date where exactly one fits."""
+    columns = payout_instruction.c
+    if line.end_to_end_id:
+        found = await _candidates(session, _CANDIDATES.where(columns.reference == line.end_to_end_id))
+        if found:
+            return found[0], MatchedBy.REFERENCE
+    if line.provider_reference:
+        named = _CANDIDATES.where(columns.provider_reference == line.provider_reference)
+        found = await _candidates(session, named.where(payout_table.c.currency == line.currency))
+        if len(found) == 1:
+            return found[0], MatchedBy.PROVIDER_REFERENCE
+    if line.end_to_end_id or line.is_return or line.amount_minor >= 0:
+        return None, None
+    seen = exists().where(bank_line.c.instruction_key == columns.key)
+    booked = datetime.combine(line.booked_on, time(12), UTC)
+    near = _CANDIDATES.where(
+        columns.amount_minor == -line.amount_minor,
+        payout_table.c.currency == line.currency,
+        columns.status.in_(["asked", "accepted", "unknown"]),
+        columns.asked_at.between(booked - NEAR, booked + NEAR),
+        ~seen,
+    )
+    found = await _candidates(session, near.limit(2))
+    return (found[0], MatchedBy.AMOUNT_AND_DATE) if len(found) == 1 else (None, None)
+
+
+async def _candidates(session: PlatformSession, statement: Select[Any]) -> list[Candidate]:
+    return [Candidate(**row._asdict()) for row in await session.execute(statement)]
+
+
+async def _objection(session: PlatformSession, line: Row[Any], found: Candidate | None) -> str | None:
+    """Why a line and the transfer that it names can't be the same."""
+    if found is None:
+        return None
+    wanted = found.amount_minor if line.is_return else -found.amount_minor
+    if line.currency != found.currency or line.amount_minor != wanted:
+        asked = f"{format_minor(wanted, found.currency)} {found.currency}"
+        return f"The transfer {found.reference} was of {asked}."
+    table = bank_line.c
+    status = "returned" if line.is_return else "matched"
+    twice = select(table.position).where(table.instruction_key == found.key, table.status == status)
+    if (await session.execute(twice.limit(1))).first():
+        return f"Another line was matched with the transfer {found.reference} before."
+    return None
+
+
+async def _difference(session: PlatformSession, line: Row[Any], found: Candidate | None, reason: str, act: Act) -> UUID:
+    """A case for people; the line points to it."""
+    amount = f"{format_minor(line.amount_minor, line.currency)} {line.currency}"
+    evidence = [
+        Fact("line", f"{line.bank_statement_id} {line.position}"),
+        Fact("bookedOn", line.booked_on.isoformat()),
+        Fact("amount", amount),
+        Fact("endToEndId", line.end_to_end_id or ""),
+        Fact("text", line.text),
+    ]
+    if found:
+        evidence.append(Fact("transfer", found.reference))
+    new = NewCase(
+        kind=CaseKind.BANK_DIFFERENCE,
+        merchant_id=NOBODY,
+        subject_kind="BankLine",
+        subject_id=f"{line.bank_statement_id} {line.position}",
+        title=f"Bank line of {amount}: {reason}",
+        evidence=evidence,
+        currency=line.currency,
+        amount_minor=abs(line.amount_minor),
+    )
+    case_id = await case.open_case(session, new, act)
+    await session.execute(
+        update(bank_line)
+        .where(bank_line.c.bank_statement_id == line.bank_statement_id, bank_line.c.position == line.position)
+        .values(case_id=case_id)
+    )
+    return case_id
+
+
+async def _set_line(
+    session: PlatformSession, line: Row[Any], *, status: str, matched_by: MatchedBy | None, merchant_id: UUID, key: UUID
+) -> None:
+    table = bank_line.c
+    await session.execute(
+        update(bank_line)
+        .where(table.bank_statement_id == line.bank_statement_id, table.position == line.position)
+        .values(status=status, matched_by=matched_by, merchant_id=merchant_id, instruction_key=key)
+    )
+
+
+async def missing_lines(session: PlatformSession, at: datetime, act: Act) -> list[UUID]:
+    """The other way round: transfers that were paid, or are still accepted, and that no statement shows in time.
+
+    Each becomes a case, once.
+    """
+    columns = payout_instruction.c
+    seen = exists().where(bank_line.c.instruction_key == columns.key, bank_line.c.status == "matched")
+    late = _CANDIDATES.where(
+        or_(
+            and_(columns.status == "paid", columns.answered_at < at - LATE),
+            and_(columns.status.in_(["accepted", "unknown"]), columns.asked_at < at - LATE),
+        ),
+        ~seen,
+    ).order_by(columns.merchant_id, columns.key)
+    opened = []
+    for found in await _candidates(session, late):
+        amount = f"{format_minor(found.amount_minor, found.currency)} {found.currency}"
+        new = NewCase(
+            kind=CaseKind.BANK_DIFFERENCE,
+            merchant_id=NOBODY,
+            subject_kind="Transfer",
+            subject_id=str(found.key),
+            title=f"No statement shows the transfer {found.reference} of {amount}, which is {found.status}.",
+            evidence=[Fact("transfer", found.reference), Fact("status", found.status)],
+            currency=found.currency,
+            amount_minor=found.amount_minor,
+        )
+        opened.append(await case.open_case(session, new, act))
+    return opened
+
+
+@dataclass(frozen=True, slots=True)
+class TakenStatement:
+    """A statement that was taken, and how many of its lines are matched."""
+
+    id: UUID
+    source: str
+    reference: str
+    account: str
+    currency: str
+    opening_minor: int | None
+    closing_minor: int | None
+    lines: int
+    imported_by: str
+    imported_at: datetime
+    matched: int
+
+    @property
+    def cursor(self) -> tuple[datetime, UUID]:
+        """What ``after`` of the next page is."""
+        return self.imported_at, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLine:
+    """A line as it is kept."""
+
+    bank_statement_id: UUID
+    position: int
+    currency: str
+    amount_minor: int
+    booked_on: date
+    end_to_end_id: str | None
+    provider_reference: str | None
+    text: str
+    status: str
+    matched_by: str | None
+    merchant_id: UUID | None
+    instruction_key: UUID | None
+    case_id: UUID | None
+
+    @property
+    def cursor(self) -> tuple[date, UUID, int]:
+        """What ``after`` of the next page is."""
+        return self.booked_on, self.bank_statement_id, self.position
+
+
+_STATEMENT_COLUMNS = [bank_statement.c[name] for name in TakenStatement.__slots__ if name != "matched"]
+_LINE_COLUMNS = [bank_line.c[name] for name in TakenLine.__slots__]
+
+
+async def statements(
+    session: PlatformSession, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[TakenStatement]:
+    """Statements that were taken, the latest first."""
+    table = bank_statement.c
+    counted = select(func.count()).where(bank_line.c.bank_statement_id == table.id, bank_line.c.status != "unmatched")
+    found = select(*_STATEMENT_COLUMNS, counted.scalar_subquery().label("matched"))
+    found = found.order_by(table.imported_at.desc(), table.id.desc()).limit(limit)
+    if after is not None:
+        found = found.where(tuple_(table.imported_at, table.id) < tuple_(*after))
+    return [TakenStatement(**row._asdict()) for row in await session.execute(found)]
+
+
+async def lines(
+    session: PlatformSession,
+    *,
+    limit: int,
+    statement_id: UUID | None = None,
+    status: str | None = None,
+    after: tuple[date, UUID, int] | None = None,
+) -> list[TakenLine]:
+    """Lines, of one statement or all, the latest booked first."""
+    table = bank_line.c
+    key = (table.booked_on, table.bank_statement_id, table.position)
+    found = select(*_LINE_COLUMNS).order_by(*(column.desc() for column in key)).limit(limit)
+    if statement_id is not None:
+        found = found.where(table.bank_statement_id == statement_id)
+    if status is not None:
+        found = found.where(table.status == status)
+    if after is not None:
+        found = found.where(tuple_(*key) < tuple_(*after))
+    return [TakenLine(**row._asdict()) for row in await session.execute(found)]
