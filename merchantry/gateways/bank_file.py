@@ -68,8 +68,9 @@ class BankFiles:
 
         So a crash anywhere leaves a state that tells whether that step was done.
         """
-        for directory in (self._outbox, self._staging, self._written):
-            directory.mkdir(parents=True, exist_ok=True)
+        self._outbox.mkdir(parents=True, exist_ok=True)
+        for own in (self._staging, self._written):
+            own.mkdir(mode=0o700, exist_ok=True)  # payees' accounts are for the bank's software alone
         with _locked(self._lock):
             copy, staged = self._written / name, self._staging / name
             if not copy.exists():

@@ -34,6 +34,7 @@ async def test_a_batch_becomes_one_file_and_is_accepted(bank: BankFiles, tmp_pat
     assert outbox(tmp_path) == [NAME]
     assert (tmp_path / "outbox" / NAME).read_bytes() == (tmp_path / "written" / NAME).read_bytes()
     assert os.listdir(tmp_path / "staging") == []
+    assert {(tmp_path / own).stat().st_mode & 0o777 for own in ("staging", "written")} == {0o700}
 
 
 async def test_a_repeat_finds_its_file_whatever_the_order(bank: BankFiles, tmp_path: Path) -> None:
