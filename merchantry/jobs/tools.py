@@ -8,6 +8,7 @@ from uuid import UUID
 from merchantry.gateways.payment import PaymentGateway
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.services.queue import JobKind
+from merchantry.services.vault import Vault
 from tenancy.database import Database
 
 ACTOR = "system:worker"
@@ -31,6 +32,9 @@ class Tools:
     database: Database
     gateway: PaymentGateway
     clock: Callable[[], datetime]
+    vault: Vault | None = None
+    """What opens payees' accounts; none where nothing is paid out."""
+
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
     """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
 

@@ -12,7 +12,7 @@ from merchantry.gateways.payout import Batch, Instruction
 from merchantry.services import audit, payee
 from merchantry.tables.payout import payout, payout_batch, payout_instruction
 from merchantry.tables.platform import NOBODY
-from merchantry.vault.keys import MasterKeys as Vault
+from merchantry.services.vault import Vault
 from tenancy.database import PlatformSession, Transaction
 
 BATCHED = frozenset({"bank"})
