@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from merchantry.domain.ledger import Account, EntryKind, PlatformAccount, canonical_bytes, commitment
+from merchantry.domain import entries
+from merchantry.domain.ledger import Account, EntryKind, canonical_bytes, commitment
 from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services.ledger import BookedEntry, booked
 from merchantry.services.totals import ALL, FIGURES
@@ -32,6 +33,10 @@ class Law(StrEnum):
     DAILY_AVAILABLE = "daily available amounts are the sums of releases"
     ORDER_COMMISSION = "an order's commission is the sum of its split lines"
     PLATFORM_SIDE = "the platform's side mirrors the merchant's"
+    STATEMENT = "a statement is its opening balance and its lines, as they were frozen"
+    STATEMENT_LINE = "a statement's line says what its entry says"
+    STATEMENT_CLAIMS = "what statements have closed and what they have not claimed is the available balance"
+    PAYOUT = "what is in payout and paid out is the sum of the payouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,14 @@ class Books:
     merchant_id: UUID
     mall_zone: ZoneInfo
     schedules: tuple[Schedule, ...]
-    entries: int = 0
+    entries_read: int = 0
     last_seq: int = 0
     broken: list[Broken] = field(default_factory=list)
     balances: dict[tuple[str, str], Figures] = field(default_factory=dict)
     daily_totals: dict[tuple[date, str, str], Figures] = field(default_factory=dict)
     daily_available: dict[tuple[date, str, date, date], Figures] = field(default_factory=dict)
+    accrued: Counter[UUID | None] = field(default_factory=Counter)
+    """Commission of the orders that are not released yet."""
 
     def report(self, law: Law, row: str, *, expected: object, found: object) -> None:
         """Remember a broken law."""
@@ -75,7 +82,7 @@ class Books:
 
     def add(self, row: Row[Any], parts: Sequence[SplitPart], queued: Row[Any] | None, side: Row[Any] | None) -> None:
         """The next stored entry, its order's split, its commitment, and the platform's entry beside it."""
-        self.entries += 1
+        self.entries_read += 1
         name = f"entry {row.seq}"
         if row.seq != self.last_seq + 1:
             self.report(Law.ENTRY_SEQUENCE, name, expected=f"entry {self.last_seq + 1}", found=name)
@@ -89,7 +96,7 @@ class Books:
             key = (posting.account, posting.currency)
             self.balances[key] = _added(self.balances.get(key, (0,)), (posting.amount_minor,))
         self._check_commitment(name, entry, queued)
-        self._check_platform_side(name, entry, parts, side)
+        self._check_platform_side(name, entry, side)
         self._count(name, entry, parts)
 
     def _check_commitment(self, name: str, entry: BookedEntry, queued: Row[Any] | None) -> None:
@@ -103,22 +110,23 @@ class Books:
         if found != expected:
             self.report(Law.ENTRY_COMMITTED, name, expected=expected, found=found)
 
-    def _check_platform_side(
-        self, name: str, entry: BookedEntry, parts: Sequence[SplitPart], side: Row[Any] | None
-    ) -> None:
-        expected: Counter[tuple[str, str]] = Counter()
-        if entry.entry.kind is EntryKind.RELEASE:
-            moved = (PlatformAccount.COMMISSION_PENDING, PlatformAccount.COMMISSION_EARNED)
-            commissions = [(entry.entry.postings[0].currency, sum(part.commission_minor for part in parts))]
+    def _check_platform_side(self, name: str, entry: BookedEntry, side: Row[Any] | None) -> None:
+        booked, order_id = entry.entry, entry.entry.order_id
+        currency = booked.postings[0].currency
+        if booked.kind is EntryKind.RELEASE:
+            earned = self.accrued.pop(order_id, 0)
+            mirrored = entries.platform_release(earned, currency)
         else:
-            moved = (PlatformAccount.MERCHANT_CLEARING, PlatformAccount.COMMISSION_PENDING)
-            commissions = _of_account(entry, Account.PLATFORM_COMMISSION)
-        for currency, amount_minor in commissions:
-            expected[moved[0], currency] -= amount_minor
-            expected[moved[1], currency] += amount_minor
+            was_released = booked.kind is not EntryKind.CAPTURE and order_id not in self.accrued
+            mirrored = entries.platform_side(booked, earned=was_released)
+            if not was_released:
+                self.accrued[order_id] += sum(amount for _, amount in _of_account(entry, Account.PLATFORM_COMMISSION))
+        expected: Counter[tuple[str, str]] = Counter()
+        for posting in mirrored:
+            expected[posting.account, posting.currency] += posting.amount_minor
         found: Counter[tuple[str, str]] = Counter()
-        for account, currency, amount_minor in zip(*_postings(side), strict=True):
-            found[account, currency] += amount_minor
+        for account, each, amount_minor in zip(*_postings(side), strict=True):
+            found[account, each] += amount_minor
         if _without_zeros(expected) != _without_zeros(found):
             self.report(Law.PLATFORM_SIDE, name, expected=_shown(expected), found=_shown(found))
 

@@ -10,9 +10,9 @@ from sqlalchemy import and_, bindparam, insert, select, tuple_, update
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import Batch, Instruction
 from merchantry.services import audit, payee
+from merchantry.services.vault import Vault
 from merchantry.tables.payout import payout, payout_batch, payout_instruction
 from merchantry.tables.platform import NOBODY
-from merchantry.services.vault import Vault
 from tenancy.database import PlatformSession, Transaction
 
 BATCHED = frozenset({"bank"})

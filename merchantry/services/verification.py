@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Table, func, or_, select
 
+from merchantry.services import settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.mall import mall_zone
 from merchantry.services.schedule import schedules_of
@@ -60,7 +61,8 @@ async def verify_books(database: Database, merchants: Sequence[tuple[UUID, str]]
             await _walk(tx, books)
             async with tx.as_merchant(merchant_id) as session:
                 await _compare(session, books)
-        yield Verified(slug, books.entries, tuple(books.broken))
+                await settled_books.check(session, books)
+        yield Verified(slug, books.entries_read, tuple(books.broken))
 
 
 async def _books(tx: Transaction, merchant_id: UUID) -> Books:
