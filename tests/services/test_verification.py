@@ -58,7 +58,7 @@ TAMPERED = [
     ("DELETE FROM platform.platform_entry WHERE merchant_id = '{id}' AND seq = 1", {Law.PLATFORM_SIDE}, "entry 1"),
     (
         "UPDATE {m}.balance SET amount_minor = 1 WHERE account = 'merchant_available'",
-        {Law.BALANCE},
+        {Law.BALANCE, Law.STATEMENT_CLAIMS},
         "balance merchant_available BRL",
     ),
     ("DELETE FROM {m}.balance WHERE account = 'refunds'", {Law.BALANCE}, "balance refunds BRL"),
