@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from merchantry.domain.money import of_bps
 
@@ -44,6 +45,12 @@ class Share:
     def document(self) -> dict[str, str | int]:
         """As it is stored with a line."""
         return {"name": self.name, "kind": self.kind.value, "of": self.of.value, "amount_minor": self.amount_minor}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Share":
+        """What `document` wrote."""
+        kind, part = BeneficiaryKind(document["kind"]), ShareOf(document["of"])
+        return cls(document["name"], kind, part, document["amount_minor"])
 
 
 def shares(

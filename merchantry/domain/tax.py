@@ -1,7 +1,9 @@
 """Sales tax of a line: taken out of the price or added to it, and who remits it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from merchantry.domain.money import BPS, half_up, of_bps
 
@@ -42,6 +44,11 @@ class LineTax:
             "tax_minor": self.tax_minor,
             "covers_shipping": self.covers_shipping,
         }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "LineTax":
+        """What `document` wrote."""
+        return cls(**{**document, "remitted_by": Remitter(document["remitted_by"])})
 
 
 def inclusive_tax(gross_minor: int, rate_bps: int) -> int:
