@@ -169,7 +169,7 @@ class TermsReader(Reader):
                 self.mend(f"{item_path}.rate_bps", "lower it: what is sold already is never made dearer")
             reached |= start
             steps.append(Step(start if number else {}, rate_bps or 0))
-        if value is not None and not items and not self.problems:
+        if value == []:
             self.mend(path, "give at least the step from 0")
         return tuple(steps)
 
@@ -225,7 +225,9 @@ class TermsReader(Reader):
             if "administration_fee" in fields and kind is not None:
                 self.mend(fee_path, f"leave it out: {kind} has none")
             return RefundPolicy(kind or ReturnKind.FULL)
-        fee = self.members(fee_path, fields.get("administration_fee"), ("bps", "cap_minor")) or {}
-        bps = self.integer(f"{fee_path}.bps", fee.get("bps"), BPS) if fee else None
+        fee = self.members(fee_path, fields.get("administration_fee"), ("bps", "cap_minor"))
+        if fee is None:
+            return common
+        bps = self.integer(f"{fee_path}.bps", fee.get("bps"), BPS)
         cap = self.amount(f"{fee_path}.cap_minor", fee["cap_minor"], self.written_in) if "cap_minor" in fee else {}
         return RefundPolicy(ReturnKind.MINUS_ADMINISTRATION_FEE, bps or 0, cap)
