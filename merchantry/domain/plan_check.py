@@ -83,9 +83,10 @@ def _categories(plan: Plan, product_categories: Collection[str] | None) -> Itera
 def _reason(rule: Rule, merchants: Mapping[str, str | None] | None, product_categories: Collection[str] | None) -> str:
     if rule.merchant is not None and merchants is not None and rule.merchant not in merchants:
         return f"there is no merchant {rule.merchant}"
-    if rule.product_category is not None and rule.product_category not in (product_categories or ()):
-        return f"there is no product category {rule.product_category}"
-    in_category = [slug for slug, category in (merchants or {}).items() if category == rule.merchant_category]
+    category = rule.product_category
+    if category is not None and product_categories is not None and category not in product_categories:
+        return f"there is no product category {category}"
+    in_category = [slug for slug, named in (merchants or {}).items() if named == rule.merchant_category]
     if rule.merchant_category is not None and not in_category:
         return f"there is no merchant of the category {rule.merchant_category}"
     return "more exact rules apply to every line that it could be for"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merchantry.domain.commission import LineCommission
+from merchantry.domain.line_split import Parts
 from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, allocate_shipping, split_order
 from tests.domain.strategies import splits
 
@@ -63,7 +64,8 @@ def test_a_split_that_is_not_its_lines_sum_cannot_be_made() -> None:
 
 @given(splits())
 def test_what_was_paid_and_subsidised_is_what_all_parties_get(split: OrderSplit) -> None:
-    for part in (split, *split.lines):
+    everything: list[Parts] = [split, *split.lines]
+    for part in everything:
         parties = (
             part.merchant_minor,
             part.commission_minor,
