@@ -11,9 +11,8 @@ from graphql_api.context import Info
 from graphql_api.enums import Account
 from graphql_api.money import Money
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
-from merchantry.domain.commission import LineCommission
+from merchantry.domain.explanation import in_words
 from merchantry.domain.ledger import EntryKind
-from merchantry.domain.money import format_minor
 from merchantry.domain.permission import Permission
 from merchantry.services import explanation, ledger
 from merchantry.services.explanation import Explanation
@@ -144,19 +143,6 @@ def _lines(merchant_id: UUID, explained: Explanation) -> list[SplitLine]:
         )
         for line, frozen in zip(explained.order.lines, explained.lines, strict=True)
     ]
-
-
-_BOUNDS = {"none": "", "floor": ", raised to the floor", "cap": ", lowered to the cap", "base": ", limited to the base"}
-
-
-def in_words(rated: LineCommission, currency: str) -> str:
-    """The computation of a line's commission: ``12.00 % of 345.00 = 41.40, rounded half up …``."""
-    rate = f"{rated.rate_bps // 100}.{rated.rate_bps % 100:02d} %"
-    base, part = format_minor(rated.base_minor, currency), format_minor(rated.rate_part_minor, currency)
-    fixed = f" + fixed {format_minor(rated.fixed_minor, currency)}" if rated.fixed_minor else ""
-    result = format_minor(rated.commission_minor, currency)
-    computed = f"{rate} of {base} {currency} = {part}, rounded half up{fixed}{_BOUNDS[rated.bound]}"
-    return f"{computed}: {result} {currency} by rule {rated.rule}"
 
 
 @strawberry.type(description="What a merchant has in one currency.")

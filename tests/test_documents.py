@@ -1,7 +1,11 @@
 """What README and documents show is what the program has."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from graphql import parse, validate
@@ -9,7 +13,12 @@ from typer.main import get_command
 
 from graphql_api.schema import schema
 from merchantry.cli.main import app
+from merchantry.domain.commission import LineToRate
 from merchantry.domain.plan_document import plan_from_json
+from merchantry.domain.reversal import Refunded, reverse
+from merchantry.domain.split import divide_order
+from merchantry.domain.tax import Remitter, line_tax
+from merchantry.domain.tiers import Volume
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -50,6 +59,33 @@ def test_commands_that_are_shown_exist() -> None:
         assert subcommands is None or sub in subcommands, f"{name} {sub}"
 
 
-def test_the_plan_that_is_shown_is_a_plan() -> None:
-    (plan,) = (text for page, text in blocks("json") if page == "commission-plans.md")
-    assert plan_from_json(plan).hold_days == 7
+@pytest.mark.parametrize("text", [text for page, text in blocks("json") if page == "commission-plans.md"])
+def test_plans_that_are_shown_are_plans_and_come_to_what_is_said(text: str) -> None:
+    shown = json.loads(text)
+    frame = {"name": "Shown", "currency": "BRL", "base": "goods", "hold_days": 7}
+    document = shown if "name" in shown else frame | {"default": shown.get("terms", shown)}
+    plan = plan_from_json(json.dumps(document))
+    if "lines" not in shown:
+        return
+    volumes = {"default": Volume(**shown.get("volume", {}))}
+    lines = [(UUID(int=number), a_line(**line)) for number, line in enumerate(shown["lines"])]
+    found = divide_order(plan, lines, volumes)
+    for line, said in zip(found.split.lines, shown["gives"], strict=True):
+        assert {name: getattr(line, name, None) or getattr(line.commission, name) for name in said} == said
+    assert sum(each.amount_minor for each in found.commission.true_ups) == shown.get("true_up_minor", 0)
+    before = Refunded()
+    for refund, said in zip(shown.get("refunds", ()), shown.get("returned", ()), strict=True):
+        reversal = reverse("BRL", found.split.lines[0], before, Refunded(**refund))
+        assert {name: getattr(reversal, name) for name in said} == said
+        before += Refunded(**refund)
+
+
+def a_line(tax: dict[str, Any] | None = None, **amounts: Any) -> LineToRate:
+    line = LineToRate("somebody", None, None, "BRL", **{"quantity": 1, "shipping_minor": 0, **amounts})
+    if tax is None:
+        return line
+    taxable_minor = line.amounts.taxable_minor(False)
+    remitted_by = Remitter(tax["remitted_by"])
+    return replace(
+        line, tax=line_tax(taxable_minor, tax["rate_bps"], "BR", inclusive=tax["inclusive"], remitted_by=remitted_by)
+    )

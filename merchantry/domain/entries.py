@@ -1,11 +1,12 @@
 """The entries that business makes: what moves between which accounts, and the platform's side of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from merchantry.domain.beneficiary import BeneficiaryKind, Share
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, PlatformAccount, Posting
 from merchantry.domain.split import OrderSplit
 
@@ -38,12 +39,21 @@ MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
 
 
 def capture(order_id: UUID, split: OrderSplit, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
-    """The buyer's money came in: it is the merchant's to come, and the platform's commission."""
-    postings = _kept(
-        Posting(Account.BUYER_FUNDS, split.currency, -split.gross_minor),
-        Posting(Account.MERCHANT_PENDING, split.currency, split.merchant_minor),
-        Posting(Account.PLATFORM_COMMISSION, split.currency, split.commission_minor),
-    )
+    """The buyer's money came in, with what the platform adds to it: it is the merchant's to come, and everybody else's
+    part of the split."""
+    shares = [share for line in split.lines for share in line.shares]
+    amounts = {
+        Account.BUYER_FUNDS: -split.paid_minor,
+        Account.MERCHANT_PENDING: split.merchant_minor,
+        Account.PLATFORM_COMMISSION: split.commission_minor,
+        Account.COMMISSION_TAX: split.commission_tax_minor,
+        Account.PAYMENT_FEE: split.payment_fee_minor,
+        Account.SALES_TAX: split.sales_tax_minor,
+        Account.SUPPLIER_PAYABLE: _total(shares, BeneficiaryKind.SUPPLIER),
+        Account.AFFILIATE_PAYABLE: _total(shares, BeneficiaryKind.AFFILIATE),
+        Account.PLATFORM_EXPENSE: -split.subsidy_minor,
+    }
+    postings = _kept(*(Posting(account, split.currency, amount) for account, amount in amounts.items()))
     return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, details)
 
 
@@ -129,6 +139,10 @@ def platform_release(commission_minor: int, currency: str) -> tuple[Posting, ...
     if not commission_minor:
         return ()
     return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.COMMISSION_EARNED, commission_minor, currency)
+
+
+def _total(shares: Sequence[Share], kind: BeneficiaryKind) -> int:
+    return sum(share.amount_minor for share in shares if share.kind is kind)
 
 
 def _moved(debited: str, credited: str, amount_minor: int, currency: str) -> tuple[Posting, ...]:

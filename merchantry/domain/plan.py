@@ -4,12 +4,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from merchantry.domain.beneficiary import Beneficiary
+from merchantry.domain.payment_fee import PaymentFee
+from merchantry.domain.refund_policy import RefundPolicy
+from merchantry.domain.tiers import Tiers
+
 
 class CommissionBase(StrEnum):
     """What the commission is taken of."""
 
     GOODS = "goods"
     GOODS_AND_SHIPPING = "goods_and_shipping"
+
+
+class BaseTax(StrEnum):
+    """Whether sales tax is in the base: whatever is added to the price or inside it is in, or it is out."""
+
+    GROSS = "gross"
+    NET = "net"
+
+
+class FixedPer(StrEnum):
+    """How often the fixed part counts."""
+
+    LINE = "line"
+    UNIT = "unit"
+    ORDER = "order"
 
 
 class RuleRank(IntEnum):
@@ -24,13 +44,25 @@ class RuleRank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A rate in basis points and amounts per line by currency; a currency that is not named has none, nothing is
-    converted."""
+    """What a line comes to: a rate in basis points, or tiers, and amounts by currency. Complete, with what the plan
+    says for all its rules; a currency that is not named has no such amount, nothing is converted.
+
+    With `tiers` the rate is that of the step reached, and `rate_bps` that of the first. Floor and cap are per line.
+    `commission_tax_bps` is of the commission, on top of it.
+    """
 
     rate_bps: int
     fixed_minor: Mapping[str, int] = field(default_factory=dict)
     floor_minor: Mapping[str, int] = field(default_factory=dict)
     cap_minor: Mapping[str, int] = field(default_factory=dict)
+    fixed_per: FixedPer = FixedPer.LINE
+    base: CommissionBase = CommissionBase.GOODS
+    base_tax: BaseTax = BaseTax.GROSS
+    tiers: Tiers | None = None
+    commission_tax_bps: int = 0
+    beneficiaries: tuple[Beneficiary, ...] = ()
+    payment_fee: PaymentFee | None = None
+    refund_policy: RefundPolicy = field(default_factory=RefundPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +103,10 @@ class Rule:
 class Plan:
     """One version of a commission plan. Made by `parse_plan`, which checks all that a plan must be.
 
-    `currency` is that of amounts written without one; lines of any currency can be rated. `hold_days` are calendar
-    days from completion until the money is available.
+    `currency` is that of amounts written without one; lines of any currency can be rated. `base` is that of rules which
+    do not say their own. `hold_days` are calendar days from completion until the money is available.
+    `order_fixed_minor` counts once per order, for all lines together whose rules have no fixed part of their own in the
+    currency.
     """
 
     name: str
@@ -80,6 +114,7 @@ class Plan:
     base: CommissionBase
     hold_days: int
     rules: tuple[Rule, ...]
+    order_fixed_minor: Mapping[str, int] = field(default_factory=dict)
     _by_key: Mapping[tuple[str | None, str | None, str | None], Rule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,37 +1,78 @@
-"""The split of one order: who gets how much of what its buyer paid, line by line and to the minor unit."""
+"""The split of one order: who gets how much of what its buyer paid, line by line and to the minor unit.
 
-from collections.abc import Sequence
+For every line and order: paid + subsidy = gross = merchant + commission + commission tax + payment fee + sales tax that
+the platform remits + beneficiaries' shares. No part is negative: each takes in that order of what is left, sales tax
+first and the merchant last.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-from merchantry.domain.commission import LineCommission
+from merchantry.domain.beneficiary import Beneficiary, ShareOf, shares
+from merchantry.domain.commission import LineToRate, OrderCommission, commissions
+from merchantry.domain.line_amounts import LineAmounts
+from merchantry.domain.line_commission import LineCommission
+from merchantry.domain.line_split import LineSplit, check_parts
 from merchantry.domain.money import allocate, digits
+from merchantry.domain.payment_fee import FeeBearer, PaymentFee, estimated_fees
+from merchantry.domain.plan import Plan
+from merchantry.domain.tax import LineTax
+from merchantry.domain.tiers import Volume
+
+__all__ = [
+    "Division",
+    "LineSplit",
+    "LineToSplit",
+    "OrderSplit",
+    "allocate_shipping",
+    "divide_order",
+    "split_order",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class LineToSplit:
-    """A line as it was paid: its goods after quantity, its share of the order's shipping, its commission."""
+    """A line as it was sold (amounts as in `LineAmounts`), its commission, and who else has part in it."""
 
     id: UUID
     goods_minor: int
     shipping_minor: int
     commission: LineCommission
+    discount_merchant_minor: int = 0
+    discount_platform_minor: int = 0
+    tax: LineTax | None = None
+    payment_fee: PaymentFee | None = None
+    beneficiaries: tuple[Beneficiary, ...] = ()
+
+    @property
+    def amounts(self) -> LineAmounts:
+        """Its price and what follows from it. Raises ValueError for amounts that can't be."""
+        return LineAmounts(
+            self.goods_minor,
+            self.shipping_minor,
+            self.discount_merchant_minor,
+            self.discount_platform_minor,
+            self.tax,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class LineSplit:
-    """A line's money divided: gross = goods + shipping = commission + merchant."""
-
-    id: UUID
-    goods_minor: int
-    shipping_minor: int
-    gross_minor: int
-    commission: LineCommission
-    commission_minor: int
-    merchant_minor: int
-
-    def __post_init__(self) -> None:
-        _check_parts(self)
+_SUMS: Final = (
+    "gross_minor",
+    "goods_minor",
+    "shipping_minor",
+    "commission_minor",
+    "merchant_minor",
+    "discount_merchant_minor",
+    "subsidy_minor",
+    "added_tax_minor",
+    "sales_tax_minor",
+    "commission_tax_minor",
+    "payment_fee_minor",
+    "platform_fee_minor",
+    "shares_minor",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +86,39 @@ class OrderSplit:
     commission_minor: int
     merchant_minor: int
     lines: tuple[LineSplit, ...]
+    discount_merchant_minor: int = 0
+    subsidy_minor: int = 0
+    added_tax_minor: int = 0
+    sales_tax_minor: int = 0
+    commission_tax_minor: int = 0
+    payment_fee_minor: int = 0
+    platform_fee_minor: int = 0
+    shares_minor: int = 0
 
     def __post_init__(self) -> None:
         digits(self.currency)
-        _check_parts(self)
-        for name in ("gross_minor", "goods_minor", "shipping_minor", "commission_minor", "merchant_minor"):
+        check_parts(self)
+        for name in _SUMS:
             if getattr(self, name) != sum(getattr(line, name) for line in self.lines):
                 raise ValueError(f"The order's {name} is not the sum of its lines'")
+
+    @property
+    def paid_minor(self) -> int:
+        """What the buyer paid."""
+        return self.gross_minor - self.subsidy_minor
+
+    @property
+    def charged_minor(self) -> int:
+        """The commission that the merchant is charged, whoever gets it."""
+        return sum(line.charged_minor for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """An order rated and split; what its volumes are afterwards, and what it trues up, are in `commission`."""
+
+    split: OrderSplit
+    commission: OrderCommission
 
 
 def allocate_shipping(shipping_minor: int, goods_minor: Sequence[int]) -> list[int]:
@@ -59,44 +126,72 @@ def allocate_shipping(shipping_minor: int, goods_minor: Sequence[int]) -> list[i
     return allocate(shipping_minor, goods_minor)
 
 
-def split_order(currency: str, lines: Sequence[LineToSplit]) -> OrderSplit:
-    """Divide an order between merchant and platform: the commission first, the merchant gets the rest.
+def divide_order(
+    plan: Plan, lines: Sequence[tuple[UUID, LineToRate]], volumes: Mapping[str, Volume] | None = None
+) -> Division:
+    """Rate and split an order's lines, given with their ids. Raises as `commissions` and `split_order` do."""
+    if not lines:
+        raise ValueError("An order has at least one line")
+    rated = commissions(plan, [line for _, line in lines], volumes)
+    to_split = []
+    for (line_id, line), found in zip(lines, rated.lines, strict=True):
+        terms = plan.rule_for(line.merchant, line.merchant_category, line.product_category).terms
+        to_split.append(
+            LineToSplit(
+                line_id,
+                line.goods_minor,
+                line.shipping_minor,
+                found,
+                line.discount_merchant_minor,
+                line.discount_platform_minor,
+                line.tax,
+                terms.payment_fee,
+                terms.beneficiaries,
+            )
+        )
+    return Division(split_order(lines[0][1].currency, to_split), rated)
 
-    Raises ValueError where a line's figures can't be (negative, or more commission than money).
+
+def split_order(currency: str, lines: Sequence[LineToSplit]) -> OrderSplit:
+    """Divide an order among all who have part in it; the merchant gets the rest.
+
+    Raises ValueError where a line's figures can't be (negative, or more tax and commission than money).
     """
     if not lines:
         raise ValueError("An order has at least one line")
-    parts = tuple(_split_line(line) for line in lines)
+    fees_minor = estimated_fees(
+        currency, [line.payment_fee for line in lines], [line.amounts.paid_minor for line in lines]
+    )
+    parts = tuple(_split_line(currency, line, fee) for line, fee in zip(lines, fees_minor, strict=True))
     return OrderSplit(
-        currency=currency,
-        gross_minor=sum(part.gross_minor for part in parts),
-        goods_minor=sum(part.goods_minor for part in parts),
-        shipping_minor=sum(part.shipping_minor for part in parts),
-        commission_minor=sum(part.commission_minor for part in parts),
-        merchant_minor=sum(part.merchant_minor for part in parts),
-        lines=parts,
+        currency=currency, lines=parts, **{name: sum(getattr(part, name) for part in parts) for name in _SUMS}
     )
 
 
-def _split_line(line: LineToSplit) -> LineSplit:
-    gross_minor = line.goods_minor + line.shipping_minor
-    commission_minor = line.commission.commission_minor
+def _split_line(currency: str, line: LineToSplit, fee_minor: int) -> LineSplit:
+    amounts, charged_minor = line.amounts, line.commission.commission_minor
+    left_minor = amounts.gross_minor - amounts.platform_tax_minor - charged_minor - line.commission.commission_tax_minor
+    by_merchant = line.payment_fee is not None and line.payment_fee.borne_by is FeeBearer.MERCHANT
+    payment_fee_minor = max(0, min(fee_minor, left_minor)) if by_merchant else 0
+    left_minor -= payment_fee_minor
+    given = shares(line.beneficiaries, currency, merchant_minor=max(0, left_minor), commission_minor=charged_minor)
+    of_merchant = sum(share.amount_minor for share in given if share.of is ShareOf.MERCHANT)
+    of_commission = sum(share.amount_minor for share in given if share.of is ShareOf.COMMISSION)
     return LineSplit(
         id=line.id,
         goods_minor=line.goods_minor,
         shipping_minor=line.shipping_minor,
-        gross_minor=gross_minor,
+        gross_minor=amounts.gross_minor,
         commission=line.commission,
-        commission_minor=commission_minor,
-        merchant_minor=gross_minor - commission_minor,
+        commission_minor=charged_minor - of_commission,
+        merchant_minor=left_minor - of_merchant,
+        discount_merchant_minor=line.discount_merchant_minor,
+        subsidy_minor=amounts.subsidy_minor,
+        tax=line.tax,
+        added_tax_minor=sum(amounts.added_tax_parts),
+        sales_tax_minor=amounts.platform_tax_minor,
+        commission_tax_minor=line.commission.commission_tax_minor,
+        payment_fee_minor=payment_fee_minor,
+        platform_fee_minor=fee_minor - payment_fee_minor,
+        shares=given,
     )
-
-
-def _check_parts(part: LineSplit | OrderSplit) -> None:
-    """Both sides of a split are the same money, and nobody's part is negative."""
-    if part.gross_minor != part.goods_minor + part.shipping_minor:
-        raise ValueError("The gross amount is not goods and shipping together")
-    if part.gross_minor != part.commission_minor + part.merchant_minor:
-        raise ValueError("The gross amount is not commission and merchant's part together")
-    if min(part.goods_minor, part.shipping_minor, part.commission_minor, part.merchant_minor) < 0:
-        raise ValueError("No part of a split is negative")

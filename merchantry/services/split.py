@@ -10,12 +10,12 @@ from sqlalchemy import func, insert, select
 from merchantry.domain import entries
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
-from merchantry.domain.commission import LineCommission, LineToRate, commission
+from merchantry.domain.commission import LineCommission, LineToRate
 from merchantry.domain.errors import OrderTransitionRefused
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.settlement import local_day, period_at
-from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, split_order
+from merchantry.domain.split import LineSplit, OrderSplit, divide_order
 from merchantry.services import audit, ledger, order, queue, totals
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
@@ -28,23 +28,19 @@ from tenancy.writes import Changed, New, write
 
 def divide(found: Order, terms: Terms) -> OrderSplit:
     """The split of an order under the plan in force: pure, nothing is written."""
-    return split_order(found.currency, [_divided(line, found, terms) for line in found.lines])
+    return divide_order(terms.plan, [(line.id, _rated_line(line, found, terms)) for line in found.lines]).split
 
 
-def _divided(line: Line, found: Order, terms: Terms) -> LineToSplit:
-    rated = commission(
-        terms.plan,
-        LineToRate(
-            merchant=terms.slug,
-            merchant_category=terms.category,
-            product_category=line.category,
-            currency=found.currency,
-            quantity=line.quantity,
-            goods_minor=line.goods_minor,
-            shipping_minor=line.shipping_minor,
-        ),
+def _rated_line(line: Line, found: Order, terms: Terms) -> LineToRate:
+    return LineToRate(
+        merchant=terms.slug,
+        merchant_category=terms.category,
+        product_category=line.category,
+        currency=found.currency,
+        quantity=line.quantity,
+        goods_minor=line.goods_minor,
+        shipping_minor=line.shipping_minor,
     )
-    return LineToSplit(line.id, line.goods_minor, line.shipping_minor, rated)
 
 
 async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from uuid import UUID
 
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merchantry.domain.commission import LineCommission
-from merchantry.domain.split import LineToSplit, OrderSplit, allocate_shipping, split_order
+from merchantry.domain.line_split import Parts
+from merchantry.domain.split import LineSplit, LineToSplit, OrderSplit, allocate_shipping, split_order
 from tests.domain.strategies import splits
 
 COMMISSION = LineCommission(
@@ -61,12 +63,30 @@ def test_a_split_that_is_not_its_lines_sum_cannot_be_made() -> None:
 
 
 @given(splits())
-def test_a_split_keeps_the_sum_for_any_plan(split: OrderSplit) -> None:
-    assert split.gross_minor == split.commission_minor + split.merchant_minor
-    assert split.gross_minor == sum(line.goods_minor + line.shipping_minor for line in split.lines)
+def test_what_was_paid_and_subsidised_is_what_all_parties_get(split: OrderSplit) -> None:
+    everything: list[Parts] = [split, *split.lines]
+    for part in everything:
+        parties = (
+            part.merchant_minor,
+            part.commission_minor,
+            part.commission_tax_minor,
+            part.payment_fee_minor,
+            part.sales_tax_minor,
+            part.shares_minor,
+        )
+        assert part.paid_minor + part.subsidy_minor == part.gross_minor == sum(parties)
+        assert min(*parties, part.paid_minor, part.subsidy_minor) >= 0
     assert sum(line.merchant_minor for line in split.lines) == split.merchant_minor
-    assert sum(line.commission_minor for line in split.lines) == split.commission_minor
-    assert all(line.merchant_minor >= 0 and line.commission_minor >= 0 for line in split.lines)
+    assert sum(line.charged_minor for line in split.lines) == split.charged_minor
+
+
+@given(splits())
+def test_a_lines_split_written_and_read_again_is_the_same(split: OrderSplit) -> None:
+    for line in split.lines:
+        written = json.dumps(line.document(), allow_nan=False)
+        assert LineSplit.from_document(json.loads(written, parse_float=pytest.fail)) == line
+        assert line.amounts.gross_minor == line.gross_minor
+        assert line.amounts.paid_minor == line.paid_minor
 
 
 def test_shipping_is_shared_by_the_worth_of_goods() -> None:
