@@ -5,10 +5,12 @@ from pathlib import Path
 
 import migrations
 from merchantry.tables import case as _case
+from merchantry.tables import dispute as _dispute
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
 from merchantry.tables import payout as _payout
 from merchantry.tables import platform as _platform
+from merchantry.tables import price_terms as _price_terms
 from merchantry.tables import reconciliation as _reconciliation
 from merchantry.tables import settlement as _settlement
 from tenancy.migrations import Revisions
@@ -17,7 +19,17 @@ from tenancy.tables import merchant_metadata, platform_metadata
 
 MERCHANT_TABLES = merchant_metadata
 PLATFORM_TABLES = platform_metadata
-_defined = (_case, _merchant, _merchant_settlement, _payout, _platform, _reconciliation, _settlement)
+_defined = (
+    _case,
+    _dispute,
+    _merchant,
+    _merchant_settlement,
+    _payout,
+    _platform,
+    _price_terms,
+    _reconciliation,
+    _settlement,
+)
 """Importing them fills the two collections."""
 
 HERE = Path(__file__).parent

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 
@@ -16,9 +16,9 @@ def words(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
     return Column(name, Text, nullable=nullable, **options)
 
 
-def minor(name: str, *, nullable: bool = False) -> Column[Any]:
+def minor(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
     """Money in minor units of the row's currency."""
-    return Column(name, BigInteger, nullable=nullable)
+    return Column(name, BigInteger, nullable=nullable, **options)
 
 
 def count(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
@@ -31,6 +31,11 @@ def instant(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def document(name: str, *, nullable: bool = False) -> Column[Any]:
+def document(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
     """JSON that is read as a whole; None is SQL's NULL, not JSON's."""
-    return Column(name, JSONB(none_as_null=True), nullable=nullable)
+    return Column(name, JSONB(none_as_null=True), nullable=nullable, **options)
+
+
+def flag(name: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
+    """Yes or no."""
+    return Column(name, Boolean, nullable=nullable, **options)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from merchantry.tables.columns import count, document, id_of, instant, minor, words
+from merchantry.tables.columns import count, document, flag, id_of, instant, minor, words
 from tenancy.tables import grants, merchant_metadata
 
 READ = "SELECT"
@@ -81,6 +81,11 @@ orders = Table(
     words("currency"),
     minor("goods_minor"),
     minor("shipping_minor"),
+    minor("discount_merchant_minor", server_default="0"),
+    minor("discount_platform_minor", server_default="0"),
+    minor("added_tax_minor", server_default="0"),
+    minor("refunded_minor", server_default="0"),
+    words("collected_by", server_default="platform"),
     words("shipping_option"),
     words("legal_name"),
     document("ship_to"),
@@ -92,12 +97,28 @@ orders = Table(
     instant("cancelled_at", nullable=True),
     count("hold_days", nullable=True),
     instant("hold_ends_at", nullable=True),
+    instant("hold_stopped_at", nullable=True),
+    count("open_disputes", server_default="0"),
     instant("available_at", nullable=True),
     minor("commission_minor", nullable=True),
     Column("capture_seq", BigInteger),
     count("events"),
     CheckConstraint("goods_minor >= 0 AND shipping_minor >= 0", name="amounts_are_not_negative"),
-    CheckConstraint("commission_minor BETWEEN 0 AND goods_minor + shipping_minor", name="commission_is_a_share"),
+    CheckConstraint(
+        "discount_merchant_minor >= 0 AND discount_platform_minor >= 0 AND added_tax_minor >= 0"
+        " AND discount_merchant_minor + discount_platform_minor <= goods_minor",
+        name="discounts_are_within_goods",
+    ),
+    CheckConstraint(
+        "commission_minor BETWEEN 0 AND goods_minor + shipping_minor + added_tax_minor", name="commission_is_a_share"
+    ),
+    CheckConstraint(
+        "refunded_minor BETWEEN 0 AND goods_minor + shipping_minor + added_tax_minor"
+        " - discount_merchant_minor - discount_platform_minor",
+        name="refunded_is_within_paid",
+    ),
+    CheckConstraint("open_disputes >= 0", name="disputes_are_counted"),
+    CheckConstraint("collected_by IN ('platform', 'merchant')", name="collector_is_known"),
     CheckConstraint("(captured_at IS NULL) = (capture_seq IS NULL)", name="captured_is_booked"),
     CheckConstraint(
         "status IN ('awaiting_payment', 'to_ship', 'partially_shipped', 'shipped', 'delivered', 'completed',"
@@ -123,13 +144,35 @@ order_line = Table(
     count("quantity"),
     minor("goods_minor"),
     minor("shipping_minor"),
+    minor("discount_merchant_minor", server_default="0"),
+    minor("discount_platform_minor", server_default="0"),
+    minor("tax_minor", server_default="0"),
+    count("tax_rate_bps", server_default="0"),
+    words("tax_jurisdiction", nullable=True),
+    flag("tax_inclusive", server_default="true"),
+    flag("tax_covers_shipping", server_default="false"),
+    words("tax_remitted_by", server_default="merchant"),
     count("shipped"),
     count("delivered"),
+    count("cancelled", server_default="0"),
+    count("refunded", server_default="0"),
+    minor("refunded_goods_minor", server_default="0"),
+    minor("refunded_shipping_minor", server_default="0"),
     ForeignKeyConstraint(["order_id"], [orders.c.id]),
     CheckConstraint("quantity > 0 AND goods_minor = unit_price_minor * quantity", name="goods_add_up"),
-    CheckConstraint("0 <= delivered AND delivered <= shipped AND shipped <= quantity", name="quantities_add_up"),
+    CheckConstraint(
+        "0 <= delivered AND delivered <= shipped AND cancelled >= 0 AND shipped + cancelled <= quantity"
+        " AND cancelled <= refunded AND refunded <= quantity",
+        name="quantities_add_up",
+    ),
+    CheckConstraint("refunded_goods_minor >= 0 AND refunded_shipping_minor >= 0", name="refunded_is_not_negative"),
+    CheckConstraint("tax_remitted_by IN ('merchant', 'platform')", name="remitter_is_known"),
     Index(None, "order_id"),
-    info=grants(merchant="SELECT, INSERT, UPDATE (shipped, delivered)", analyst=READ),
+    info=grants(
+        merchant="SELECT, INSERT, UPDATE (shipped, delivered, cancelled, refunded, refunded_goods_minor,"
+        " refunded_shipping_minor)",
+        analyst=READ,
+    ),
 )
 
 split_line = Table(
@@ -147,9 +190,17 @@ split_line = Table(
     words("bound"),
     minor("commission_minor"),
     minor("merchant_minor"),
+    minor("sales_tax_minor", server_default="0"),
+    minor("commission_tax_minor", server_default="0"),
+    minor("payment_fee_minor", server_default="0"),
+    minor("platform_fee_minor", server_default="0"),
+    minor("shares_minor", server_default="0"),
+    minor("subsidy_minor", server_default="0"),
+    document("shares", server_default="[]"),
+    document("explanation", nullable=True),
     ForeignKeyConstraint(["order_line_id"], [order_line.c.id]),
     CheckConstraint("commission_minor BETWEEN 0 AND base_minor", name="commission_is_within_base"),
-    CheckConstraint("bound IN ('none', 'floor', 'cap', 'base')", name="bound_is_known"),
+    CheckConstraint("bound IN ('none', 'floor', 'cap', 'base', 'money')", name="bound_is_known"),
     Index(None, "order_id"),
     info=grants(merchant=APPEND),
 )
@@ -191,20 +242,37 @@ refund = Table(
     merchant_metadata,
     id_of("id", primary_key=True),
     id_of("order_id"),
+    words("kind", server_default="cancellation"),
     words("currency"),
     minor("amount_minor"),
     minor("commission_minor"),
+    minor("merchant_minor", server_default="0"),
+    Column("line_ids", ARRAY(Uuid), nullable=False, server_default="{}"),
+    Column("quantities", ARRAY(Integer), nullable=False, server_default="{}"),
+    Column("goods_minor", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("shipping_minor", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    document("parties", server_default="{}"),
+    id_of("return_id", nullable=True),
+    flag("restocked", server_default="false"),
     words("reason"),
+    words("requested_by", server_default="system"),
     words("status"),
+    words("failure", nullable=True),
     Column("entry_seq", BigInteger, nullable=False),
     instant("occurred_at"),
     instant("sent_at", nullable=True),
     ForeignKeyConstraint(["order_id"], [orders.c.id]),
-    CheckConstraint("amount_minor > 0 AND commission_minor BETWEEN 0 AND amount_minor", name="amounts_add_up"),
-    CheckConstraint("status IN ('pending', 'sent')", name="status_is_known"),
+    CheckConstraint("amount_minor > 0 AND commission_minor >= 0", name="amounts_add_up"),
+    CheckConstraint("status IN ('pending', 'sent', 'failed', 'unknown', 'offline')", name="status_is_known"),
+    CheckConstraint(
+        "cardinality(line_ids) = cardinality(quantities) AND cardinality(line_ids) = cardinality(goods_minor)"
+        " AND cardinality(line_ids) = cardinality(shipping_minor)",
+        name="has_parallel_lines",
+    ),
     Index(None, "order_id"),
-    info=grants(merchant="SELECT, INSERT, UPDATE (status, sent_at)", analyst=READ),
+    info=grants(merchant="SELECT, INSERT, UPDATE (status, sent_at, failure, restocked)", analyst=READ),
 )
+"""Money owed back to a buyer. Lines, quantities and amounts stand side by side; ``parties`` is what each gives back."""
 
 ledger_entry = Table(
     "ledger_entry",
@@ -250,6 +318,11 @@ daily_total = Table(
     minor("commission_minor"),
     minor("refunds_minor"),
     minor("commission_returned_minor"),
+    minor("discount_minor", server_default="0"),
+    minor("tax_minor", server_default="0"),
+    minor("commission_tax_minor", server_default="0"),
+    minor("payment_fee_minor", server_default="0"),
+    minor("net_minor", server_default="0"),
     PrimaryKeyConstraint("day", "currency", "category"),
     info=grants(merchant=CHANGE, analyst=READ),
 )
@@ -268,6 +341,22 @@ daily_available = Table(
     info=grants(merchant=CHANGE, analyst=READ),
 )
 """What became available, by the platform's day and the merchant's settlement period (its first day, and the next's)."""
+
+volume = Table(
+    "volume",
+    merchant_metadata,
+    words("plan"),
+    words("rule"),
+    words("currency"),
+    instant("window_starts_at"),
+    minor("counted_minor"),
+    minor("reached_minor"),
+    minor("open_base_minor"),
+    minor("open_part_minor"),
+    PrimaryKeyConstraint("plan", "rule", "currency", "window_starts_at"),
+    info=grants(merchant=CHANGE),
+)
+"""What has been sold under a rule with tiers, in a window; its row orders the captures that count."""
 
 counter = Table(
     "counter",

@@ -110,6 +110,8 @@ checkout = Table(
     words("currency"),
     minor("goods_minor"),
     minor("shipping_minor"),
+    minor("discount_minor", server_default="0"),
+    minor("added_tax_minor", server_default="0"),
     document("ship_to"),
     instant("placed_at"),
     instant("expires_at"),
@@ -150,8 +152,10 @@ payment = Table(
     words("provider_reference", nullable=True),
     words("action_url", nullable=True),
     words("failure", nullable=True),
+    minor("refunded_minor", server_default="0"),
     instant("created_at"),
     instant("captured_at", nullable=True),
+    CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_is_within_amount"),
     CheckConstraint(
         "status IN ('processing', 'action_required', 'authorised', 'captured', 'failed', 'expired')",
         name="status_is_known",
@@ -169,9 +173,11 @@ tender = Table(
     count("position"),
     words("method"),
     minor("amount_minor"),
+    minor("refunded_minor", server_default="0"),
     PrimaryKeyConstraint("payment_id", "position"),
     ForeignKeyConstraint(["payment_id"], [payment.c.id]),
-    info=grants(platform=APPEND),
+    CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_is_within_amount"),
+    info=grants(platform="SELECT, INSERT, UPDATE (refunded_minor)"),
 )
 
 commission_plan = Table(

@@ -38,7 +38,7 @@ TAMPERED = [
     (
         "ALTER TABLE {m}.ledger_entry DROP CONSTRAINT ledger_entry_is_balanced;"
         "UPDATE {m}.ledger_entry SET amount[1] = amount[1] + 1 WHERE seq = 1",
-        {Law.ENTRY_BALANCED, Law.BALANCE, Law.DAILY_TOTAL},
+        {Law.ENTRY_BALANCED, Law.BALANCE, Law.DAILY_TOTAL, Law.PLATFORM_SIDE},
         "entry 1",
     ),
     (
