@@ -39,8 +39,20 @@ class Line:
     quantity: int
     goods_minor: int
     shipping_minor: int
+    discount_merchant_minor: int
+    discount_platform_minor: int
+    tax_minor: int
+    tax_rate_bps: int
+    tax_jurisdiction: str | None
+    tax_inclusive: bool
+    tax_covers_shipping: bool
+    tax_remitted_by: str
     shipped: int
     delivered: int
+    cancelled: int
+    refunded: int
+    refunded_goods_minor: int
+    refunded_shipping_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,11 @@ class Order:
     currency: str
     goods_minor: int
     shipping_minor: int
+    discount_merchant_minor: int
+    discount_platform_minor: int
+    added_tax_minor: int
+    refunded_minor: int
+    collected_by: str
     shipping_option: str
     legal_name: str
     ship_to: dict[str, Any]
@@ -65,6 +82,8 @@ class Order:
     cancelled_at: datetime | None
     hold_days: int | None
     hold_ends_at: datetime | None
+    hold_stopped_at: datetime | None
+    open_disputes: int
     available_at: datetime | None
     commission_minor: int | None
     capture_seq: int | None
@@ -74,7 +93,8 @@ class Order:
     @property
     def total_minor(self) -> int:
         """What the buyer pays for this order."""
-        return self.goods_minor + self.shipping_minor
+        discount_minor = self.discount_merchant_minor + self.discount_platform_minor
+        return self.goods_minor + self.shipping_minor + self.added_tax_minor - discount_minor
 
     @property
     def state(self) -> OrderState:
