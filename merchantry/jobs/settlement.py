@@ -86,7 +86,8 @@ async def _settle(
 ) -> None:
     if is_waiting:
         kinds = settlement_run.BEFORE_CLOSING
-        tally.holds_released += await worker.run_due(tools, until, kinds=kinds, merchant_id=merchant_id, concurrency=1)
+        done = await worker.run_due(tools, until, kinds=kinds, merchant_id=merchant_id, concurrency=1)
+        tally.holds_released += done  # apart from the await, which would lose what others count meanwhile
         async with tools.database.read(act.actor) as tx, tx.as_platform() as session:
             if await settlement_run.is_waiting(session, merchant_id, until):
                 raise NotReady("orders are still to be completed or released; run again when the worker has done it")
