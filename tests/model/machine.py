@@ -1,0 +1,181 @@
+"""Random stories told to the mall and to the model: after each step both say the same, and no law is broken."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from merchantry.domain.payout import Word
+from tenancy.database import Database
+from tests.builders import NOON
+from tests.model.plain import HOLD, PlainMerchant, PlainOrder, PlainPayout
+from tests.model.world import World, a_world
+
+T = TypeVar("T")
+picks = st.integers(0, 10**6)
+WEEK = timedelta(days=7)
+FIRST_BOUNDARY = (NOON + WEEK).replace(hour=0)
+"""NOON is a Monday's; periods end on Mondays at midnight in UTC."""
+
+
+class MallMachine(RuleBasedStateMachine):
+    """One story. ``steps`` counts the steps of all stories that changed something, by what they did."""
+
+    database: ClassVar[Database]
+    loop: ClassVar[asyncio.AbstractEventLoop]
+    steps: ClassVar[Counter[str]] = Counter()
+
+    @initialize()
+    def open(self) -> None:
+        """A new mall of two merchants, in a database where others have been before."""
+        self.world: World = self.run(a_world(self.database))
+        self.model = {merchant.id: PlainMerchant(merchant.id) for merchant in self.world.merchants}
+        self.boundary = FIRST_BOUNDARY
+        self.has_changed, self.time_has_passed = True, False
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let it happen."""
+        return self.loop.run_until_complete(work)
+
+    def did(self, what: str) -> None:
+        """A step that changed something."""
+        self.steps[what] += 1
+        self.has_changed = True
+        self.time_has_passed = False
+
+    def orders(self, *statuses: str) -> list[tuple[PlainMerchant, PlainOrder]]:
+        """All orders in one of these statuses."""
+        return [
+            (merchant, each)
+            for merchant in self.model.values()
+            for each in merchant.orders.values()
+            if each.status in statuses
+        ]
+
+    def transfers(self, *statuses: str) -> list[tuple[PlainMerchant, Any, PlainPayout]]:
+        """All payouts in one of these statuses."""
+        return [
+            (merchant, payout_id, each)
+            for merchant in self.model.values()
+            for payout_id, each in merchant.payouts.items()
+            if each.status in statuses
+        ]
+
+    @rule(
+        quantity=st.integers(1, 3),
+        price=st.integers(1, 40_000),
+        shipping=st.integers(0, 3_000),
+        merchants=st.sampled_from([(0,), (1,), (0, 1)]),
+    )
+    def buy(self, quantity: int, price: int, shipping: int, merchants: tuple[int, ...]) -> None:
+        """A checkout of one or both merchants, captured."""
+        wanted = [(self.world.merchants[at].id, quantity, price + at, shipping) for at in merchants]
+        given = {merchant_id: rest for merchant_id, *rest in wanted}
+        for merchant_id, order_id, line_id in self.run(self.world.buy(wanted)):
+            pieces, unit, charge = given[merchant_id]
+            made = PlainOrder(order_id, line_id, pieces, pieces * unit, charge)
+            self.model[merchant_id].capture(made)
+        self.did("capture of several merchants" if len(merchants) > 1 else "capture")
+
+    @precondition(lambda self: self.orders("to_ship"))
+    @rule(pick=picks)
+    def ship(self, pick: int) -> None:
+        """One parcel leaves."""
+        merchant, chosen = _one(self.orders("to_ship"), pick)
+        self.run(self.world.ship(merchant.id, chosen.id))
+        chosen.status = "shipped"
+        self.did("ship")
+
+    @precondition(lambda self: self.orders("shipped"))
+    @rule(pick=picks)
+    def confirm(self, pick: int) -> None:
+        """The buyer says that everything has come; the hold begins."""
+        merchant, chosen = _one(self.orders("shipped"), pick)
+        self.run(self.world.confirm(merchant.id, chosen.id))
+        chosen.status, chosen.completed_at = "completed", self.world.now
+        self.did("completion")
+
+    @precondition(lambda self: not self.time_has_passed)
+    @rule(hours=st.integers(1, 24 * 9))
+    def pass_time(self, hours: int) -> None:
+        """Time passes, and what falls due is done by workers."""
+        self.run(self.world.pass_time(timedelta(hours=hours)))
+        self._release_what_is_due()
+        self.did("time passing")
+        self.time_has_passed = True
+
+    def _release_what_is_due(self) -> None:
+        for merchant, each in self.orders("completed"):
+            if each.completed_at is not None and not each.is_released and each.completed_at + HOLD <= self.world.now:
+                merchant.release(each, each.completed_at + HOLD)
+                self.steps["release"] += 1
+        for merchant in self.model.values():
+            merchant.move("refunds", "buyer_funds", merchant.accounts["refunds"])
+
+    @rule(at_once=st.sampled_from([1, 1, 3]))
+    def settle(self, at_once: int) -> None:
+        """A run, or three at once."""
+        before = {merchant_id: self.run(self.world.payouts(merchant_id)) for merchant_id in self.model}
+        self.run(self.world.settle(at_once))
+        expected: dict[Any, list[int]] = {merchant_id: [] for merchant_id in self.model}
+        while self.boundary <= self.world.now:
+            for merchant in self.model.values():
+                if paid := merchant.close(self.boundary):
+                    expected[merchant.id].append(paid)
+            self.boundary += WEEK
+        for merchant in self.model.values():
+            after = self.run(self.world.payouts(merchant.id))
+            planned = {key: amount for key, amount in after.items() if key not in before[merchant.id]}
+            assert list(planned.values()) == expected[merchant.id], "each period pays what it closed with"
+            merchant.payouts |= {key: PlainPayout(amount) for key, amount in planned.items()}
+            self.steps["payout planned"] += len(planned)
+        self.did("settlement" if at_once == 1 else "settlements at once")
+
+    @precondition(lambda self: self.transfers("planned", "sent", "unknown"))
+    @rule(
+        pick=picks,
+        word=st.sampled_from([Word.PAID, Word.PAID, Word.ACCEPTED, Word.REJECTED, Word.NOTHING]),
+        at_once=st.sampled_from([1, 3]),
+    )
+    def answer(self, pick: int, word: Word, at_once: int) -> None:
+        """The provider says something of a payout, once or three times at once; or nothing at all."""
+        merchant, payout_id, chosen = _one(self.transfers("planned", "sent", "unknown"), pick)
+        self.run(self.world.hear(merchant.id, payout_id, [word], at_once))
+        if word is Word.PAID:
+            merchant.move("in_payout", "paid_out", chosen.amount)
+        outcome = {Word.PAID: "paid", Word.ACCEPTED: "sent", Word.REJECTED: "failed", Word.NOTHING: "unknown"}[word]
+        stays = chosen.status == "sent" and word is Word.NOTHING
+        chosen.status = "sent" if stays else outcome
+        self.did(f"payout {chosen.status}")
+
+    @precondition(lambda self: self.transfers("paid"))
+    @rule(pick=picks)
+    def bank_return(self, pick: int) -> None:
+        """Paid money comes back; nothing more is paid to that account."""
+        merchant, payout_id, chosen = _one(self.transfers("paid"), pick)
+        self.run(self.world.hear(merchant.id, payout_id, [Word.RETURNED], 2))
+        merchant.move("paid_out", "merchant_available", chosen.amount, self.world.now)
+        merchant.can_be_paid = False
+        chosen.status = "returned"
+        self.did("payout returned")
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        """Balances, statuses and statements are the model's, and no law of the books is broken."""
+        if not getattr(self, "has_changed", False):
+            return
+        self.has_changed = False
+        for merchant in self.model.values():
+            assert self.run(self.world.balances(merchant.id)) == merchant.balances()
+            statuses = {key: each.status for key, each in merchant.payouts.items()}
+            assert self.run(self.world.statuses(merchant.id)) == statuses
+            assert self.run(self.world.statements(merchant.id)) == merchant.statements
+        assert self.run(self.world.broken()) == []
+
+
+def _one(candidates: list[T], pick: int) -> T:
+    return candidates[pick % len(candidates)]
