@@ -15,6 +15,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from benchmarks.installation import Installation
+from merchantry.services.vault import Vault
+from merchantry.vault.keys import MasterKeys
 from tenancy.logins import derive
 from tenancy.tokens import DevelopmentIssuer
 
@@ -67,6 +69,7 @@ def _app(kind: str, home: Path, owner_url: str) -> Starlette:
     settings = Settings(
         logins=logins,
         verifier=verifier,
+        vault=Vault(lambda: MasterKeys.load_or_create(home / "keys")),
         mall_domain="mall.test",
         public_url="http://mall.test",
         development=False,

@@ -10,6 +10,7 @@ import strawberry
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
 from merchantry.services.merchant import NewShop
+from merchantry.services.vault import Vault
 from tenancy.database import Database
 from tenancy.principals import Caller, Merchant
 
@@ -27,6 +28,7 @@ class Context:
     gateway: PaymentGateway
     provision: Provision
     """Makes merchants; the one thing that the program does as the owner of the tables."""
+    vault: Vault
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
     given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ import strawberry
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
+from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.settlement import Cycle
 from merchantry.services.report import Dimension
@@ -17,6 +18,8 @@ __all__ = [
     "Dimension",
     "MerchantRole",
     "OrderStatus",
+    "PayeeKind",
+    "PayeeStatus",
     "PlatformRole",
     "Vote",
 ]
@@ -28,5 +31,7 @@ strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
+strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
+strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

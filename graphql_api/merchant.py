@@ -6,12 +6,13 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, product, split
+from graphql_api import access, case, payee, product, split
 from graphql_api.case import Case
 from graphql_api.context import Info
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
+from graphql_api.payee import PayeeAccount
 from graphql_api.product import Product
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from graphql_api.split import Balance, Split
@@ -164,6 +165,13 @@ class Merchant:
     async def splits(self, info: Info, first: int | None = None, after: str | None = None) -> Connection[Split] | None:
         """How each order's money was shared, the latest captured first. Needs ledger.read."""
         return await split.splits(info, first, after)
+
+    @strawberry.field
+    async def payee_accounts(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[PayeeAccount] | None:
+        """Accounts that the merchant is or was paid to, newest first. Needs payee.read."""
+        return await payee.of_merchant(info, first, after)
 
     @strawberry.field
     async def notifications(

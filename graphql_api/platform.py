@@ -7,18 +7,20 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, report
+from graphql_api import access, case, payee, report
 from graphql_api.case import Case
 from graphql_api.context import Info
 from graphql_api.enums import CaseKind, CaseStatus, Cycle, Dimension
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
 from graphql_api.money import CurrencyCode, MoneyInput
+from graphql_api.payee import PayeeAccount
 from graphql_api.problems import mutation
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.report import CommissionReport, SettlementReport
+from graphql_api.selection import wanted
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid, SlugTaken
-from merchantry.domain.permission import Permission
+from merchantry.domain.permission import Permission, may
 from merchantry.domain.plan_document import parse_plan, plan_document
 from merchantry.services import audit, category, commission
 from merchantry.services import merchant as merchants
@@ -43,9 +45,12 @@ class MerchantRecord:
     currency: str
     settlement_cycle: Cycle
     commission_plan: str
+    payee_accounts: list[PayeeAccount] | None = strawberry.field(
+        description="Those in use, at `platform { merchant }` and for people with platform.payee.verify; else null."
+    )
 
     @staticmethod
-    def of(found: ListedMerchant) -> "MerchantRecord":
+    def of(found: ListedMerchant, accounts: list[PayeeAccount] | None = None) -> "MerchantRecord":
         """The directory's entry with its profile."""
         profile = found.profile
         return MerchantRecord(
@@ -60,6 +65,7 @@ class MerchantRecord:
             currency=profile.currency,
             settlement_cycle=profile.settlement_cycle,
             commission_plan=profile.commission_plan,
+            payee_accounts=accounts,
         )
 
 
@@ -106,9 +112,14 @@ class Platform:
     async def merchant(self, info: Info, slug: str) -> MerchantRecord | None:
         """The merchant of this slug, whatever its status. Needs platform.merchant.read."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_READ)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
-            found = await merchants.by_slug(session, slug)
-        return MerchantRecord.of(found) if found else None
+        roles = info.context.caller.principal.platform_roles
+        shows_accounts = "payeeAccounts" in wanted(info) and may(roles, Permission.PLATFORM_PAYEE_VERIFY)
+        async with info.context.database.read(allowed.act.actor) as tx:
+            async with tx.as_platform() as session:
+                found = await merchants.by_slug(session, slug)
+            if found is None:
+                return None
+            return MerchantRecord.of(found, await payee.in_use(tx, found.merchant.id) if shows_accounts else None)
 
     @strawberry.field
     async def commission_report(

@@ -13,6 +13,7 @@ from graphql_api.engine import MarketSchema
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.merchant import Merchant
 from graphql_api.order import Order, OrderMutations
+from graphql_api.payee import PayeeAccount, PayeeMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
 from graphql_api.relay import Node
@@ -50,12 +51,20 @@ class Query(ListingQueries):
 
 
 @strawberry.type
-class Mutation(CheckoutMutations, OrderMutations, ProductMutations, StaffMutations, PlatformMutations, CaseMutations):
+class Mutation(
+    CheckoutMutations,
+    OrderMutations,
+    ProductMutations,
+    StaffMutations,
+    PlatformMutations,
+    PayeeMutations,
+    CaseMutations,
+):
     pass
 
 
 schema = MarketSchema(
     query=Query,
     mutation=Mutation,
-    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split, Case],
+    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split, PayeeAccount, Case],
 )

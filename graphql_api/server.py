@@ -24,6 +24,7 @@ from merchantry.jobs import worker
 from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
+from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
 from tenancy.database import Database
 from tenancy.directory import Directory
@@ -44,6 +45,7 @@ class Settings:
 
     logins: Logins
     verifier: TokenVerifier
+    vault: Vault
     mall_domain: str
     public_url: str
     development: bool
@@ -73,6 +75,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             clock=clock,
             gateway=gateway,
             provision=provision,
+            vault=settings.vault,
         )
 
     @asynccontextmanager
@@ -81,7 +84,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
             if settings.with_worker:
-                await stack.enter_async_context(_working(Tools(database, gateway, clock)))
+                await stack.enter_async_context(_working(Tools(database, gateway, clock, settings.vault)))
             yield
 
     return create_app(

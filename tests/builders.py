@@ -12,7 +12,9 @@ from merchantry.services import category as product_categories
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop, ShippingOption
 from merchantry.services.variant import NewVariant
+from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint
+from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
 from tenancy.directory import account_of
 from tenancy.principals import Merchant
@@ -28,6 +30,12 @@ def an_act(actor: str = "system:test", at: datetime | None = None, booked_at: da
     """Somebody does something at a moment, booked at once."""
     at = at or NOON
     return Act(actor=actor, at=at, booked_at=booked_at or at)
+
+
+def a_vault() -> Vault:
+    """A vault with a master key of its own."""
+    ring = MasterKeys.generate("1")
+    return Vault(lambda: ring)
 
 
 def a_shop(slug: str | None = None, **profile: Any) -> NewShop:

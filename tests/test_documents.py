@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-COMMAND = re.compile(r"^(?:\S*/)?merchantry ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\S*/)?merchantry ([a-z-]+)(?: ([a-z-]+))?", re.MULTILINE)
 
 
 def blocks(kind: str) -> list[tuple[str, str]]:

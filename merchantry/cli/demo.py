@@ -56,6 +56,7 @@ def demo(
             settings = Settings(
                 logins=opened.logins,
                 verifier=opened.issuer.verifier(),
+                vault=opened.vault,
                 mall_domain="localhost",
                 public_url=address,
                 development=True,
@@ -72,7 +73,7 @@ def _build(opened: Installation, page_url: str) -> None:
             def show(done: int, steps: int) -> None:
                 progress.update(task, completed=done, total=steps)
 
-            await build(database, utc_now(), page_url, show)
+            await build(database, opened.vault, utc_now(), page_url, show)
 
     with_database(opened, work)
 

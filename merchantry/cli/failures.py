@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
 from merchantry.domain.errors import MarketError, PlanInvalid
+from merchantry.vault.cipher import VaultError
 from tenancy.bootstrap import DatabaseUnsuitable
 from tenancy.embedded import EmbeddedUnavailable
 from tenancy.migrations import UnknownVersion
@@ -48,7 +49,7 @@ def told(error: BaseException) -> Iterator[str]:
         yield f"{where}: {error.message}" if where else error.message
     elif isinstance(error, UnknownVersion):
         yield f"The database is at version {error}, which this program doesn't know: use a newer merchantry."
-    elif isinstance(error, CommandRefused | DatabaseUnsuitable | EmbeddedUnavailable):
+    elif isinstance(error, CommandRefused | DatabaseUnsuitable | EmbeddedUnavailable | VaultError):
         yield str(error)
     elif isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
         yield from _told_by_database(error.orig)

@@ -10,7 +10,10 @@ from pathlib import Path
 import psycopg
 
 from merchantry.cli.failures import CommandRefused
+from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import merchant_revisions, platform_revisions
+from merchantry.vault.cipher import VaultError
+from merchantry.vault.keys import ENVIRONMENT, FILE, MasterKeys
 from tenancy import bootstrap, embedded
 from tenancy.logins import Logins, derive
 from tenancy.migrations import BASE, Outcome, migrate_merchants, migrate_platform, platform_version, versions
@@ -36,6 +39,18 @@ class Installation:
         """The development issuer of tokens, with its key in the data directory. Raises CommandRefused."""
         return issuer_in(self.data_dir)
 
+    @property
+    def vault(self) -> Vault:
+        """A vault with the master keys. Raises VaultError, CommandRefused."""
+        return Vault(lambda: master_keys_in(self.data_dir))
+
+    @property
+    def notice_of_keys(self) -> str | None:
+        """What an operator of a server should know of where its master keys are; None where that is as it should be."""
+        if self.is_embedded or are_master_keys_given():
+            return None
+        return f"Master keys are in {self.data_dir / FILE}; every server and worker needs the same: {ENVIRONMENT}."
+
 
 def issuer_in(data_dir: Path) -> DevelopmentIssuer:
     """The development issuer whose key is in this directory, made where there is none. Raises CommandRefused."""
@@ -43,6 +58,27 @@ def issuer_in(data_dir: Path) -> DevelopmentIssuer:
         return DevelopmentIssuer.load_or_create(data_dir)
     except (ValueError, OSError) as error:
         raise CommandRefused(f"The key of the development issuer can't be used: {error}") from error
+
+
+def are_master_keys_given() -> bool:
+    """Whether the environment holds the master keys; where it does not, the data directory does."""
+    return bool(os.environ.get(ENVIRONMENT))
+
+
+def master_keys_in(data_dir: Path) -> MasterKeys:
+    """The environment's master keys, else those in this directory, made where there are none.
+
+    Raises VaultError, CommandRefused.
+    """
+    if not are_master_keys_given():
+        try:
+            return MasterKeys.load_or_create(data_dir)
+        except OSError as error:
+            raise CommandRefused(f"The master keys can't be used: {error}") from error
+    try:
+        return MasterKeys.from_text(os.environ[ENVIRONMENT])
+    except VaultError as error:
+        raise VaultError(f"{ENVIRONMENT}: {error}") from None
 
 
 def utc_now() -> datetime:

@@ -2,7 +2,7 @@
 
 import typer
 
-from merchantry.cli import import_, merchant, plan, report, verify
+from merchantry.cli import import_, keys, merchant, plan, report, verify
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -30,6 +30,7 @@ app.command()(settle)
 app.command()(simulator)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
+app.add_typer(keys.app, name="keys")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")
 app.add_typer(report.app, name="report")

@@ -44,9 +44,12 @@ def serve(
             from graphql_api.server import Settings, build_app
 
             configure_logging(development=development)
+            if opened.notice_of_keys:
+                typer.echo(opened.notice_of_keys, err=True)
             settings = Settings(
                 logins=opened.logins,
                 verifier=_verifier(opened, jwt_keys, jwt_issuer, jwt_audience),
+                vault=opened.vault,
                 mall_domain=mall_domain,
                 public_url=(public_url or address).rstrip("/"),
                 development=development,

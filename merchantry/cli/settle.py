@@ -7,7 +7,7 @@ import typer
 
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import installation, utc_now
-from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.options import DatabaseUrl, DataDir, past_instant
 from merchantry.cli.running import ended_by_signals, progress_bar, with_database
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError
@@ -17,6 +17,7 @@ from merchantry.jobs.settlement import Tally
 from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
 from merchantry.services import settlement_run
+from merchantry.services.vault import Vault
 from tenancy.database import Database
 
 ACTOR = "system:command"
@@ -36,12 +37,12 @@ def settle(
 
     A worker does the same by itself every hour. Stopped or killed, it is simply run again.
     """
-    moment = _moment(until)
+    moment = utc_now() if until is None else past_instant("--until", until)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         if check:
             with_database(opened, _check)
             return
-        tally = with_database(opened, lambda database: _settle(database, moment, merchant))
+        tally = with_database(opened, lambda database: _settle(database, opened.vault, moment, merchant))
     typer.echo(
         f"{tally.merchants} merchants until {moment.isoformat()}: {tally.holds_released} holds released, "
         f"{tally.statements} statements, {tally.payouts} payouts."
@@ -52,7 +53,7 @@ def settle(
         raise CommandRefused(f"{len(tally.failures)} merchants could not be settled with; run again.")
 
 
-async def _settle(database: Database, moment: datetime, slug: str | None) -> Tally:
+async def _settle(database: Database, vault: Vault, moment: datetime, slug: str | None) -> Tally:
     merchant_id = None
     if slug is not None:
         async with database.read(ACTOR) as tx, tx.as_platform() as session:
@@ -61,7 +62,7 @@ async def _settle(database: Database, moment: datetime, slug: str | None) -> Tal
             raise CommandRefused(f"--merchant {slug} is no merchant; `merchantry merchant list` shows them.")
         merchant_id = found.merchant.id
     # Settling asks nothing of payment providers, and sends nothing to payees: a worker does.
-    tools = Tools(database, Sandbox(database, utc_now, ""), utc_now)
+    tools = Tools(database, Sandbox(database, utc_now, ""), utc_now, vault)
     with progress_bar() as bars:
         task = bars.add_task("Merchants", total=None)
 
@@ -82,17 +83,3 @@ async def _check(database: Database) -> None:
     if missed:
         raise CommandRefused(f"Nothing has been settled since {missed.isoformat()}; see that a worker runs.")
     typer.echo(f"Settled until {last.isoformat() if last else 'never'}.")
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return utc_now()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandRefused(f"--until {text} is no instant; give one such as 2018-09-01T00:00:00-03:00.") from error
-    if moment.tzinfo is None:
-        raise CommandRefused(f"--until {text} has no zone; add one, such as {text}Z or {text}-03:00.")
-    if moment > utc_now():
-        raise CommandRefused("--until lies in the future; holds can only be released once they have ended.")
-    return moment

@@ -30,10 +30,13 @@ def worker(
         stop = asyncio.Event()
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
-            await run_forever(Tools(database, Sandbox(database, utc_now, public_url + PATH), utc_now), stop)
+            gateway = Sandbox(database, utc_now, public_url + PATH)
+            await run_forever(Tools(database, gateway, utc_now, opened.vault), stop)
 
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging
 
         configure_logging(development=development)
+        if opened.notice_of_keys:
+            typer.echo(opened.notice_of_keys, err=True)
         with_database(opened, work)

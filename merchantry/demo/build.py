@@ -25,6 +25,7 @@ from merchantry.services import merchant as merchants
 from merchantry.services.mall import set_mall_zone
 from merchantry.services.merchant import NewShop, ShippingOption
 from merchantry.services.variant import NewVariant
+from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint
 from merchantry.tables.platform import checkout, imported
 from tenancy.database import Database, PlatformSession, Transaction
@@ -41,7 +42,7 @@ Progress = Callable[[int, int], None]
 log = structlog.get_logger()
 
 
-async def build(database: Database, now: datetime, page_url: str, progress: Progress) -> None:
+async def build(database: Database, vault: Vault, now: datetime, page_url: str, progress: Progress) -> None:
     """Make the mall where it is not there yet, and let somebody be paying.
 
     ``page_url`` is that of the sandbox provider's page; ``progress`` gets how many steps are done, and of how many.
@@ -57,22 +58,22 @@ async def build(database: Database, now: datetime, page_url: str, progress: Prog
         for position, stall in enumerate(STALLS):
             await _products(database, await read_world(database), stall, begin)
             progress(2 + position, steps)
-        history = History(database, await read_world(database), purchases(begin), begin, _once, page_url)
+        history = History(database, await read_world(database), purchases(begin), begin, _once, page_url, vault)
         for day in range(DAYS):
             await history.play(day, until=begin + (day + 1) * DAY)
             progress(2 + len(STALLS) + day, steps)
         await database.run(SYSTEM, lambda tx: _once(tx, FINISHED, now))
-    await _somebody_pays(database, now, page_url)
+    await _somebody_pays(database, vault, now, page_url)
     progress(steps, steps)
 
 
-async def _somebody_pays(database: Database, now: datetime, page_url: str) -> None:
+async def _somebody_pays(database: Database, vault: Vault, now: datetime, page_url: str) -> None:
     """Checkouts expire after half an hour; where none is open, three more are placed."""
     async with database.read(SYSTEM) as tx, tx.as_platform() as session:
         is_open = exists().where(checkout.c.status == "awaiting_payment")
         if await session.scalar(select(is_open)):
             return
-    history = History(database, await read_world(database), fresh(now), now - DAY, _always, page_url)
+    history = History(database, await read_world(database), fresh(now), now - DAY, _always, page_url, vault)
     try:
         await history.play(0, until=now)
     except CheckoutRejected as error:  # whoever played with the mall may have sold, suspended or hidden what it needs

@@ -17,6 +17,7 @@ from merchantry.jobs.worker import run_due
 from merchantry.services import checkout, order, payment, split, tracking
 from merchantry.services.payment import Payment
 from merchantry.services.terms import terms_of
+from merchantry.services.vault import Vault
 from tenancy.database import Database, MerchantSession, Transaction
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class History:
         begin: datetime,
         once: Once,
         page_url: str,
+        vault: Vault,
     ) -> None:
         self._database = database
         self._world = world
@@ -57,7 +59,7 @@ class History:
         self._once = once
         self._now = begin
         self._gateway = Sandbox(database, lambda: self._now, page_url)
-        self._tools = Tools(database, self._gateway, lambda: self._now)
+        self._tools = Tools(database, self._gateway, lambda: self._now, vault)
         self._purchases = _by_day(purchases, begin, lambda purchase: purchase.placed_at)
         happened = [event for purchase in purchases for event in events(purchase)]
         self._events = _by_day(happened, begin, lambda event: event.at)

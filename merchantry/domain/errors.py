@@ -290,6 +290,14 @@ class PayoutRefused(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class PayeeAccountRefused(MarketError):
+    """A payee account that is {status} does not allow the act {act}; look at the account again."""
+
+    status: str
+    act: str
+
+
+@dataclass(eq=False, kw_only=True)
 class OwnAct(MarketError):
     """You opened or caused this; ask somebody else to decide."""
 

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     ORDER_SHIP = "order.ship"
     ORDER_CANCEL = "order.cancel"
     LEDGER_READ = "ledger.read"
+    PAYEE_READ = "payee.read"
+    PAYEE_WRITE = "payee.write"
     STAFF_READ = "staff.read"
     STAFF_WRITE = "staff.write"
     NOTIFICATION_READ = "notification.read"
@@ -53,6 +55,7 @@ class Permission(StrEnum):
     PLATFORM_CASE_READ = "platform.case.read"
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
+    PLATFORM_PAYEE_VERIFY = "platform.payee.verify"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
 
@@ -71,6 +74,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.ORDER_SHIP: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
         _P.ORDER_CANCEL: frozenset({_OWNER, _MANAGER}),
         _P.LEDGER_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
+        _P.PAYEE_READ: frozenset({_OWNER, _ACCOUNTANT}),
+        _P.PAYEE_WRITE: frozenset({_OWNER}),
         _P.STAFF_READ: frozenset({_OWNER, _MANAGER}),
         _P.STAFF_WRITE: frozenset({_OWNER}),
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
@@ -88,6 +93,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
+        _P.PLATFORM_PAYEE_VERIFY: frozenset({_FINANCE, _REVIEWER}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

@@ -51,6 +51,7 @@ async def _begun(tools: Tools, job: Job) -> tuple[Payout, list[Transfer]]:
     async def work(tx: Transaction) -> tuple[Payout, list[Transfer]]:
         async with tx.as_merchant(job.merchant_id) as session:
             found = await payout.locked(session, job.subject_id)
+            await payee.check_payable(session, found.payee_account_id)
             gateway = _gateway(tools, found.provider)
             transfers = await payout.begin(session, found.id, gateway.limit_minor(found.currency), _now(tools))
             if found.provider not in BATCHED:

@@ -32,9 +32,7 @@ class Tools:
     database: Database
     gateway: PaymentGateway
     clock: Callable[[], datetime]
-    vault: Vault | None = None
-    """What opens payees' accounts; none where nothing is paid out."""
-
+    vault: Vault
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
     """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
 

@@ -16,10 +16,13 @@ from typing import Final, Self
 from uuid import UUID
 
 from merchantry.vault.cipher import KEY_BYTES, VaultError, decrypt, encrypt
-from tenancy.private_file import read_or_create
+from tenancy.private_file import change, read_or_create
 
 ENVIRONMENT: Final = "MERCHANTRY_MASTER_KEYS"
 """The environment variable that holds a key ring's text, where no file does."""
+
+FILE: Final = "master_keys.json"
+"""The file in the data directory that holds a key ring, where the environment holds none."""
 
 _FORMAT: Final = b"merchantry-vault-key/v1\n"
 _MASTER_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -98,11 +101,36 @@ class MasterKeys:
 
         Raises VaultError where the file is no ring or others than its owner may read it.
         """
-        path = directory / "master_keys.json"
+        path = directory / FILE
         try:
-            return cls.from_text(read_or_create(path, lambda: cls.generate("1").to_text().encode()).decode("utf-8"))
+            return cls._from_bytes(read_or_create(path, lambda: cls.generate("1").to_text().encode()))
         except (ValueError, VaultError) as error:
             raise VaultError(f"{path}: {error}") from None
+
+    @classmethod
+    def add_current(cls, directory: Path) -> Self:
+        """Add a new random key to the ring in `directory/master_keys.json` and make it the current one.
+
+        Raises VaultError as :meth:`load_or_create` does.
+        """
+        path = directory / FILE
+        try:
+            return cls._from_bytes(
+                change(path, lambda content: cls._from_bytes(content)._with_next().to_text().encode())
+            )
+        except (ValueError, VaultError) as error:
+            raise VaultError(f"{path}: {error}") from None
+
+    @classmethod
+    def _from_bytes(cls, content: bytes) -> Self:
+        return cls.from_text(content.decode("utf-8"))
+
+    def _with_next(self) -> "MasterKeys":
+        """Numbers count on where the ring's own ids are numbers, and skip what is taken."""
+        number = len(self._keys) + 1
+        while str(number) in self._keys:
+            number += 1
+        return self.with_new_current(str(number))
 
     @classmethod
     def generate(cls, master_id: str) -> Self:

@@ -1,6 +1,7 @@
 """Two who want the opposite of the same thing at the same moment: one of them gets it, whole."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -33,7 +34,7 @@ async def a_line_of(mall: Mall) -> tuple[Merchant, Any]:
 
 def a_late_worker(mall: Mall, **span: int) -> Tools:
     """A worker whose clock is ahead, as on another machine."""
-    return Tools(mall.database, mall.tools.gateway, lambda: mall.clock.now + timedelta(**span))
+    return replace(mall.tools, clock=lambda: mall.clock.now + timedelta(**span))
 
 
 async def test_a_checkout_is_paid_or_expires_and_never_both(mall: Mall) -> None:

@@ -75,7 +75,7 @@ async def test_two_workers_do_every_job_once(logins: Logins, tmp_path: Path) -> 
         merchant = await some_trade(mall)
         mall.clock.advance(days=DAYS)
         second = Database(logins, pool_size=6)
-        others = Tools(second, mall.tools.gateway, mall.clock)
+        others = Tools(second, mall.tools.gateway, mall.clock, mall.tools.vault)
         (due,) = rows(mall.database, "SELECT count(*) AS jobs FROM platform.job")
         try:
             done = await asyncio.gather(

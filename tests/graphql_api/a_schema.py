@@ -216,12 +216,12 @@ def a_market_schema(limits: Limits = Limits()) -> MarketSchema:
 
 
 def a_context(request_id: str = "test", merchant: Merchant | None = None, database: Any = None) -> Context:
-    return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON, NOTHING, NOTHING)
+    return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON, NOTHING, NOTHING, NOTHING)
 
 
 def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True) -> Starlette:
     def context_of(request: Request, caller: Caller) -> Context:
-        return Context(caller, request.state.request_id, cast(Any, []), lambda: NOON, NOTHING, NOTHING)
+        return Context(caller, request.state.request_id, cast(Any, []), lambda: NOON, NOTHING, NOTHING, NOTHING)
 
     async def readiness() -> bool:
         return ready

@@ -21,7 +21,7 @@ from tenancy.database import Database
 from tenancy.directory import account_of
 from tenancy.principals import Merchant
 from tenancy.tokens import DevelopmentIssuer
-from tests.builders import NOON, an_act
+from tests.builders import NOON, a_vault, an_act
 
 ISSUER = "merchantry-development"
 PLAN = {"name": "standard", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1200}}
@@ -122,10 +122,11 @@ class Mall:
 @asynccontextmanager
 async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -> AsyncIterator[Mall]:
     """A mall with the plan ``standard`` in force since 2020, and nothing else."""
-    clock, issuer = Clock(), DevelopmentIssuer.load_or_create(data_dir)
+    clock, issuer, vault = Clock(), DevelopmentIssuer.load_or_create(data_dir), a_vault()
     settings = Settings(
         logins=database.logins,
         verifier=issuer.verifier(),
+        vault=vault,
         mall_domain="mall.test",
         public_url="http://mall.test",
         development=True,
@@ -133,7 +134,7 @@ async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -
         pool_size=pool_size,
     )
     app = build_app(settings, clock)
-    tools = Tools(database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock)
+    tools = Tools(database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock, vault)
     async with database.write("test") as tx, tx.as_platform() as session:
         await commission.install(session, "standard", parse_plan(PLAN), NOON - timedelta(days=2000), an_act())
     async with app.router.lifespan_context(app):

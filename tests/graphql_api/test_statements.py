@@ -10,9 +10,11 @@ import pytest
 import pytest_asyncio
 
 from merchantry.domain.case import CaseKind
+from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import case
+from merchantry.services import case, payee
 from merchantry.services.case import Fact, NewCase
+from merchantry.services.payee_details import NewAccount
 from tenancy.database import Database
 from tests.builders import a_product, a_shop, an_act, some_merchants
 from tests.cluster import Cluster
@@ -30,6 +32,7 @@ MERCHANT = {
     "orders": f"orders(first: %d) {{ nodes {{ {ORDER} }} edges {{ node {{ {ORDER} }} }} }}",
     "products": "products(first: %d) { nodes { id title variants { sku prices { amount } } } }",
     "splits": "splits(first: %d) { nodes { id lines { explanation } entries { postings { account } } } }",
+    "payeeAccounts": "payeeAccounts(first: %d) { nodes { id kind currency shown status usableFrom flagged } }",
     "notifications": "notifications(first: %d) { nodes { id kind subject } }",
     "cases": f"cases(first: %d) {{ nodes {{ {CASE} }} edges {{ node {{ {CASE} }} }} }}",
     "auditEvents": "auditEvents(first: %d) { nodes { id act actor before after } }",
@@ -104,7 +107,16 @@ async def _trade(mall: Mall) -> None:
     for _ in range(CHECKOUTS):
         await buy(mall, "bea", *lines)
         mall.clock.advance(minutes=1)
+    await _change_accounts(mall, merchants[0].id)
     await _object(mall, [merchant.id for merchant in merchants])
+
+
+async def _change_accounts(mall: Mall, merchant_id: UUID) -> None:
+    """A merchant that has had twenty accounts."""
+    wallet = NewAccount(kind=PayeeKind.WALLET, currency="BRL", holder="Olga", wallet_id="olga@wallet")
+    async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+        for _ in range(CHECKOUTS):
+            await payee.add_account(session, mall.tools.vault, wallet, uuid4(), an_act())
 
 
 async def _object(mall: Mall, merchant_ids: list[UUID]) -> None:

@@ -86,6 +86,14 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "dueAt": "2026-06-01T00:00:00Z",
         "text": "I have asked them",
         "vote": "APPROVE",
+        "payeeAccountAdd.kind": "BANK",
+        "payeeAccountAdd.currency": "JPY",
+        "payeeAccountAdd.holder": "Ana Souza",
+        "iban": "DE89370400440532013000",
+        "accountNumber": LEFT_OUT,
+        "bic": LEFT_OUT,
+        "payeeAccountAdd.country": LEFT_OUT,
+        "walletId": LEFT_OUT,
         **subjects,
     }
 

@@ -34,6 +34,7 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "order": P.ORDER_READ,
     "balance": P.LEDGER_READ,
     "splits": P.LEDGER_READ,
+    "payeeAccounts": P.PAYEE_READ,
     "notifications": P.NOTIFICATION_READ,
     "cases": P.CASE_READ,
     "auditEvents": P.AUDIT_READ,
@@ -76,6 +77,10 @@ MUTATIONS: dict[str, Permission | None] = {
     "merchantReactivate": P.PLATFORM_MERCHANT_SUSPEND,
     "commissionPlanPropose": P.PLATFORM_PLAN_PROPOSE,
     "commissionPlanApprove": P.PLATFORM_PLAN_APPROVE,
+    "payeeAccountAdd": P.PAYEE_WRITE,
+    "payeeAccountVerify": P.PLATFORM_PAYEE_VERIFY,
+    "payeeAccountFlag": P.PLATFORM_PAYEE_VERIFY,
+    "payeeAccountUnflag": P.PLATFORM_PAYEE_VERIFY,
     "caseOpen": P.PLATFORM_CASE_WRITE,
     "caseComment": P.PLATFORM_CASE_WRITE,
     "caseAssign": P.PLATFORM_CASE_WRITE,
@@ -84,6 +89,7 @@ MUTATIONS: dict[str, Permission | None] = {
 
 SPOILT = {
     "productCreate.title": "",
+    "payeeAccountAdd.holder": "",
     "caseOpen.title": "",
     "categoryCreate.code": "Not A Code",
     "MerchantCreateInput.slug": "Not A Slug",

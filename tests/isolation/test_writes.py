@@ -58,6 +58,10 @@ MUTATIONS = {
     "merchantReactivate": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
     "commissionPlanApprove": Whose.PLATFORM,
+    "payeeAccountAdd": Whose.SELECTED,
+    "payeeAccountVerify": Whose.PLATFORM,
+    "payeeAccountFlag": Whose.PLATFORM,
+    "payeeAccountUnflag": Whose.PLATFORM,
     "caseOpen": Whose.PLATFORM,
     "caseComment": Whose.PLATFORM,
     "caseAssign": Whose.PLATFORM,
@@ -177,4 +181,4 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     await succeeds(world, admin, "commissionPlanApprove")
     done = {"commissionPlanPropose", "commissionPlanApprove"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose is Whose.PLATFORM and name not in done]:
-        await succeeds(world, admin, mutation)
+        await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)

@@ -10,10 +10,12 @@ from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from graphql_api.relay import encode_id, parse_id
 from merchantry.domain.case import CaseKind
+from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import case, staff
+from merchantry.services import case, payee, staff
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
+from merchantry.services.payee_details import NewAccount
 from merchantry.services.variant import NewVariant
 from tenancy.database import Database
 from tenancy.principals import Merchant
@@ -255,6 +257,7 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     await mall.hire(f"{name}-viewer", merchant, MerchantRole.VIEWER)
     await _orders(mall, made, line)
     await _cases(mall, made)
+    await _payees(mall, made)
     return made
 
 
@@ -271,6 +274,22 @@ async def _cases(mall: Mall, made: Sphere) -> None:
             case_id = await case.open_case(session, new, owner)
         made.subjects[mutation] = {"caseId": encode_id("Case", merchant_id, case_id)}
     made.subjects["caseAssign"]["accountId"] = encode_id("Account", await mall.account("admin-person"))
+
+
+async def _payees(mall: Mall, made: Sphere) -> None:
+    """One account for each mutation about accounts, in a currency of its own."""
+    merchant_id, owner = made.merchant.id, an_act(f"staff:{await mall.account(made.owner)}")
+    currencies = {"payeeAccountVerify": "EUR", "payeeAccountFlag": "USD", "payeeAccountUnflag": "GBP"}
+    for mutation, currency in currencies.items():
+        wallet = NewAccount(
+            kind=PayeeKind.WALLET, currency=currency, holder=made.slug, wallet_id=f"{made.slug}@{currency}"
+        )
+        async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+            account = await payee.add_account(session, mall.tools.vault, wallet, uuid4(), owner)
+            if mutation == "payeeAccountUnflag":
+                reason = f"{made.slug}: the provider asks who this is"
+                await payee.flag_account(session, account.id, reason, an_act())
+        made.subjects[mutation] = {"payeeAccountId": encode_id("PayeeAccount", merchant_id, account.id)}
 
 
 async def _orders(mall: Mall, made: Sphere, line: Any) -> None:

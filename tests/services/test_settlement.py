@@ -4,18 +4,22 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.payee import PayeeKind
 from merchantry.domain.settlement import Cycle, Schedule
+from merchantry.services import payee
 from merchantry.services import schedule as schedules
+from merchantry.services.payee_details import NewAccount
 from merchantry.tables.payout import payout
 from merchantry.tables.settlement import commission_invoice
 from tenancy.database import Database
-from tests.builders import NOON, an_act
+from tests.builders import NOON, a_vault, an_act
 from tests.services.books import Shelf, a_shelf
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
@@ -248,3 +252,20 @@ async def test_a_changed_schedule_leaves_no_gap_in_the_statements(database: Data
     assert all(later.starts_at == earlier.ends_at for earlier, later in pairwise(rows))
     assert rows[0].ends_at == rows[1].starts_at == local(2026, 3, 9)
     assert rows[-1].closing_minor == 48
+
+
+async def test_while_a_changed_account_cools_off_the_balance_is_carried(database: Database) -> None:
+    shelf, vault = await a_shelf(database), a_vault()
+    await shelf.add_account()
+    await shelf.sell(500, local(2026, 3, 3))
+    new = NewAccount(kind=PayeeKind.WALLET, currency="BRL", holder="Ana Souza", wallet_id="ana@wallet")
+    added_at = local(2026, 3, 7)
+    async with database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
+        added = await payee.add_account(session, vault, new, uuid4(), an_act("staff:olga", added_at))
+        await payee.verify_account(session, added.id, an_act("platform:fina", added_at))
+    await shelf.close(local(2026, 3, 9))
+    assert await payouts(shelf) == []
+    assert (await shelf.balances())["merchant_available"] == 500
+    await shelf.sell(70, local(2026, 3, 10))
+    await shelf.close(local(2026, 3, 16))
+    assert [(row.payee_account_id, row.amount_minor) for row in await payouts(shelf)] == [(added.id, 570)]

@@ -21,7 +21,7 @@ from tenancy.database import Database
 from tenancy.logins import Logins
 from tenancy.principals import Merchant
 from tenancy.schemas import schema_of
-from tests.builders import NOON, a_buyer, a_merchant, a_product, an_act
+from tests.builders import NOON, a_buyer, a_merchant, a_product, a_vault, an_act
 
 PLAN = {"name": "p", "currency": "BRL", "base": "goods", "hold_days": 2, "default": {"rate_bps": 1250}}
 ADDRESS = Address("A Buyer", "Street 1", "Town", "1000", "BR")
@@ -93,7 +93,7 @@ async def two_merchants_that_sold(database: Database) -> list[Merchant]:
         for is_cancelled in (False, True):
             await _sale(database, gateway, seller, product, buyer, is_cancelled=is_cancelled)
     later = NOON + 30 * DAY
-    await run_due(Tools(database, gateway, lambda: later), later, concurrency=1)
+    await run_due(Tools(database, gateway, lambda: later, a_vault()), later, concurrency=1)
     return sellers
 
 

@@ -1,5 +1,7 @@
 import base64
 import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -7,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from merchantry.vault.cipher import VaultError
-from merchantry.vault.keys import DataKey, MasterKeys, WrappedKey, new_data_key, rewrap, unwrap, wrap
+from merchantry.vault.keys import FILE, DataKey, MasterKeys, WrappedKey, new_data_key, rewrap, unwrap, wrap
 
 MERCHANT = UUID("018f2a3e-7c10-7d5e-9b1a-2f6c0e4d8a11")
 OTHER = UUID(int=7)
@@ -148,3 +150,22 @@ def test_a_broken_ring_in_a_data_directory_is_named_and_kept(tmp_path: Path) -> 
         with pytest.raises(VaultError, match=r"master_keys\.json"):
             MasterKeys.load_or_create(tmp_path)
         assert path.read_bytes() == content
+
+
+def test_a_key_that_is_added_to_the_file_is_current_and_no_key_is_lost(tmp_path: Path) -> None:
+    first = MasterKeys.load_or_create(tmp_path)
+    key = new_data_key(MERCHANT, 1)
+    with ThreadPoolExecutor(8) as threads:
+        added = list(threads.map(lambda _: MasterKeys.add_current(tmp_path), range(8)))
+    ring = MasterKeys.load_or_create(tmp_path)
+    assert ring.ids == {str(number) for number in range(1, 10)}
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    for each in (first, *added):
+        assert unwrap(ring, wrap(each, key)) == key
+
+
+def test_a_key_is_not_added_to_a_file_that_others_may_read(tmp_path: Path) -> None:
+    MasterKeys.load_or_create(tmp_path)
+    (tmp_path / FILE).chmod(0o644)
+    with pytest.raises(VaultError, match="chmod 600"):
+        MasterKeys.add_current(tmp_path)

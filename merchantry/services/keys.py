@@ -1,0 +1,102 @@
+"""The keys that the database holds: counted, wrapped anew by another master key, replaced by new data keys."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, update
+
+from merchantry.domain.act import Act
+from merchantry.services import audit
+from merchantry.services.payee import SEALED
+from merchantry.services.vault import Vault, wrapped_from
+from merchantry.tables.merchant_settlement import payee_account
+from merchantry.tables.payout import merchant_key
+from merchantry.tables.platform import NOBODY
+from merchantry.vault.keys import MasterKeys, WrappedKey, rewrap
+from merchantry.vault.seal import key_version, reseal
+from tenancy.database import MerchantSession, PlatformSession
+
+BATCH: Final = 200
+
+REWRAP = (
+    update(merchant_key)
+    .where(
+        merchant_key.c.merchant_id == bindparam("of_merchant"),
+        merchant_key.c.version == bindparam("of_version"),
+    )
+    .values(master_id=bindparam("by"), wrapped=bindparam("sealed"))
+)
+RESEAL = update(payee_account).where(payee_account.c.id == bindparam("account")).values(sealed=bindparam("anew"))
+
+
+async def wrapped_by(session: PlatformSession) -> Mapping[str, int]:
+    """How many data keys each master key wraps, by its id."""
+    table = merchant_key.c
+    rows = await session.execute(select(table.master_id, func.count().label("wrapped")).group_by(table.master_id))
+    return {row.master_id: row.wrapped for row in rows}
+
+
+async def merchants_with_keys(session: PlatformSession) -> list[UUID]:
+    """Every merchant that something was sealed for."""
+    table = merchant_key.c
+    rows = await session.execute(select(table.merchant_id).distinct().order_by(table.merchant_id))
+    return list(rows.scalars())
+
+
+async def rewrap_some(session: PlatformSession, ring: MasterKeys, act: Act) -> int:
+    """Wrap up to BATCH data keys by the current master key that another one wraps. Returns how many; 0 at the end.
+
+    Nothing sealed changes. Raises VaultError where the ring lacks a master key.
+    """
+    table = merchant_key.c
+    others = (
+        select(merchant_key)
+        .where(table.master_id != ring.current_id)
+        .order_by(table.merchant_id, table.version)
+        .limit(BATCH)
+        .with_for_update()
+    )
+    found = [wrapped_from(row) for row in await session.execute(others)]
+    if not found:
+        return 0
+    await session.execute(REWRAP, [_parameters(each) for each in rewrap(found, ring)])
+    after = {"master_key": ring.current_id, "data_keys": len(found)}
+    await audit.record(session, NOBODY, act, "data_key.rewrap", ring.current_id, None, after)
+    return len(found)
+
+
+def _parameters(key: WrappedKey) -> dict[str, object]:
+    return {"of_merchant": key.merchant_id, "of_version": key.version, "by": key.master_id, "sealed": key.sealed}
+
+
+async def re_encrypt(session: MerchantSession, vault: Vault, made_before: datetime, act: Act) -> int:
+    """Seal the merchant's accounts with its newest data key, made anew where it was made before a moment.
+
+    Returns how many accounts were sealed anew: none where that was done since then. Raises VaultError.
+    """
+    newest = await vault.newest_key(session)
+    if newest is None:
+        return 0
+    if await _made_at(session, newest.version) < made_before:
+        newest = await vault.make_key(session, newest.version + 1, act.booked_at)
+        after = {"version": newest.version}
+        await audit.record(session, session.merchant_id, act, "data_key.make", str(newest.version), None, after)
+    rows = await session.execute(select(payee_account.c.id, payee_account.c.sealed).with_for_update())
+    anew = []
+    for row in rows:
+        sealed = bytes(row.sealed)
+        if key_version(sealed) != newest.version:
+            old = await vault.key(session, key_version(sealed))
+            anew.append({"account": row.id, "anew": reseal(old, newest, sealed, row_id=row.id, **SEALED)})
+    if anew:
+        await session.execute(RESEAL, anew)
+    return len(anew)
+
+
+async def _made_at(session: MerchantSession, version: int) -> datetime:
+    table = merchant_key.c
+    statement = select(table.created_at).where(table.merchant_id == session.merchant_id, table.version == version)
+    made_at: datetime = await session.scalar(statement)
+    return made_at
