@@ -37,8 +37,9 @@ async def check(session: MerchantSession, books: Books) -> None:
 async def _check_chain(session: MerchantSession, books: Books, rows: list[Row[Any]]) -> None:
     """Opening balance + lines = closing balance, which is the next one's opening balance."""
     table = statement_line.c
-    summed = select(table.statement_id, func.sum(table.amount_minor), func.count()).group_by(table.statement_id)
-    sums = {row[0]: (int(row[1]), row[2]) for row in await session.execute(summed)}
+    total, count = func.sum(table.amount_minor).label("total"), func.count().label("entries")
+    summed = select(table.statement_id, total, count).group_by(table.statement_id)
+    sums = {row.statement_id: (int(row.total), row.entries) for row in await session.execute(summed)}
     closing: dict[str, int] = {}
     for row in rows:
         amount, entries = sums.get(row.id, (0, 0))

@@ -18,7 +18,7 @@ from merchantry.domain import statement as statements
 from merchantry.domain.act import Act
 from merchantry.domain.closing import Claimable, Payable
 from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
-from merchantry.domain.settlement import Period, Schedule
+from merchantry.domain.settlement import Period, Schedule, period_at
 from merchantry.domain.statement import Statement, StatementLine
 from merchantry.services import audit, invoice, ledger, payee, payout, queue
 from merchantry.services.notification import news
@@ -31,6 +31,7 @@ from merchantry.tables.settlement import settlement_terms
 from tenancy.database import MerchantSession, PlatformSession
 from tenancy.writes import Changed, New, write
 
+TICK = timedelta(microseconds=1)
 COUNTERS = ("credit_note", "entry", "invoice", "payout", "statement")
 TEXTS: Mapping[EntryKind, str] = {
     EntryKind.RELEASE: "Sale",
@@ -168,6 +169,7 @@ async def close(session: MerchantSession, conditions: Conditions, until: datetim
     desk = await _Desk.opened(session, conditions, until, act)
     while (found := desk.next_due()) is not None:
         await desk.close(*found)
+    await desk.pay_what_was_carried()
     return desk.closed
 
 
@@ -201,12 +203,22 @@ class _Desk:
                 return currency, *found
         return None
 
+    async def pay_what_was_carried(self) -> None:
+        """A balance that could not be paid when its period ended is paid with the next that ends, whatever it holds."""
+        ended = period_at(period_at(self.until, self.conditions.schedules).starts_at - TICK, self.conditions.schedules)
+        for currency, (closed_until, closing_minor) in sorted(self.last.items()):
+            minimum = self.conditions.minimum_minor.get(currency, 0)
+            available = min(closing_minor, self.available.get(currency, 0))
+            is_due = closed_until < ended.ends_at and available > 0 and available >= minimum
+            if is_due and await payee.usable_account(self.session, currency, self.act.booked_at):
+                await self.close(currency, ended, ())
+
     async def close(self, currency: str, period: Period, claimed: tuple[Claimable, ...]) -> None:
         """Freeze one statement, and decide what becomes of its balance."""
         _, opening = self.last.get(currency, (None, 0))
         made = self._statement(currency, period, claimed, opening)
         taken = {each.seq for each in claimed}
-        self.unclaimed[currency] = [each for each in self.unclaimed[currency] if each.seq not in taken]
+        self.unclaimed[currency] = [each for each in self.unclaimed.get(currency, []) if each.seq not in taken]
         self.last[currency] = (period.ends_at, made.closing_minor)
         statement_id = uuid4()
         act = replace(self.act, at=period.ends_at)
@@ -293,7 +305,8 @@ class _Desk:
             }
             for line in made.lines
         ]
-        await self.session.execute(insert(statement_line), rows)
+        if rows:
+            await self.session.execute(insert(statement_line), rows)
 
     async def _reserve(self, statement_id: UUID, made: Statement, decided: Payable, act: Act) -> None:
         if not decided.reserve_minor:

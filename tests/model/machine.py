@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from merchantry.domain.payout import Word
 from tenancy.database import Database
 from tests.builders import NOON
-from tests.model.plain import HOLD, PlainMerchant, PlainOrder, PlainPayout
+from tests.model.plain import COMPLETES_AFTER, HOLD, PlainMerchant, PlainOrder, PlainPayout
 from tests.model.world import World, a_world
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class MallMachine(RuleBasedStateMachine):
         """One parcel leaves."""
         merchant, chosen = _one(self.orders("to_ship"), pick)
         self.run(self.world.ship(merchant.id, chosen.id))
-        chosen.status = "shipped"
+        chosen.status, chosen.shipped_at = "shipped", self.world.now
         self.did("ship")
 
     @precondition(lambda self: self.orders("shipped"))
@@ -109,6 +109,10 @@ class MallMachine(RuleBasedStateMachine):
         self.time_has_passed = True
 
     def _release_what_is_due(self) -> None:
+        for _, each in self.orders("shipped"):
+            if each.shipped_at is not None and each.shipped_at + COMPLETES_AFTER <= self.world.now:
+                each.status, each.completed_at = "completed", each.shipped_at + COMPLETES_AFTER
+                self.steps["completion by silence"] += 1
         for merchant, each in self.orders("completed"):
             if each.completed_at is not None and not each.is_released and each.completed_at + HOLD <= self.world.now:
                 merchant.release(each, each.completed_at + HOLD)

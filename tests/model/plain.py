@@ -9,6 +9,9 @@ from uuid import UUID
 
 RATE = Decimal("0.125")
 HOLD = timedelta(days=2)
+COMPLETES_AFTER = timedelta(days=30)
+"""From shipping, where nobody says anything."""
+
 PERIOD_DAYS = 7
 
 
@@ -27,6 +30,7 @@ class PlainOrder:
     goods: int
     shipping: int
     status: str = "to_ship"
+    shipped_at: datetime | None = None
     completed_at: datetime | None = None
     is_released: bool = False
     refunded_goods: int = 0

@@ -167,6 +167,22 @@ async def test_without_a_usable_account_the_balance_is_carried(database: Databas
     assert [row.amount_minor for row in await payouts(shelf)] == [501]
 
 
+async def test_what_was_carried_is_paid_with_the_next_period_that_ends_whatever_it_holds(database: Database) -> None:
+    shelf = await a_shelf(database)
+    await shelf.sell(500, local(2026, 3, 3))
+    await shelf.close(local(2026, 3, 16))
+    assert (len(await shelf.statements()), await payouts(shelf)) == (1, [])
+    await shelf.add_account(usable_from=local(2026, 3, 17))
+    await shelf.close(local(2026, 3, 22))
+    assert len(await shelf.statements()) == 2
+    assert [row.amount_minor for row in await payouts(shelf)] == [500]
+    await shelf.close(local(2026, 3, 23))
+    first, second, third = await shelf.statements()
+    assert (second.entries, second.opening_minor, second.closing_minor) == (0, 500, 500)
+    assert (first.ends_at, second.ends_at) == (local(2026, 3, 9), local(2026, 3, 16))
+    assert (third.opening_minor, third.closing_minor) == (500, 0)
+
+
 async def test_the_risk_reserve_is_a_share_of_sales_kept_apart(database: Database) -> None:
     shelf = await a_shelf(database)
     await shelf.add_account()
