@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench soak kill lock clean
 
 demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
 	$(BIN)/merchantry demo
@@ -21,6 +21,14 @@ check: $(STAMP)  ## Style, types, and what the tree promises: floors, documents,
 
 bench: $(STAMP)  ## Every benchmark, one table each
 	$(BIN)/python -m benchmarks
+
+SOAK_STEPS ?= 20000
+SEED       ?= 1
+soak: $(STAMP)  ## Long random stories against the model: SOAK_STEPS of them, SEED to replay
+	SOAK_STEPS=$(SOAK_STEPS) $(BIN)/pytest -s tests/model --hypothesis-seed=$(SEED)
+
+kill: $(STAMP)  ## Settlement and payouts stopped at every place, and killed at 200 random moments
+	KILL_EVERY=1 KILL_TIMES=200 $(BIN)/pytest -s tests/kill
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Merchantry needs Python 3.11 or newer: make PYTHON=python3.12 …")'
