@@ -1,9 +1,9 @@
 """The whole server: the application with its database, directory, payment provider and worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
@@ -19,8 +19,9 @@ from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
+from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs import worker
+from merchantry.jobs import working
 from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
@@ -50,6 +51,7 @@ class Settings:
     public_url: str
     development: bool
     with_worker: bool
+    payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
     pool_size: int = 8
 
 
@@ -84,7 +86,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
             if settings.with_worker:
-                await stack.enter_async_context(_working(Tools(database, gateway, clock, settings.vault)))
+                tools = Tools(database, gateway, clock, settings.vault, settings.payouts)
+                await stack.enter_async_context(_working(tools))
             yield
 
     return create_app(
@@ -104,7 +107,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
 async def _working(tools: Tools) -> AsyncIterator[None]:
     """A worker beside the server; the jobs that it is doing are finished before the block ends."""
     stop = asyncio.Event()
-    task = asyncio.create_task(worker.run_forever(tools, stop))
+    task = asyncio.create_task(working.work_forever(tools, stop))
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from merchantry.cli import import_, keys, merchant, plan, report, verify
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
+from merchantry.cli.reconcile import reconcile
 from merchantry.cli.schema import schema
 from merchantry.cli.serve import serve
 from merchantry.cli.settle import settle
@@ -27,6 +28,7 @@ app.command()(migrate)
 app.command()(token)
 app.command()(schema)
 app.command()(settle)
+app.command()(reconcile)
 app.command()(simulator)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")

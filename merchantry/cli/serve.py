@@ -8,6 +8,7 @@ import typer
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import Installation, installation
 from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
 from tenancy.tokens import TokenVerifier, read_keys
@@ -32,10 +33,12 @@ def serve(
     jwt_issuer: Annotated[str | None, typer.Option(help="Its issuer; goes with --jwt-keys.")] = None,
     jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
+    payouts: PayoutsFile = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
+    providers = payout_providers(payouts)
     with ended_by_signals():
         bound = listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
@@ -54,6 +57,7 @@ def serve(
                 public_url=(public_url or address).rstrip("/"),
                 development=development,
                 with_worker=with_worker,
+                payouts=providers,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 

@@ -7,10 +7,11 @@ import typer
 
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs.tools import Tools
-from merchantry.jobs.worker import run_forever
+from merchantry.jobs.working import work_forever
 from tenancy.database import Database
 
 
@@ -19,10 +20,11 @@ def worker(
         str, typer.Option(metavar="URL", help="Where browsers reach the server.")
     ] = "http://127.0.0.1:8000",
     development: Annotated[bool, typer.Option("--development/--production", help="How logs look.")] = False,
+    payouts: PayoutsFile = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Do due jobs until SIGINT or SIGTERM; any number of workers may run at once."""
+    """Do due jobs and settle every hour until SIGINT or SIGTERM; any number of workers may run at once."""
 
     async def work(database: Database) -> None:
         from graphql_api.sandbox_page import PATH
@@ -31,8 +33,9 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            await run_forever(Tools(database, gateway, utc_now, opened.vault), stop)
+            await work_forever(Tools(database, gateway, utc_now, opened.vault, providers), stop)
 
+    providers = payout_providers(payouts)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging
 

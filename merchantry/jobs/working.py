@@ -1,0 +1,13 @@
+"""Everything a worker does until it is stopped: due jobs, and the settlement that comes round."""
+
+import asyncio
+
+from merchantry.jobs import settling, worker
+from merchantry.jobs.tools import Tools
+
+
+async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
+    """Work until ``stop`` is set; what is under way is finished first. Any number of workers may run at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_forever(tools, stop))
+        group.create_task(settling.settle_forever(tools, stop))
