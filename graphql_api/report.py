@@ -27,11 +27,13 @@ class CommissionRow:
     orders: int
     goods: Money
     shipping: Money
-    commission: Money = strawberry.field(description="Gross of refunds.")
+    commission: Money = strawberry.field(description="What merchants are charged, whoever gets it; gross of refunds.")
     refunds: Money
-    net_to_merchants: Money = strawberry.field(
-        description="Goods and shipping less commission and refunds, plus commission returned with refunds."
-    )
+    net_to_merchants: Money = strawberry.field(description="What is left to the merchants of everything.")
+    discount: Money = strawberry.field(description="What merchants and platform gave, gross of refunds.")
+    tax: Money = strawberry.field(description="Sales tax, in prices or on top, whoever remits it; gross of refunds.")
+    commission_tax: Money = strawberry.field(description="The tax on the commission, gross of refunds.")
+    payment_fee: Money = strawberry.field(description="What merchants bear of it, gross of refunds.")
 
 
 @strawberry.type(description="What became available to a merchant in one settlement period and currency.")
@@ -147,6 +149,10 @@ def _commission_row(row: dict[str, Any]) -> CommissionRow:
         commission=amount("commission"),
         refunds=amount("refunds"),
         net_to_merchants=amount("net_to_merchants"),
+        discount=amount("discount"),
+        tax=amount("tax"),
+        commission_tax=amount("commission_tax"),
+        payment_fee=amount("payment_fee"),
     )
 
 

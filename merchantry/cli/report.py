@@ -17,12 +17,21 @@ from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import installation
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import ACTOR, with_database
-from merchantry.services.report import PERIOD, SETTLED, SHOWN, Dimension, Report, commission_report, settlement_report
+from merchantry.services.report import (
+    FURTHER,
+    NET,
+    PERIOD,
+    SETTLED,
+    SHOWN,
+    Dimension,
+    Report,
+    commission_report,
+    settlement_report,
+)
 from tenancy.database import Database
 from tenancy.directory import merchant_by_slug
 
 DAY = "%Y-%m-%d"
-NET = "net_to_merchants_minor"
 PIPED_WIDTH = 200
 
 app = typer.Typer(no_args_is_help=True, help="Reports over all merchants.")
@@ -53,6 +62,7 @@ def commission(
     date_to: To = None,
     by: By = "",
     merchant: Merchants = None,
+    further: Annotated[bool, typer.Option(help="Discounts, taxes and payment fees too.")] = False,
     format: Printed = Format.TABLE,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -68,7 +78,7 @@ def commission(
 
     with installation(database_url, data_dir) as opened:
         report = with_database(opened, read)
-    _print(report, [*dimensions, "currency", *SHOWN, NET], format)
+    _print(report, [*dimensions, "currency", *SHOWN, NET, *(FURTHER if further else ())], format)
 
 
 @app.command()
@@ -133,7 +143,7 @@ def _print(report: Report, columns: Sequence[str], format: Format) -> None:
     else:
         table = Table(caption=f"as of {report.as_of:%Y-%m-%d %H:%M:%S %Z}")
         for column in columns:
-            is_figure = column in (*SHOWN, *SETTLED, NET)
+            is_figure = column in (*SHOWN, *SETTLED, NET, *FURTHER)
             width = max([4, *(len(str(row[column])) for row in rows)])  # names may fold, figures never
             table.add_column(str(column), justify="right" if is_figure else "left", min_width=width, overflow="fold")
         for row in rows:

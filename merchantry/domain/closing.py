@@ -83,6 +83,42 @@ Charges = dict[int, tuple[int, int]]
 """Commission and the tax on it, by the tax's rate in basis points."""
 
 
+def charge_details(charges: Charges) -> dict[str, Json]:
+    """What an entry's details say of the commission that the merchant is charged with it, whoever gets that.
+
+    Several rates of tax stand one by one in `charges`, as rate, commission, tax.
+    """
+    details: dict[str, Json] = {
+        "commission_minor": sum(net for net, _ in charges.values()),
+        "commission_tax_minor": sum(tax for _, tax in charges.values()),
+    }
+    if len(charges) > 1:
+        return {**details, "charges": [[rate, net, tax] for rate, (net, tax) in sorted(charges.items())]}
+    return {**details, "commission_tax_bps": next(iter(charges), 0)}
+
+
+def charges_of(details: Mapping[str, Json], posted: tuple[int, int]) -> Charges:
+    """What `charge_details` wrote; where it wrote nothing, what the entry posted to commission and the tax on it."""
+    rows = details.get("charges")
+    if isinstance(rows, list | tuple):
+        return {
+            rate: (net, tax) for rate, net, tax in (map(_int, row) for row in rows if isinstance(row, list | tuple))
+        }
+    if "commission_minor" in details:
+        posted = _whole(details, "commission_minor"), _whole(details, "commission_tax_minor")
+    return {_whole(details, "commission_tax_bps"): posted}
+
+
+def summed(charges: Iterable[Charges]) -> Charges:
+    """Charges added up, rate by rate, without those that come to nothing."""
+    sums: Charges = {}
+    for each in charges:
+        for rate_bps, (net, tax) in each.items():
+            held = sums.get(rate_bps, (0, 0))
+            sums[rate_bps] = held[0] + net, held[1] + tax
+    return {rate_bps: sums[rate_bps] for rate_bps in sorted(sums) if any(sums[rate_bps])}
+
+
 def charged(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
     """What the platform invoices for a period, and what it credits.
 
@@ -91,15 +127,12 @@ def charged(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
     invoiced: Charges = {}
     credited: Charges = {}
     for each in claimed:
-        if each.kind is EntryKind.RELEASE:
-            net, tax = (_whole(each.details, name) for name in ("commission_minor", "commission_tax_minor"))
-        else:
-            net, tax = each.commission_minor, each.commission_tax_minor
-        if net or tax:
-            side = credited if net < 0 or tax < 0 else invoiced
-            rate_bps = _whole(each.details, "commission_tax_bps")
-            held = side.get(rate_bps, (0, 0))
-            side[rate_bps] = held[0] + abs(net), held[1] + abs(tax)
+        posted = (0, 0) if each.kind is EntryKind.RELEASE else (each.commission_minor, each.commission_tax_minor)
+        for rate_bps, (net, tax) in charges_of(each.details, posted).items():
+            if net or tax:
+                side = credited if net < 0 or tax < 0 else invoiced
+                held = side.get(rate_bps, (0, 0))
+                side[rate_bps] = held[0] + abs(net), held[1] + abs(tax)
     return invoiced, credited
 
 
@@ -109,5 +142,8 @@ def sales_of(claimed: Iterable[Claimable]) -> int:
 
 
 def _whole(details: Mapping[str, Json], name: str) -> int:
-    value = details.get(name, 0)
+    return _int(details.get(name, 0))
+
+
+def _int(value: Json) -> int:
     return value if isinstance(value, int) else int(str(value))

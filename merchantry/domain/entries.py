@@ -2,13 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
 from merchantry.domain.beneficiary import BeneficiaryKind, Share
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, PlatformAccount, Posting
+from merchantry.domain.line_split import LineSplit
 from merchantry.domain.split import OrderSplit
+from merchantry.domain.tiers import TrueUp
+
+
+class Collector(StrEnum):
+    """Who takes the buyer's money: the platform, or the merchant at the door."""
+
+    PLATFORM = "platform"
+    MERCHANT = "merchant"
+
+
+UNRELEASED: Final[Mapping[Collector, Account]] = MappingProxyType(
+    {Collector.PLATFORM: Account.MERCHANT_PENDING, Collector.MERCHANT: Account.MERCHANT_RECEIVABLE}
+)
+"""Where the merchant's side of an order stands until its release, by who took the money."""
 
 MOVES: Final[Mapping[EntryKind, tuple[Account, Account]]] = MappingProxyType(
     {
@@ -38,37 +54,96 @@ MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
 """Accounts that are the platform's own, and where its subledger books the same amount."""
 
 
-def capture(order_id: UUID, split: OrderSplit, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
-    """The buyer's money came in, with what the platform adds to it: it is the merchant's to come, and everybody else's
-    part of the split."""
-    shares = [share for line in split.lines for share in line.shares]
-    amounts = {
-        Account.BUYER_FUNDS: -split.paid_minor,
-        Account.MERCHANT_PENDING: split.merchant_minor,
-        Account.PLATFORM_COMMISSION: split.commission_minor,
-        Account.COMMISSION_TAX: split.commission_tax_minor,
-        Account.PAYMENT_FEE: split.payment_fee_minor,
-        Account.SALES_TAX: split.sales_tax_minor,
+def captured(lines: Sequence[LineSplit], collected_by: Collector) -> dict[Account, int]:
+    """What the capture of these lines posts, by account, with zeros.
+
+    What the merchant collected itself never comes in: the merchant owes the platform all that is not its own part, less
+    the platform's subsidy.
+    """
+    shares = [share for line in lines for share in line.shares]
+    paid_minor = sum(line.paid_minor for line in lines)
+    merchant_minor = sum(line.merchant_minor for line in lines)
+    by_platform = collected_by is Collector.PLATFORM
+    return {
+        Account.BUYER_FUNDS: -paid_minor if by_platform else 0,
+        UNRELEASED[collected_by]: merchant_minor if by_platform else merchant_minor - paid_minor,
+        Account.PLATFORM_COMMISSION: sum(line.commission_minor for line in lines),
+        Account.COMMISSION_TAX: sum(line.commission_tax_minor for line in lines),
+        Account.PAYMENT_FEE: sum(line.payment_fee_minor for line in lines),
+        Account.SALES_TAX: sum(line.sales_tax_minor for line in lines),
         Account.SUPPLIER_PAYABLE: _total(shares, BeneficiaryKind.SUPPLIER),
         Account.AFFILIATE_PAYABLE: _total(shares, BeneficiaryKind.AFFILIATE),
-        Account.PLATFORM_EXPENSE: -split.subsidy_minor,
+        Account.PLATFORM_EXPENSE: -sum(line.subsidy_minor for line in lines),
     }
+
+
+def capture(
+    order_id: UUID,
+    split: OrderSplit,
+    *,
+    collected_by: Collector = Collector.PLATFORM,
+    occurred_at: datetime,
+    details: Mapping[str, Json],
+) -> Entry:
+    """The buyer's money came in, with what the platform adds to it: it is the merchant's to come, and everybody else's
+    part of the split."""
+    amounts = captured(split.lines, collected_by)
     postings = _kept(*(Posting(account, split.currency, amount) for account, amount in amounts.items()))
     return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, details)
 
 
 def release(
     order_id: UUID,
-    merchant_minor: int,
+    amount_minor: int,
     currency: str,
     *,
+    unreleased: Account = Account.MERCHANT_PENDING,
     occurred_at: datetime,
     available_at: datetime,
     details: Mapping[str, Json],
 ) -> Entry:
     """The hold has ended: what is left of the merchant's part is available, or owed, from `available_at`."""
-    postings = _moved(Account.MERCHANT_PENDING, Account.MERCHANT_AVAILABLE, merchant_minor, currency)
+    postings = _moved(unreleased, Account.MERCHANT_AVAILABLE, amount_minor, currency)
     return Entry(EntryKind.RELEASE, order_id, occurred_at, available_at, None, postings, details)
+
+
+def tier_true_up(
+    order_id: UUID, found: TrueUp, currency: str, *, occurred_at: datetime, details: Mapping[str, Json]
+) -> Entry:
+    """What an order that reached a step changes for those before it, given to or taken from the available balance.
+
+    Orders of the window are pending and available; they stay as they were booked.
+    """
+    amounts = {
+        Account.MERCHANT_AVAILABLE: -found.amount_minor - found.tax_minor,
+        Account.PLATFORM_COMMISSION: found.amount_minor,
+        Account.COMMISSION_TAX: found.tax_minor,
+    }
+    postings = tuple(
+        Posting(account, currency, amount)
+        for account, amount in amounts.items()
+        if amount or account is Account.MERCHANT_AVAILABLE
+    )
+    return Entry(EntryKind.TIER_TRUE_UP, order_id, occurred_at, occurred_at, None, postings, details)
+
+
+def fee_true_up(
+    order_id: UUID,
+    change_minor: int,
+    currency: str,
+    *,
+    borne_from: Account,
+    occurred_at: datetime,
+    capture_seq: int,
+    details: Mapping[str, Json],
+) -> Entry:
+    """The provider told its fee: the merchant bears this much more of it than was estimated, or less where negative.
+
+    `borne_from` is where the merchant's part stands: released or not.
+    """
+    postings = _moved(borne_from, Account.PAYMENT_FEE, change_minor, currency)
+    available_at = occurred_at if borne_from is Account.MERCHANT_AVAILABLE else None
+    return Entry(EntryKind.FEE_TRUE_UP, order_id, occurred_at, available_at, capture_seq, postings, details)
 
 
 def refund(capture: Entry, capture_seq: int, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:

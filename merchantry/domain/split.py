@@ -127,9 +127,16 @@ def allocate_shipping(shipping_minor: int, goods_minor: Sequence[int]) -> list[i
 
 
 def divide_order(
-    plan: Plan, lines: Sequence[tuple[UUID, LineToRate]], volumes: Mapping[str, Volume] | None = None
+    plan: Plan,
+    lines: Sequence[tuple[UUID, LineToRate]],
+    volumes: Mapping[str, Volume] | None = None,
+    *,
+    with_payment_fee: bool = True,
 ) -> Division:
-    """Rate and split an order's lines, given with their ids. Raises as `commissions` and `split_order` do."""
+    """Rate and split an order's lines, given with their ids. Raises as `commissions` and `split_order` do.
+
+    `with_payment_fee` says whether a provider takes the money, so that the fee of the plan is to be expected.
+    """
     if not lines:
         raise ValueError("An order has at least one line")
     rated = commissions(plan, [line for _, line in lines], volumes)
@@ -145,7 +152,7 @@ def divide_order(
                 line.discount_merchant_minor,
                 line.discount_platform_minor,
                 line.tax,
-                terms.payment_fee,
+                terms.payment_fee if with_payment_fee else None,
                 terms.beneficiaries,
             )
         )

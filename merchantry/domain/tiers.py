@@ -150,6 +150,18 @@ def counted(before: Volume, base_minor: int, part_minor: int, *, bound: bool) ->
     )
 
 
+def after_line(
+    tiers: Tiers, currency: str, before: Volume, base_minor: int, part_minor: int, *, bound: bool
+) -> tuple[Volume, int]:
+    """The volume after a line that was rated, and what its crossing changes for the lines before it."""
+    rate_bps = crossing(tiers, currency, before, base_minor)
+    if rate_bps is None:
+        return counted(before, base_minor, part_minor, bound=bound), 0
+    changed_minor = true_up(before.open_base_minor, before.open_part_minor, rate_bps)
+    evened = replace(before, open_part_minor=before.open_part_minor + changed_minor)
+    return counted(evened, base_minor, part_minor, bound=bound), changed_minor
+
+
 def refunded(tiers: Tiers, before: Volume, base_minor: int, part_minor: int, *, bound: bool) -> Volume:
     """The volume after a refund of this much base and, of its commission, this much of the rate's part. Never below 0.
 

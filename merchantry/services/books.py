@@ -12,10 +12,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 
 from merchantry.domain import entries
+from merchantry.domain.entries import Collector
 from merchantry.domain.ledger import Account, EntryKind, canonical_bytes, commitment
+from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule, local_day, period_at
+from merchantry.services import payment_fee, totals
 from merchantry.services.ledger import BookedEntry, booked
-from merchantry.services.totals import ALL, FIGURES
+from merchantry.services.split import PARTIES
+from merchantry.services.totals import FIGURES, LineFigures
+from merchantry.services.volume import FIGURES as VOLUME_FIGURES
+from merchantry.services.volume_books import VolumeBooks
 
 Figures = tuple[int, ...]
 NOTHING: Figures = (0,) * len(FIGURES)
@@ -31,7 +37,10 @@ class Law(StrEnum):
     BALANCE = "balances are the sums of postings"
     DAILY_TOTAL = "daily totals are the sums of captures and refunds"
     DAILY_AVAILABLE = "daily available amounts are the sums of releases"
-    ORDER_COMMISSION = "an order's commission is the sum of its split lines"
+    ORDER_COMMISSION = "an order's money is divided as its split lines say, party by party"
+    SPLIT_LINE = "a split line's parts are those of its computation"
+    RELEASE = "a release moves what is left of the merchant's part"
+    VOLUME = "volumes are the sums of split lines, and true-ups follow from them"
     PLATFORM_SIDE = "the platform's side mirrors the merchant's"
     STATEMENT = "a statement is its opening balance and its lines, as they were frozen"
     STATEMENT_LINE = "a statement's line says what its entry says"
@@ -51,13 +60,14 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class SplitPart:
-    """One line of an order as it was split."""
+    """One line of an order as it was split: its computation, and the parts as they stand in its row."""
 
+    id: UUID
     category: str
-    goods_minor: int
-    shipping_minor: int
-    commission_minor: int
-    merchant_minor: int
+    collected_by: Collector
+    plan: tuple[str, int]
+    split: LineSplit
+    parts: Figures
 
 
 @dataclass
@@ -75,10 +85,21 @@ class Books:
     daily_available: dict[tuple[date, str, date, date], Figures] = field(default_factory=dict)
     accrued: Counter[UUID | None] = field(default_factory=Counter)
     """Commission of the orders that are not released yet."""
+    unreleased: Counter[UUID | None] = field(default_factory=Counter)
+    """The merchant's side of those orders."""
+    volumes: VolumeBooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.volumes = VolumeBooks(self.schedules)
 
     def report(self, law: Law, row: str, *, expected: object, found: object) -> None:
         """Remember a broken law."""
         self.broken.append(Broken(law, row, str(expected), str(found)))
+
+    def report_once(self, law: Law, row: str, *, expected: object, found: object) -> None:
+        """Remember a broken law that is met again with every entry about the row."""
+        if Broken(law, row, str(expected), str(found)) not in self.broken:
+            self.report(law, row, expected=expected, found=found)
 
     def add(self, row: Row[Any], parts: Sequence[SplitPart], queued: Row[Any] | None, side: Row[Any] | None) -> None:
         """The next stored entry, its order's split, its commitment, and the platform's entry beside it."""
@@ -117,10 +138,11 @@ class Books:
             earned = self.accrued.pop(order_id, 0)
             mirrored = entries.platform_release(earned, currency)
         else:
+            is_late = booked.kind is EntryKind.TIER_TRUE_UP
             was_released = booked.kind is not EntryKind.CAPTURE and order_id not in self.accrued
-            mirrored = entries.platform_side(booked, earned=was_released)
-            if not was_released:
-                self.accrued[order_id] += sum(amount for _, amount in _of_account(entry, Account.PLATFORM_COMMISSION))
+            mirrored = entries.platform_side(booked, earned=was_released or is_late)
+            if not (was_released or is_late):
+                self.accrued[order_id] += _of(entry, Account.PLATFORM_COMMISSION)
         expected: Counter[tuple[str, str]] = Counter()
         for posting in mirrored:
             expected[posting.account, posting.currency] += posting.amount_minor
@@ -131,31 +153,74 @@ class Books:
             self.report(Law.PLATFORM_SIDE, name, expected=_shown(expected), found=_shown(found))
 
     def _count(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> None:
-        kind, occurred_at = entry.entry.kind, entry.entry.occurred_at
-        currency = entry.entry.postings[0].currency
-        if kind in (EntryKind.CAPTURE, EntryKind.REFUND):
-            sign = 1 if kind is EntryKind.CAPTURE else -1
-            booked_minor = sum(amount for _, amount in _of_account(entry, Account.PLATFORM_COMMISSION))
-            split_minor = sign * sum(part.commission_minor for part in parts)
-            if booked_minor != split_minor:
-                self.report(Law.ORDER_COMMISSION, name, expected=split_minor, found=booked_minor)
-            self._count_day(local_day(occurred_at, self.mall_zone), currency, kind, parts)
+        kind, day = entry.entry.kind, local_day(entry.entry.occurred_at, self.mall_zone)
+        unreleased = sum(_of(entry, account) for account in entries.UNRELEASED.values())
+        if unreleased and kind is not EntryKind.RELEASE:
+            self.unreleased[entry.entry.order_id] += unreleased
+        if kind is EntryKind.CAPTURE:
+            self._check_capture(name, entry, parts)
+            self._count_day(day, entry, [totals.captured(part.category, part.split) for part in parts], orders=1)
+        elif kind is EntryKind.REFUND:
+            self._count_day(day, entry, _returned(parts), orders=0)
+        elif kind is EntryKind.TIER_TRUE_UP:
+            self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
+        elif kind is EntryKind.FEE_TRUE_UP:
+            self._count_day(day, entry, _fee_trued_up(entry, parts), orders=0)
         elif kind is EntryKind.RELEASE:
-            period = period_at(occurred_at, self.schedules)
-            key = (local_day(occurred_at, self.mall_zone), currency, period.starts_on, period.ends_on)
-            payable = sum(amount for _, amount in _of_account(entry, Account.MERCHANT_AVAILABLE))
-            self.daily_available[key] = _added(self.daily_available.get(key, (0, 0)), (1, payable))
+            self._count_release(name, entry)
 
-    def _count_day(self, day: date, currency: str, kind: EntryKind, parts: Sequence[SplitPart]) -> None:
-        is_capture = kind is EntryKind.CAPTURE
-        for category in {ALL, *(part.category for part in parts)}:
-            counted = [part for part in parts if category in (ALL, part.category)]
-            goods = sum(part.goods_minor for part in counted)
-            shipping = sum(part.shipping_minor for part in counted)
-            commission = sum(part.commission_minor for part in counted)
-            sold, refunded = (1, goods, shipping, commission, 0, 0), (0, 0, 0, 0, goods + shipping, commission)
+    def _check_capture(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> None:
+        lines, booked = [part.split for part in parts], entry.entry
+        if not parts:
+            return
+        for part in parts:
+            frozen = tuple(getattr(part.split, party) for party in PARTIES)
+            if frozen != part.parts:
+                row = f"split line {part.id}"
+                self.report(Law.SPLIT_LINE, row, expected=_named(PARTIES, frozen), found=_named(PARTIES, part.parts))
+        currency = booked.postings[0].currency
+        expected = {(str(account), currency): amount for account, amount in self._captured(parts).items()}
+        found = Counter[tuple[str, str]]()
+        for posting in booked.postings:
+            found[posting.account, posting.currency] += posting.amount_minor
+        if _without_zeros(expected) != _without_zeros(found):
+            self.report(Law.ORDER_COMMISSION, name, expected=_shown(expected), found=_shown(found))
+        self.volumes.count(booked.order_id, parts[0].plan, lines, currency, booked.occurred_at)
+
+    def _captured(self, parts: Sequence[SplitPart]) -> Mapping[Account, int]:
+        return entries.captured([part.split for part in parts], parts[0].collected_by)
+
+    def _trued_up(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:
+        rule = str(entry.entry.details.get("rule"))
+        found = _of(entry, Account.PLATFORM_COMMISSION), _of(entry, Account.COMMISSION_TAX)
+        expected = self.volumes.due.pop((entry.entry.order_id, rule), 0)
+        if found[0] != expected:
+            self.report(Law.VOLUME, name, expected=expected, found=found[0])
+        of_rule = [part for part in parts if part.split.commission.rule == rule][:1]
+        return [totals.trued_up(part.category, *found) for part in of_rule]
+
+    def _count_release(self, name: str, entry: BookedEntry) -> None:
+        booked, payable = entry.entry, _of(entry, Account.MERCHANT_AVAILABLE)
+        left = self.unreleased.pop(booked.order_id, 0)
+        if payable != left:
+            self.report(Law.RELEASE, name, expected=left, found=payable)
+        period = period_at(booked.occurred_at, self.schedules)
+        day = local_day(booked.occurred_at, self.mall_zone)
+        key = (day, booked.postings[0].currency, period.starts_on, period.ends_on)
+        self.daily_available[key] = _added(self.daily_available.get(key, (0, 0)), (1, payable))
+
+    def _count_day(self, day: date, entry: BookedEntry, lines: Sequence[LineFigures], *, orders: int) -> None:
+        currency = entry.entry.postings[0].currency
+        for category, sums in totals.by_category(lines, orders=orders).items():
             key = (day, currency, category)
-            self.daily_totals[key] = _added(self.daily_totals.get(key, NOTHING), sold if is_capture else refunded)
+            more = tuple(sums[name] for name in FIGURES)
+            self.daily_totals[key] = _added(self.daily_totals.get(key, NOTHING), more)
+
+    def check_volumes(self, kept: Mapping[Any, Figures]) -> None:
+        """Volumes are what was counted, and every true-up that is due was booked."""
+        self.check(Law.VOLUME, "volume", VOLUME_FIGURES, kept, self.volumes.rows())
+        for (order_id, rule), amount_minor in self.volumes.due.items():
+            self.report(Law.VOLUME, f"true-up of {rule} by order {order_id}", expected=amount_minor, found="no entry")
 
     def check_sequence(self, given: int | None) -> None:
         """The counter of entries stands where the ledger ends."""
@@ -179,8 +244,28 @@ def _named(names: Sequence[str], figures: Figures | None) -> str:
     return ", ".join(f"{name} {figure}" for name, figure in zip(names, figures, strict=True))
 
 
-def _of_account(entry: BookedEntry, account: Account) -> list[tuple[str, int]]:
-    return [(each.currency, each.amount_minor) for each in entry.entry.postings if each.account == account]
+def _of(entry: BookedEntry, account: Account) -> int:
+    return sum(each.amount_minor for each in entry.entry.postings if each.account == account)
+
+
+def _returned(parts: Sequence[SplitPart]) -> list[LineFigures]:
+    """What the refund of a whole order counts."""
+    return [
+        LineFigures(
+            part.category,
+            {
+                "refunds_minor": part.split.paid_minor,
+                "commission_returned_minor": part.split.charged_minor,
+                "net_minor": -part.split.merchant_minor,
+            },
+        )
+        for part in parts
+    ]
+
+
+def _fee_trued_up(entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:
+    of_merchant, _ = payment_fee.changes([part.split for part in parts], int(str(entry.entry.details["actual_minor"])))
+    return [payment_fee.figures(part.category, change) for part, change in zip(parts, of_merchant, strict=True)]
 
 
 def _postings(side: Row[Any] | None) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:

@@ -1,11 +1,11 @@
 """Commission plans: versions with dates, proposed by one person and approved by another."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, tuple_, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound
@@ -115,6 +115,12 @@ async def versions(
         table = commission_plan.c
         statement = statement.where((table.name > name) | ((table.name == name) & (table.version > version)))
     return [_plan_version(row) for row in await session.execute(statement)]
+
+
+async def versions_of(session: PlatformSession, wanted: Collection[tuple[str, int]]) -> Sequence[PlanVersion]:
+    """These versions, each a name and a number; those that do not exist are left out."""
+    key = tuple_(commission_plan.c.name, commission_plan.c.version)
+    return [_plan_version(row) for row in await session.execute(select(commission_plan).where(key.in_(wanted)))]
 
 
 def _plan_version(row: Row[Any]) -> PlanVersion:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.ledger import SALT_BYTES, Entry, EntryKind, Posting, canonical_bytes, commitment
@@ -17,6 +18,7 @@ from tenancy.database import MerchantSession
 from tenancy.writes import New, write
 
 NEXT_SEQ = update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
+OF_ORDER = select(ledger_entry).where(ledger_entry.c.order_id == bindparam("order")).order_by(ledger_entry.c.seq)
 ADD_TO_BALANCE = adding(balance, ("account", "currency"), ("amount_minor",))
 
 
@@ -89,6 +91,12 @@ async def entry_of(session: MerchantSession, seq: int) -> BookedEntry:
     """The entry with this ``seq``; it must exist."""
     row = (await session.execute(select(ledger_entry).where(ledger_entry.c.seq == seq))).one()
     return booked(row)
+
+
+async def entries_of(session: MerchantSession, order_id: UUID) -> list[BookedEntry]:
+    """Every entry about an order, oldest first."""
+    rows = await session.execute(OF_ORDER, {"order": order_id})
+    return [booked(row) for row in rows]
 
 
 def booked(row: Row[Any]) -> BookedEntry:

@@ -40,8 +40,12 @@ class Report:
     rows: list[dict[str, Any]]
 
 
-COUNTED = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor", "commission_returned_minor")
-SHOWN = COUNTED[:-1]
+SHOWN = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor")
+NET = "net_to_merchants_minor"
+FURTHER = ("discount_minor", "tax_minor", "commission_tax_minor", "payment_fee_minor")
+"""What rows hold besides, after the net."""
+
+COUNTED = (*SHOWN, *FURTHER, "net_minor")
 PERIOD = ("period_start", "period_end")
 SETTLED = ("orders", "payable_minor")
 
@@ -157,14 +161,7 @@ def _within(day: ColumnElement[date]) -> ColumnElement[bool]:
 
 def _commission_row(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:
     figures = {name: row[name] for name in SHOWN}
-    net = (
-        row["goods_minor"]
-        + row["shipping_minor"]
-        - row["commission_minor"]
-        - row["refunds_minor"]
-        + row["commission_returned_minor"]
-    )
-    return _named(row, keys, slugs) | figures | {"net_to_merchants_minor": net}
+    return _named(row, keys, slugs) | figures | {NET: row["net_minor"]} | {name: row[name] for name in FURTHER}
 
 
 def _named(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:

@@ -10,75 +10,129 @@ from sqlalchemy import func, insert, select
 from merchantry.domain import entries
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
+from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.commission import LineCommission, LineToRate
+from merchantry.domain.entries import Collector
 from merchantry.domain.errors import OrderTransitionRefused
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderStatus
+from merchantry.domain.release import left
 from merchantry.domain.settlement import local_day, period_at
-from merchantry.domain.split import LineSplit, OrderSplit, divide_order
-from merchantry.services import audit, ledger, order, queue, totals
+from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
+from merchantry.domain.tax import LineTax, Remitter
+from merchantry.domain.tiers import Volume
+from merchantry.services import audit, ledger, order, queue, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
 from merchantry.services.totals import LineFigures
-from merchantry.tables.merchant import orders, refund, split_line
+from merchantry.tables.merchant import order_line, orders, refund, split_line
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, New, write
 
+PARTIES = (
+    "merchant_minor",
+    "commission_minor",
+    "commission_tax_minor",
+    "payment_fee_minor",
+    "sales_tax_minor",
+    "shares_minor",
+)
+"""Who has part in a line's money; together they get all of it."""
 
-def divide(found: Order, terms: Terms) -> OrderSplit:
-    """The split of an order under the plan in force: pure, nothing is written."""
-    return divide_order(terms.plan, [(line.id, _rated_line(line, found, terms)) for line in found.lines]).split
+
+def divide(found: Order, terms: Terms, volumes: Mapping[str, Volume] | None = None) -> Division:
+    """The split of an order under the plan in force: pure, nothing is written. ``volumes`` are by rule.
+
+    The provider charges nothing for money that the merchant collects.
+    """
+    lines = [(line.id, rated) for line, rated in zip(found.lines, rated_lines(found, terms), strict=True)]
+    return divide_order(terms.plan, lines, volumes, with_payment_fee=found.collected_by == Collector.PLATFORM)
 
 
-def _rated_line(line: Line, found: Order, terms: Terms) -> LineToRate:
-    return LineToRate(
-        merchant=terms.slug,
-        merchant_category=terms.category,
-        product_category=line.category,
-        currency=found.currency,
-        quantity=line.quantity,
-        goods_minor=line.goods_minor,
-        shipping_minor=line.shipping_minor,
+def rated_lines(found: Order, terms: Terms) -> list[LineToRate]:
+    """The lines of an order as a plan rates them."""
+    return [
+        LineToRate(
+            merchant=terms.slug,
+            merchant_category=terms.category,
+            product_category=line.category,
+            currency=found.currency,
+            quantity=line.quantity,
+            goods_minor=line.goods_minor,
+            shipping_minor=line.shipping_minor,
+            discount_merchant_minor=line.discount_merchant_minor,
+            discount_platform_minor=line.discount_platform_minor,
+            tax=tax_of(line),
+        )
+        for line in found.lines
+    ]
+
+
+def tax_of(line: Line) -> LineTax | None:
+    """The sales tax that was frozen with a line; None where it has none."""
+    if line.tax_jurisdiction is None:
+        return None
+    return LineTax(
+        rate_bps=line.tax_rate_bps,
+        jurisdiction=line.tax_jurisdiction,
+        inclusive=line.tax_inclusive,
+        remitted_by=Remitter(line.tax_remitted_by),
+        tax_minor=line.tax_minor,
+        covers_shipping=line.tax_covers_shipping,
     )
 
 
 async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:
-    """The buyer's money is in: split it by the plan in force, freeze that on the lines, book it."""
+    """The buyer's money is in, or the merchant has it: split it by the plan in force, freeze that on the lines, book
+    it. An order that reaches a step of retroactive tiers books a true-up for those before it as well.
+    """
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
-    split = divide(found, terms)
+    line_rules = [terms.plan.rule_for(terms.slug, terms.category, line.category) for line in found.lines]
+    held = await volume.held(session, terms.plan_name, line_rules, found.currency, act.at, terms.schedules)
+    division = divide(found, terms, held.volumes)
+    split = division.split
     details: dict[str, Json] = {
         "number": found.number,
-        "plan": terms.plan.name,
+        "plan": terms.plan_name,
         "plan_version": terms.plan_version,
+        **charge_details(_charges(split)),
     }
-    entry = entries.capture(order_id, split, occurred_at=act.at, details=details)
+    entry = entries.capture(
+        order_id,
+        split,
+        collected_by=Collector(found.collected_by),
+        occurred_at=act.at,
+        details=details,
+    )
     seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
-    lines = [
-        LineFigures(
-            line.category,
-            {
-                "goods_minor": part.goods_minor,
-                "shipping_minor": part.shipping_minor,
-                "commission_minor": part.commission_minor,
-            },
-        )
-        for line, part in zip(found.lines, split.lines, strict=True)
-    ]
-    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, lines, orders=1)
+    figures = [totals.captured(line.category, part) for line, part in zip(found.lines, split.lines, strict=True)]
+    for each in division.commission.true_ups:
+        await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
+        reached_by = next(line for line, rule in zip(found.lines, line_rules, strict=True) if rule.name == each.rule)
+        figures.append(totals.trued_up(reached_by.category, each.amount_minor, each.tax_minor))
+    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
     return await order.move(
         session,
         found,
         state,
         OrderAct.PAY,
         act,
-        {"commission_minor": split.commission_minor},
+        {"commission_minor": split.charged_minor},
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
+        *held.changed(division.commission.volumes),
         captured_at=act.at,
         capture_seq=seq,
-        commission_minor=split.commission_minor,
+        commission_minor=split.charged_minor,
         hold_days=terms.plan.hold_days,
+    )
+
+
+def _charges(split: OrderSplit) -> Charges:
+    lines = split.lines
+    return summed(
+        {line.commission.commission_tax_bps: (line.charged_minor, line.commission_tax_minor)} for line in lines
     )
 
 
@@ -87,7 +141,7 @@ def _frozen(line: LineSplit, order_id: UUID, terms: Terms) -> dict[str, Any]:
     return {
         "order_line_id": line.id,
         "order_id": order_id,
-        "plan": terms.plan.name,
+        "plan": terms.plan_name,
         "plan_version": terms.plan_version,
         "rule": rated.rule,
         "base_minor": rated.base_minor,
@@ -95,39 +149,47 @@ def _frozen(line: LineSplit, order_id: UUID, terms: Terms) -> dict[str, Any]:
         "rate_part_minor": rated.rate_part_minor,
         "fixed_minor": rated.fixed_minor,
         "bound": rated.bound,
-        "commission_minor": line.commission_minor,
-        "merchant_minor": line.merchant_minor,
+        **{name: getattr(line, name) for name in PARTIES},
+        "platform_fee_minor": line.platform_fee_minor,
+        "subsidy_minor": line.subsidy_minor,
+        "shares": [share.document() for share in line.shares],
+        "explanation": line.document(),
     }
 
 
 async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms, act: Act) -> bool:
-    """The hold is over: what was pending is available, from the moment the hold ended. False where it was before."""
+    """The hold is over: what is left of the merchant's part is available, or owed, from the moment the hold ended.
+
+    False where it was before.
+    """
     found = await order.held(session, order_id)
     done = queue.done(session.merchant_id, JobKind.HOLD_RELEASE, found.id)
     if found.status is not OrderStatus.COMPLETED or found.available_at is not None or found.hold_ends_at is None:
         await write(session, done)
         return False
-    at, earned = found.hold_ends_at, found.commission_minor or 0
-    payable = found.total_minor - earned
-    details: dict[str, Json] = {"number": found.number, "commission_minor": earned, "commission_tax_minor": 0}
-    entry = entries.release(found.id, payable, found.currency, occurred_at=at, available_at=at, details=details)
-    await ledger.book(session, entry, act, entries.platform_release(earned, found.currency))
+    at, collected_by = found.hold_ends_at, Collector(found.collected_by)
+    booked = await ledger.entries_of(session, found.id)
+    rest = left((each.entry for each in booked), collected_by)
+    payable = rest.merchant_minor
+    entry = entries.release(
+        found.id,
+        payable,
+        found.currency,
+        unreleased=entries.UNRELEASED[collected_by],
+        occurred_at=at,
+        available_at=at,
+        details={"number": found.number, **charge_details(rest.charges)},
+    )
+    await ledger.book(session, entry, act, entries.platform_release(rest.commission_minor, found.currency))
     period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
-    seq = found.events + 1
+    seq, moved = found.events + 1, replace(act, at=at)
+    after = {"payable_minor": payable}
     await write(
         session,
         Changed(orders, {"id": found.id}, {"available_at": at, "events": seq}),
-        order.event(found.id, seq, "release", replace(act, at=at), {"payable_minor": payable}),
-        audit.event(
-            session,
-            session.merchant_id,
-            replace(act, at=at),
-            "split.release",
-            str(found.id),
-            None,
-            {"payable_minor": payable},
-        ),
+        order.event(found.id, seq, "release", moved, after),
+        audit.event(session, session.merchant_id, moved, "split.release", str(found.id), None, after),
         done,
     )
     return True
@@ -164,6 +226,7 @@ async def _refund(session: MerchantSession, found: Order, terms: Terms, reason: 
             {
                 "refunds_minor": line.goods_minor + line.shipping_minor,
                 "commission_returned_minor": parts[line.id].commission.commission_minor,
+                "net_minor": -parts[line.id].merchant_minor,
             },
         )
         for line in found.lines
@@ -212,23 +275,45 @@ async def refund_sent(session: MerchantSession, refund_id: UUID, act: Act) -> bo
 
 @dataclass(frozen=True, slots=True)
 class FrozenLine:
-    """How one line's money was divided, as it was frozen at capture."""
+    """How one line's money was divided, as it was frozen at capture; by which version of which plan."""
 
     order_line_id: UUID
     order_id: UUID
     plan: str
     plan_version: int
-    commission: LineCommission
-    merchant_minor: int
+    split: LineSplit
+
+    @property
+    def commission(self) -> LineCommission:
+        """How the commission came about."""
+        return self.split.commission
+
+    @property
+    def merchant_minor(self) -> int:
+        """The merchant's part."""
+        return self.split.merchant_minor
+
+
+FROZEN = select(
+    split_line, order_line.c.goods_minor, order_line.c.shipping_minor, order_line.c.category, order_line.c.position
+).join(order_line, order_line.c.id == split_line.c.order_line_id)
+"""Split lines, with what ``frozen_split`` needs beside them."""
 
 
 async def lines_of(session: MerchantSession, order_ids: Sequence[UUID]) -> Mapping[UUID, FrozenLine]:
     """The frozen splits of several orders, by order line."""
-    rows = await session.execute(select(split_line).where(split_line.c.order_id == func.any(list(order_ids))))
-    return {row.order_line_id: _thawed(row) for row in rows}
+    rows = await session.execute(FROZEN.where(split_line.c.order_id == func.any(list(order_ids))))
+    return {
+        row.order_line_id: FrozenLine(row.order_line_id, row.order_id, row.plan, row.plan_version, frozen_split(row))
+        for row in rows
+    }
 
 
-def _thawed(row: Any) -> FrozenLine:
+def frozen_split(row: Any) -> LineSplit:
+    """A line's split from a row of ``FROZEN``. Raises ValueError where it is not what was frozen."""
+    if row.explanation is not None:
+        return LineSplit.from_document(row.explanation)
+    # Frozen before lines kept their whole computation: there were only these two parties, and no discount or tax.
     rated = LineCommission(
         rule=row.rule,
         base_minor=row.base_minor,
@@ -238,4 +323,12 @@ def _thawed(row: Any) -> FrozenLine:
         bound=row.bound,
         commission_minor=row.commission_minor,
     )
-    return FrozenLine(row.order_line_id, row.order_id, row.plan, row.plan_version, rated, row.merchant_minor)
+    return LineSplit(
+        id=row.order_line_id,
+        goods_minor=row.goods_minor,
+        shipping_minor=row.shipping_minor,
+        gross_minor=row.goods_minor + row.shipping_minor,
+        commission=rated,
+        commission_minor=row.commission_minor,
+        merchant_minor=row.merchant_minor,
+    )

@@ -22,7 +22,8 @@ from tenancy.tables import merchant
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One merchant's terms. ``plan`` is the version in force at the moment that was asked for."""
+    """One merchant's terms. ``plan`` is the version in force at the moment that was asked for, and ``plan_name`` what
+    its versions are kept under."""
 
     merchant_id: UUID
     slug: str
@@ -31,6 +32,7 @@ class Terms:
     mall_zone: ZoneInfo
     schedules: tuple[Schedule, ...]
     plan: Plan
+    plan_name: str
     plan_version: int
     complete_days_after_delivery: int
     complete_days_after_shipping: int
@@ -106,6 +108,7 @@ def _terms(row: Row[tuple[object, ...]], plans: dict[str, tuple[int, Plan]], at:
         mall_zone=ZoneInfo(row.mall_zone),
         schedules=parsed(row.schedules),
         plan=plan,
+        plan_name=row.commission_plan,
         plan_version=version,
         complete_days_after_delivery=row.complete_days_after_delivery,
         complete_days_after_shipping=row.complete_days_after_shipping,

@@ -4,13 +4,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Period
 from merchantry.tables.merchant import daily_available, daily_total
 from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
 
 ALL = "*"
-FIGURES = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor", "commission_returned_minor")
+FIGURES = (
+    "orders",
+    "goods_minor",
+    "shipping_minor",
+    "commission_minor",
+    "refunds_minor",
+    "commission_returned_minor",
+    "discount_minor",
+    "tax_minor",
+    "commission_tax_minor",
+    "payment_fee_minor",
+    "net_minor",
+)
+"""What ``daily_total`` counts. Commission is what merchants are charged, whoever gets it; refunds lower only their own
+two figures, and ``net_minor``, what is left to the merchant of everything."""
 
 
 ADD_TO_DAY = adding(daily_total, ("day", "currency", "category"), FIGURES)
@@ -25,23 +40,51 @@ class LineFigures:
     figures: Mapping[str, int] = field(default_factory=dict)
 
 
+def captured(category: str, line: LineSplit) -> LineFigures:
+    """What a captured line adds."""
+    figures = {
+        "goods_minor": line.goods_minor,
+        "shipping_minor": line.shipping_minor,
+        "commission_minor": line.charged_minor,
+        "discount_minor": line.discount_merchant_minor + line.subsidy_minor,
+        "tax_minor": line.tax.tax_minor if line.tax else 0,
+        "commission_tax_minor": line.commission_tax_minor,
+        "payment_fee_minor": line.payment_fee_minor,
+        "net_minor": line.merchant_minor,
+    }
+    return LineFigures(category, figures)
+
+
+def trued_up(category: str, amount_minor: int, tax_minor: int) -> LineFigures:
+    """What a true-up of tiers adds; it counts in the category of the order that reached the step."""
+    figures = {
+        "commission_minor": amount_minor,
+        "commission_tax_minor": tax_minor,
+        "net_minor": -amount_minor - tax_minor,
+    }
+    return LineFigures(category, figures)
+
+
+def by_category(lines: Iterable[LineFigures], *, orders: int) -> dict[str, dict[str, int]]:
+    """What an order's lines add: once to the row of all, and to each category that they touch.
+
+    ``orders`` is 1 for a capture and 0 for all else, which counts no order.
+    """
+    sums: dict[str, dict[str, int]] = {}
+    for line in lines:
+        for category in (ALL, line.category):
+            row = sums.setdefault(category, {**dict.fromkeys(FIGURES, 0), "orders": orders})
+            for name, amount in line.figures.items():
+                row[name] += amount
+    return sums
+
+
 async def add_to_day(
     session: MerchantSession, day: date, currency: str, lines: Iterable[LineFigures], *, orders: int
 ) -> None:
-    """Add an order's lines to the platform's day: once to the row of all, and to each category that they touch.
-
-    ``orders`` is 1 for a capture and 0 for a refund, which counts no order.
-    """
-    sums: dict[str, dict[str, int]] = {ALL: dict.fromkeys(FIGURES, 0)}
-    for line in lines:
-        for category in (ALL, line.category):
-            row = sums.setdefault(category, dict.fromkeys(FIGURES, 0))
-            for name, amount in line.figures.items():
-                row[name] += amount
-    rows = [
-        {"day": day, "currency": currency, "category": category, **sums[category], "orders": orders}
-        for category in sorted(sums)
-    ]
+    """Add an order's lines to the platform's day, as ``by_category`` sums them."""
+    sums = by_category(lines, orders=orders)
+    rows = [{"day": day, "currency": currency, "category": category, **sums[category]} for category in sorted(sums)]
     await session.execute(ADD_TO_DAY, rows)
 
 

@@ -3,18 +3,23 @@
 Each merchant is read in one snapshot, the ledger in pages, so that a long one needs no more memory than a short one.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Table, func, or_, select
+from sqlalchemy import BigInteger, Row, Table, cast, func, or_, select
 
-from merchantry.services import settled_books
+from merchantry.domain.entries import Collector
+from merchantry.services import commission, settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.mall import mall_zone
 from merchantry.services.schedule import schedules_of
+from merchantry.services.split import FROZEN, PARTIES, frozen_split
 from merchantry.services.totals import FIGURES
+from merchantry.services.volume import KEY
 from merchantry.tables.merchant import (
     balance,
     counter,
@@ -24,6 +29,7 @@ from merchantry.tables.merchant import (
     order_line,
     orders,
     split_line,
+    volume,
 )
 from merchantry.tables.platform import log_queue, platform_entry
 from tenancy.database import Database, MerchantSession, Transaction
@@ -79,7 +85,8 @@ async def _walk(tx: Transaction, books: Books) -> None:
         async with tx.as_merchant(books.merchant_id) as session:
             page = select(ledger_entry).where(ledger_entry.c.seq > last).order_by(ledger_entry.c.seq).limit(PAGE)
             rows = (await session.execute(page)).all()
-            parts = await _parts(session, [row.order_id for row in rows if row.order_id])
+            parts = await _parts(session, books, [row.order_id for row in rows if row.order_id])
+        await _learn_tiers(tx, books, (part for of_order in parts.values() for part in of_order))
         end = rows[-1].seq if rows else None
         beside = await _beside(tx, books.merchant_id, last, end)
         for row in rows:
@@ -92,25 +99,42 @@ async def _walk(tx: Transaction, books: Books) -> None:
         last = end
 
 
-async def _parts(session: MerchantSession, order_ids: Sequence[UUID]) -> dict[UUID, list[SplitPart]]:
-    """The split lines of some orders, with what they are split from."""
+async def _parts(session: MerchantSession, books: Books, order_ids: Sequence[UUID]) -> dict[UUID, list[SplitPart]]:
+    """The split lines of some orders, in the order of theirs, with what they are split from."""
     statement = (
-        select(
-            split_line.c.order_id,
-            order_line.c.category,
-            order_line.c.goods_minor,
-            order_line.c.shipping_minor,
-            split_line.c.commission_minor,
-            split_line.c.merchant_minor,
-        )
-        .join(order_line, order_line.c.id == split_line.c.order_line_id)
+        FROZEN.add_columns(orders.c.collected_by)
+        .join(orders, orders.c.id == split_line.c.order_id)
         .where(split_line.c.order_id == func.any(list(order_ids)))
+        .order_by(order_line.c.position)
     )
     found: dict[UUID, list[SplitPart]] = {}
     for row in await session.execute(statement):
-        order_id, *part = tuple(row)
-        found.setdefault(order_id, []).append(SplitPart(*part))
+        try:
+            frozen = frozen_split(row)
+        except (ValueError, KeyError, TypeError) as error:
+            books.report_once(Law.SPLIT_LINE, f"split line {row.order_line_id}", expected="a computation", found=error)
+            continue
+        part = SplitPart(
+            id=row.order_line_id,
+            category=row.category,
+            collected_by=Collector(row.collected_by),
+            plan=(row.plan, row.plan_version),
+            split=frozen,
+            parts=tuple(getattr(row, name) for name in PARTIES),
+        )
+        found.setdefault(row.order_id, []).append(part)
     return found
+
+
+async def _learn_tiers(tx: Transaction, books: Books, parts: Iterable[SplitPart]) -> None:
+    """Tell the books the tiers of the plan versions that these lines were rated by."""
+    rated = {part.plan for part in parts if part.split.commission.tier_mode is not None}
+    unknown = sorted(rated - books.volumes.tiers.keys())
+    if unknown:
+        async with tx.as_platform() as session:
+            for version in await commission.versions_of(session, unknown):
+                tiers = {rule.name: rule.terms.tiers for rule in version.plan.rules if rule.terms.tiers is not None}
+                books.volumes.tiers[version.name, version.version] = tiers
 
 
 async def _beside(
@@ -137,6 +161,8 @@ async def _compare(session: MerchantSession, books: Books) -> None:
     books.check(Law.DAILY_TOTAL, "daily_total", FIGURES, dict(kept), books.daily_totals)
     kept = [(row[:4], row[4:]) for row in await _rows(session, daily_available)]
     books.check(Law.DAILY_AVAILABLE, "daily_available", AVAILABLE_FIGURES, dict(kept), books.daily_available)
+    kept = [(row[: len(KEY)], row[len(KEY) :]) for row in await _rows(session, volume)]
+    books.check_volumes(dict(kept))
     for row in await session.execute(_MISSPLIT):
         expected = f"commission {row.split_commission} of {row.split_gross}"
         found = f"commission {row.commission_minor} of {row.gross}"
@@ -148,16 +174,21 @@ async def _rows(session: MerchantSession, table: Table) -> list[tuple[Any, ...]]
     return [tuple(row) for row in await session.execute(select(table))]
 
 
+_charged = func.coalesce(
+    cast(func.jsonb_extract_path_text(split_line.c.explanation, "commission", "commission_minor"), BigInteger),
+    split_line.c.commission_minor,
+)
+_parties = reduce(add, (split_line.c[name] for name in PARTIES))
 _split = (
     select(
         split_line.c.order_id,
-        func.sum(split_line.c.commission_minor).label("split_commission"),
-        func.sum(split_line.c.commission_minor + split_line.c.merchant_minor).label("split_gross"),
+        func.sum(_charged).label("split_commission"),
+        func.sum(_parties).label("split_gross"),
     )
     .group_by(split_line.c.order_id)
     .subquery()
 )
-_gross = orders.c.goods_minor + orders.c.shipping_minor
+_gross = orders.c.goods_minor + orders.c.shipping_minor + orders.c.added_tax_minor - orders.c.discount_merchant_minor
 _MISSPLIT = (
     select(orders.c.number, orders.c.commission_minor, _gross.label("gross"), *_split.c)
     .outerjoin(_split, _split.c.order_id == orders.c.id)

@@ -13,7 +13,7 @@ from merchantry.services import ledger, settlement
 from merchantry.services.settlement import Closed
 from merchantry.tables.merchant import balance, ledger_entry
 from merchantry.tables.merchant_settlement import payee_account, statement, statement_line
-from merchantry.tables.settlement import settlement_terms
+from merchantry.tables.settlement import commission_invoice, settlement_terms
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_merchant, an_act
@@ -88,6 +88,11 @@ class Shelf:
     async def statements(self) -> list[Any]:
         """All statements, the earliest first."""
         return await self._rows(select(statement).order_by(statement.c.ends_at, statement.c.currency))
+
+    async def invoices(self) -> list[Any]:
+        """Invoices and credit notes, by kind and number."""
+        table = commission_invoice.c
+        return await self._rows(select(commission_invoice).order_by(table.kind, table.number))
 
     async def lines(self, statement_id: UUID) -> list[Any]:
         """What a statement claims."""

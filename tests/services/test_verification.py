@@ -32,13 +32,13 @@ TAMPERED = [
     ("UPDATE {m}.ledger_entry SET occurred_at = occurred_at + interval '1 second'", {Law.ENTRY_COMMITTED}, "entry 2"),
     (
         "UPDATE {m}.ledger_entry SET amount = ARRAY[amount[1], amount[2] + 1, amount[3] - 1] WHERE seq = 1",
-        {Law.ENTRY_COMMITTED, Law.BALANCE, Law.PLATFORM_SIDE, Law.ORDER_COMMISSION},
+        {Law.ENTRY_COMMITTED, Law.BALANCE, Law.PLATFORM_SIDE, Law.ORDER_COMMISSION, Law.RELEASE},
         "entry 1",
     ),
     (
         "ALTER TABLE {m}.ledger_entry DROP CONSTRAINT ledger_entry_is_balanced;"
         "UPDATE {m}.ledger_entry SET amount[1] = amount[1] + 1 WHERE seq = 1",
-        {Law.ENTRY_BALANCED, Law.BALANCE, Law.DAILY_TOTAL, Law.PLATFORM_SIDE},
+        {Law.ENTRY_BALANCED, Law.BALANCE, Law.DAILY_TOTAL, Law.PLATFORM_SIDE, Law.RELEASE},
         "entry 1",
     ),
     (
