@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
+from graphql_api import documents
 from graphql_api.engine import MarketSchema
 from graphql_api.errors import log_fault
 from graphql_api.http import ContextFactory, GraphQLEndpoint
+from graphql_api.invoice import PATH
 from tenancy.middleware import TenancyMiddleware
 from tenancy.principals import Directory
 from tenancy.tokens import TokenVerifier
@@ -40,17 +42,24 @@ def create_app(
     lifespan: Lifespan[Starlette] | None = None,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The application that serves `/graphql`, `/health/live`, `/health/ready` and the extra routes."""
+    """The application that serves `/graphql`, `/documents`, `/health/live`, `/health/ready` and the extra routes."""
     return Starlette(
         routes=[
             Route("/graphql", GraphQLEndpoint(schema, context_factory, development=development)),
+            *documents.routes(context_factory),
             Route("/health/live", _live),
             Route("/health/ready", _ready(readiness)),
             *extra_routes,
         ],
         middleware=[
             Middleware(RequestLog),
-            Middleware(TenancyMiddleware, directory=directory, verifier=verifier, mall_domain=mall_domain),
+            Middleware(
+                TenancyMiddleware,
+                directory=directory,
+                verifier=verifier,
+                mall_domain=mall_domain,
+                prefixes=("/graphql", PATH),
+            ),
         ],
         lifespan=lifespan,
     )

@@ -3,9 +3,11 @@
 import strawberry
 
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
+from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
+from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.settlement import Cycle
 from merchantry.services.report import Dimension
@@ -16,11 +18,14 @@ __all__ = [
     "CaseStatus",
     "Cycle",
     "Dimension",
+    "InvoiceKind",
     "MerchantRole",
     "OrderStatus",
     "PayeeKind",
     "PayeeStatus",
+    "PayoutStatus",
     "PlatformRole",
+    "TransferState",
     "Vote",
 ]
 
@@ -29,9 +34,12 @@ strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
+strawberry.enum(InvoiceKind, description="What a commission document does.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
+strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
+strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

@@ -1,22 +1,29 @@
 """The merchant that the middleware selected, as its staff see it."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, payee, product, split
+from graphql_api import access, case, payee, payout, product, settlement_terms, split, statement
 from graphql_api.case import Case
 from graphql_api.context import Info
-from graphql_api.enums import CaseKind, CaseStatus, OrderStatus
+from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
 from graphql_api.payee import PayeeAccount
+from graphql_api.payout import Payout
 from graphql_api.product import Product
-from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
+from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
+from graphql_api.settled import as_staff
+from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
+from graphql_api.statement import Statement
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
@@ -29,7 +36,7 @@ from tenancy.database import MerchantSession
 class Notification(Node):
     id: strawberry.ID
     kind: str
-    subject: JSON = strawberry.field(description="What it is about.")
+    subject: JSON = strawberry.field(description="What it is about: its id, and what people call it.")
     created_at: datetime
 
     @staticmethod
@@ -38,9 +45,25 @@ class Notification(Node):
         return Notification(
             id=encode_id("Notification", merchant_id, found.id),
             kind=found.kind,
-            subject=JSON(found.subject),
+            subject=JSON(_subject(merchant_id, found.subject)),
             created_at=found.created_at,
         )
+
+
+SUBJECTS = {
+    "case": "Case",
+    "order": "Order",
+    "payee_account": "PayeeAccount",
+    "payout": "Payout",
+    "statement": "Statement",
+}
+"""What news are about, by the kinds of nodes that the API knows them as."""
+
+
+def _subject(merchant_id: UUID, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The subject with the ids that the API knows it by."""
+    opaque = {name: node_id(SUBJECTS[name], merchant_id, UUID(key)) for name, key in stored.items() if name in SUBJECTS}
+    return {**stored, **opaque}
 
 
 @node("Notification", parts=2)
@@ -172,6 +195,49 @@ class Merchant:
     ) -> Connection[PayeeAccount] | None:
         """Accounts that the merchant is or was paid to, newest first. Needs payee.read."""
         return await payee.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def statements(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Statement] | None:
+        """Closed periods, the latest first. Needs ledger.read."""
+        return await statement.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def statement(self, info: Info, number: str) -> Statement | None:
+        """The statement of this number. Needs ledger.read."""
+        return await statement.of_number(info, partial(as_staff, info.context), number)
+
+    @strawberry.field
+    async def statement_preview(self, info: Info) -> list[StatementPreview] | None:
+        """The open period as it stands, by currency. Needs ledger.read."""
+        return await settlement_terms.previews(info)
+
+    @strawberry.field
+    async def settlement_schedule(self, info: Info) -> SettlementSchedules | None:
+        """When periods end, and what was decided to change about it. Needs ledger.read."""
+        return SettlementSchedules.of(await settlement_terms.of_merchant(info.context), info.context.clock())
+
+    @strawberry.field
+    async def settlement_terms(self, info: Info) -> SettlementTerms | None:
+        """What payouts are subject to. Needs ledger.read."""
+        return SettlementTerms.of(await settlement_terms.of_merchant(info.context))
+
+    @strawberry.field
+    async def payouts(
+        self,
+        info: Info,
+        statuses: list[PayoutStatus] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Payout] | None:
+        """Payouts, the latest planned first, of all statuses or of those named. Needs ledger.read."""
+        return await payout.of_merchant(info, first, after, statuses)
+
+    @strawberry.field
+    async def payout(self, info: Info, number: str) -> Payout | None:
+        """The payout of this number. Needs ledger.read."""
+        return await payout.of_number(partial(as_staff, info.context), number)
 
     @strawberry.field
     async def notifications(

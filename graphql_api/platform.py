@@ -7,66 +7,32 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, payee, report
+from graphql_api import access, case, payee, payout, report, settled, settlement, settlement_terms, statement
 from graphql_api.case import Case
 from graphql_api.context import Info
-from graphql_api.enums import CaseKind, CaseStatus, Cycle, Dimension
+from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
-from graphql_api.money import CurrencyCode, MoneyInput
-from graphql_api.payee import PayeeAccount
+from graphql_api.merchant_record import MerchantRecord
+from graphql_api.money import Money
+from graphql_api.payout import Payout, PayoutRecord
 from graphql_api.problems import mutation
-from graphql_api.relay import Connection, connection_of, encode_id, page
+from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
 from graphql_api.selection import wanted
-from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid, SlugTaken
+from graphql_api.settlement import SettlementRun
+from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
+from graphql_api.statement import Statement
+from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid
 from merchantry.domain.permission import Permission, may
 from merchantry.domain.plan_document import parse_plan, plan_document
 from merchantry.services import audit, category, commission
 from merchantry.services import merchant as merchants
 from merchantry.services.commission import PlanVersion
-from merchantry.services.merchant import ListedMerchant, NewShop, ShippingOption
 from tenancy.database import Transaction
 
 From = Annotated[date, strawberry.argument(name="from", description="The first day that counts.")]
 To = Annotated[date, strawberry.argument(description="The first day that no longer counts.")]
-
-
-@strawberry.type(description="A merchant as the platform's staff see it.")
-class MerchantRecord:
-    id: strawberry.ID
-    slug: str
-    status: str = strawberry.field(description="active, suspended, closing or closed.")
-    number: int = strawberry.field(description="What the numbers of its orders begin with.")
-    legal_name: str
-    display_name: str
-    category: str
-    time_zone: str
-    currency: str
-    settlement_cycle: Cycle
-    commission_plan: str
-    payee_accounts: list[PayeeAccount] | None = strawberry.field(
-        description="Those in use, at `platform { merchant }` and for people with platform.payee.verify; else null."
-    )
-
-    @staticmethod
-    def of(found: ListedMerchant, accounts: list[PayeeAccount] | None = None) -> "MerchantRecord":
-        """The directory's entry with its profile."""
-        profile = found.profile
-        return MerchantRecord(
-            id=encode_id("MerchantRecord", found.merchant.id),
-            slug=found.merchant.slug,
-            status=found.merchant.status,
-            number=profile.number,
-            legal_name=profile.legal_name,
-            display_name=profile.display_name,
-            category=profile.category,
-            time_zone=profile.time_zone,
-            currency=profile.currency,
-            settlement_cycle=profile.settlement_cycle,
-            commission_plan=profile.commission_plan,
-            payee_accounts=accounts,
-        )
 
 
 @strawberry.type(description="One version of a commission plan.")
@@ -192,6 +158,74 @@ class Platform:
         return await case.of_id(info.context, id)
 
     @strawberry.field
+    async def settlement_runs(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[SettlementRun] | None:
+        """Runs of settlement, the latest first. Needs platform.settlement.read."""
+        return await settlement.runs(info, first, after)
+
+    @strawberry.field
+    async def settlement_run(self, info: Info, id: strawberry.ID) -> SettlementRun | None:
+        """The run of this id. Needs platform.settlement.read."""
+        return await settlement.run_of_id(info.context, id)
+
+    @strawberry.field
+    async def settlement_missed_since(self, info: Info) -> datetime | None:
+        """Since when a run over all merchants is overdue; null where none is. Needs platform.settlement.read."""
+        return await settlement.missed_since(info)
+
+    @strawberry.field
+    async def settlement_schedule(self, info: Info, merchant: strawberry.ID) -> SettlementSchedules | None:
+        """When a merchant's periods end. Needs platform.settlement.read."""
+        found = await settlement_terms.of_platform(info.context, merchant)
+        return SettlementSchedules.of(found, info.context.clock())
+
+    @strawberry.field
+    async def settlement_terms(self, info: Info, merchant: strawberry.ID) -> SettlementTerms | None:
+        """What a merchant's payouts are subject to. Needs platform.settlement.read."""
+        return SettlementTerms.of(await settlement_terms.of_platform(info.context, merchant))
+
+    @strawberry.field
+    async def statements(
+        self, info: Info, merchant: strawberry.ID, first: int | None = None, after: str | None = None
+    ) -> Connection[Statement] | None:
+        """A merchant's closed periods, the latest first. Needs platform.settlement.read."""
+        return await statement.of_platform(info, merchant, first, after)
+
+    @strawberry.field
+    async def statement(self, info: Info, number: str) -> Statement | None:
+        """The statement of this number, whoever's it is. Needs platform.settlement.read."""
+        try:
+            return await statement.of_number(info, await settled.of_number(info.context, number), number)
+        except NotFound:
+            return None
+
+    @strawberry.field
+    async def payouts(
+        self,
+        info: Info,
+        statuses: list[PayoutStatus] | None = None,
+        merchant: strawberry.ID | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[PayoutRecord] | None:
+        """Payouts of all merchants, or of one, the latest planned first. Needs platform.settlement.read."""
+        return await payout.of_platform(info, first, after, statuses, merchant)
+
+    @strawberry.field
+    async def payout(self, info: Info, number: str) -> Payout | None:
+        """All of the payout of this number, whoever's it is. Needs platform.settlement.read."""
+        try:
+            return await payout.of_number(await settled.of_number(info.context, number), number)
+        except NotFound:
+            return None
+
+    @strawberry.field
+    async def payout_release_limits(self, info: Info) -> list[Money] | None:
+        """Amounts above which a person must release a payout. Needs platform.settlement.read."""
+        return await settlement.release_limits(info)
+
+    @strawberry.field
     async def audit_events(
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[AuditEvent] | None:
@@ -208,31 +242,6 @@ def platform(info: Info) -> Platform | None:
     return Platform() if info.context.caller.principal.platform_roles else None
 
 
-@strawberry.input(description="A flat rate at which a shop ships an order.")
-class ShippingOptionInput:
-    code: str
-    title: str
-    prices: list[MoneyInput]
-
-
-@strawberry.input(description="A merchant to be.")
-class MerchantCreateInput:
-    slug: str = strawberry.field(description="Its host name's first label and its X-Merchant header.")
-    legal_name: str
-    display_name: str
-    category: str = strawberry.field(description="The merchant's category, by which plans may rate it.")
-    time_zone: str = strawberry.field(description="An IANA zone, such as America/Sao_Paulo; it decides its periods.")
-    currency: CurrencyCode
-    settlement_cycle: Cycle = Cycle.WEEKLY
-    commission_plan: str = "standard"
-    shipping_options: list[ShippingOptionInput]
-
-
-@strawberry.input(description="A merchant to suspend, or to let sell again.")
-class MerchantSuspendInput:
-    slug: str
-
-
 @strawberry.input(description="A version of a commission plan to be.")
 class CommissionPlanProposeInput:
     name: str
@@ -246,21 +255,6 @@ class CommissionPlanApproveInput:
     version: int
 
 
-@strawberry.type(description="The merchant exists, with a schema and a role of its own.")
-class MerchantCreated:
-    merchant: MerchantRecord
-
-
-@strawberry.type(description="The merchant is refused everywhere, and its listings are hidden.")
-class MerchantSuspended:
-    merchant: MerchantRecord
-
-
-@strawberry.type(description="The merchant sells again.")
-class MerchantReactivated:
-    merchant: MerchantRecord
-
-
 @strawberry.type(description="The version waits for a second person.")
 class CommissionPlanProposed:
     plan: CommissionPlan
@@ -269,30 +263,6 @@ class CommissionPlanProposed:
 @strawberry.type(description="The version is in force from its date on.")
 class CommissionPlanApproved:
     plan: CommissionPlan
-
-
-def _shop(given: MerchantCreateInput) -> NewShop:
-    return NewShop(
-        slug=given.slug,
-        legal_name=given.legal_name,
-        display_name=given.display_name,
-        category=given.category,
-        time_zone=given.time_zone,
-        currency=given.currency,
-        settlement_cycle=given.settlement_cycle,
-        commission_plan=given.commission_plan,
-        shipping_options=tuple(
-            ShippingOption(
-                each.code,
-                each.title,
-                {
-                    price.currency: price.to_minor("input", "shippingOptions", position, "prices", at)
-                    for at, price in enumerate(each.prices)
-                },
-            )
-            for position, each in enumerate(given.shipping_options)
-        ),
-    )
 
 
 @strawberry.input(description="A category of products to be.")
@@ -321,26 +291,6 @@ class PlatformMutations:
         made = await info.context.database.run(allowed.act.actor, work)
         return CategoryCreated(category=Category(code=made.code, name=made.name, parent=made.parent))
 
-    @mutation(problems=[SlugTaken, InvalidInput, NotPermitted])
-    async def merchant_create(self, info: Info, input: MerchantCreateInput) -> MerchantCreated:
-        """Take a merchant in: schema, role and directory entry in one transaction. Needs platform.merchant.create."""
-        context = info.context
-        allowed = access.of_platform(context, Permission.PLATFORM_MERCHANT_CREATE)
-        (made,) = await context.provision([_shop(input)], allowed.act)
-        async with context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
-            (found,) = await merchants.by_ids(session, [made.id])
-        return MerchantCreated(merchant=MerchantRecord.of(found))
-
-    @mutation(problems=[NotFound, NotPermitted, InvalidInput])
-    async def merchant_suspend(self, info: Info, input: MerchantSuspendInput) -> MerchantSuspended:
-        """Refuse a merchant everywhere, at once. Needs platform.merchant.suspend."""
-        return MerchantSuspended(merchant=await _set_status(info, input.slug, "suspended"))
-
-    @mutation(problems=[NotFound, NotPermitted, InvalidInput])
-    async def merchant_reactivate(self, info: Info, input: MerchantSuspendInput) -> MerchantReactivated:
-        """Let a suspended merchant sell again. Needs platform.merchant.suspend."""
-        return MerchantReactivated(merchant=await _set_status(info, input.slug, "active"))
-
     @mutation(problems=[PlanInvalid, InvalidInput, NotPermitted])
     async def commission_plan_propose(self, info: Info, input: CommissionPlanProposeInput) -> CommissionPlanProposed:
         """Propose a version of a plan; it has no effect until somebody else approves it."""
@@ -365,15 +315,3 @@ class PlatformMutations:
 
         found = await info.context.database.run(allowed.act.actor, work)
         return CommissionPlanApproved(plan=CommissionPlan.of(found))
-
-
-async def _set_status(info: Info, slug: str, status: str) -> MerchantRecord:
-    allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_SUSPEND)
-
-    async def work(tx: Transaction) -> ListedMerchant:
-        async with tx.as_platform() as session:
-            changed = await merchants.set_status(session, slug, status, allowed.act)
-            (found,) = await merchants.by_ids(session, [changed.id])
-            return found
-
-    return MerchantRecord.of(await info.context.database.run(allowed.act.actor, work))

@@ -10,15 +10,22 @@ from graphql_api.case_mutations import CaseMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.context import Info
 from graphql_api.engine import MarketSchema
+from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.merchant import Merchant
+from graphql_api.merchant_record import MerchantRecordMutations
 from graphql_api.order import Order, OrderMutations
 from graphql_api.payee import PayeeAccount, PayeeMutations
+from graphql_api.payout import Payout
+from graphql_api.payout_mutations import PayoutMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
 from graphql_api.relay import Node
+from graphql_api.settlement_mutations import SettlementMutations
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
+from graphql_api.statement import Statement
+from graphql_api.statement_mutations import StatementMutations
 from graphql_api.viewer import Viewer
 
 
@@ -56,9 +63,13 @@ class Mutation(
     OrderMutations,
     ProductMutations,
     StaffMutations,
+    MerchantRecordMutations,
     PlatformMutations,
     PayeeMutations,
     CaseMutations,
+    StatementMutations,
+    SettlementMutations,
+    PayoutMutations,
 ):
     pass
 
@@ -66,5 +77,19 @@ class Mutation(
 schema = MarketSchema(
     query=Query,
     mutation=Mutation,
-    types=[Checkout, Payment, Order, Product, Variant, Listing, Shop, Split, PayeeAccount, Case],
+    types=[
+        Checkout,
+        Payment,
+        Order,
+        Product,
+        Variant,
+        Listing,
+        Shop,
+        Split,
+        PayeeAccount,
+        Case,
+        Statement,
+        CommissionInvoice,
+        Payout,
+    ],
 )

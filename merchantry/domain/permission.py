@@ -38,6 +38,7 @@ class Permission(StrEnum):
     LEDGER_READ = "ledger.read"
     PAYEE_READ = "payee.read"
     PAYEE_WRITE = "payee.write"
+    STATEMENT_DECIDE = "statement.decide"
     STAFF_READ = "staff.read"
     STAFF_WRITE = "staff.write"
     NOTIFICATION_READ = "notification.read"
@@ -52,6 +53,12 @@ class Permission(StrEnum):
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
     PLATFORM_PLAN_APPROVE = "platform.plan.approve"
+    PLATFORM_SETTLEMENT_READ = "platform.settlement.read"
+    PLATFORM_SETTLEMENT_RUN = "platform.settlement.run"
+    PLATFORM_SETTLEMENT_WRITE = "platform.settlement.write"
+    PLATFORM_PAYOUT_RELEASE = "platform.payout.release"
+    PLATFORM_PAYOUT_WRITE = "platform.payout.write"
+    PLATFORM_PAYOUT_LIMIT = "platform.payout.limit"
     PLATFORM_CASE_READ = "platform.case.read"
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
@@ -76,6 +83,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.LEDGER_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.PAYEE_READ: frozenset({_OWNER, _ACCOUNTANT}),
         _P.PAYEE_WRITE: frozenset({_OWNER}),
+        _P.STATEMENT_DECIDE: frozenset({_OWNER, _ACCOUNTANT}),
         _P.STAFF_READ: frozenset({_OWNER, _MANAGER}),
         _P.STAFF_WRITE: frozenset({_OWNER}),
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
@@ -90,6 +98,12 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_PLAN_APPROVE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_SETTLEMENT_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
+        _P.PLATFORM_SETTLEMENT_RUN: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_SETTLEMENT_WRITE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_PAYOUT_RELEASE: frozenset({_FINANCE}),
+        _P.PLATFORM_PAYOUT_WRITE: frozenset({_FINANCE}),
+        _P.PLATFORM_PAYOUT_LIMIT: frozenset({_ADMIN}),
         _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
@@ -98,7 +112,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
     }
 )
 """Analysts read reports of all merchants but no single order, because orders show buyers. Who proposes a plan and who
-approves it may hold the same role, but are never the same person: that is checked where it is approved."""
+approves it may hold the same role, but are never the same person: that is checked where it is approved. Whoever may
+release payouts does not decide from which amount on they must be released."""
 
 
 def may(roles: Collection[str], permission: Permission) -> bool:

@@ -97,6 +97,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.REFUND_SEND: refund_send,
     JobKind.STATEMENT_ACCEPT: settling.statement_accept,
     JobKind.RESERVE_RELEASE: settling.reserve_release,
+    JobKind.SETTLEMENT_RUN: settling.run_asked_for,
     JobKind.PAYOUT_SEND: payouts.send,
     JobKind.PAYOUT_POLL: payouts.poll,
     JobKind.PAYOUT_BATCH: payouts.send_batches,

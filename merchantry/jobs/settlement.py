@@ -4,7 +4,7 @@ Every step is a transaction that finds its work done when it is repeated; so a r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -14,8 +14,10 @@ import structlog
 from merchantry.domain.act import Act
 from merchantry.jobs import worker
 from merchantry.jobs.tools import Tools
-from merchantry.services import settlement, settlement_run
+from merchantry.services import queue, settlement, settlement_run
+from merchantry.services.queue import JobKind
 from merchantry.services.settlement import Closed
+from merchantry.tables.platform import NOBODY
 from tenancy.database import Transaction
 
 ACTOR = "system:settlement"
@@ -57,6 +59,30 @@ async def run(
     """
     run_id = run_id or uuid4()
     merchants = await tools.database.run(act.actor, lambda tx: _begin(tx, run_id, until, merchant_id, act))
+    return await _carry_out(tools, run_id, until, merchants, act, concurrency=concurrency, progress=progress)
+
+
+async def resume(tools: Tools, run_id: UUID) -> Tally | None:
+    """Carry out a run that has begun, as whoever began it; None where it is over."""
+    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
+        found = await settlement_run.find(session, run_id)
+        if found is None or found.status != "running":
+            return None
+        merchants = await settlement_run.merchants_of(session, found.merchant_id)
+    now = tools.clock()
+    return await _carry_out(tools, run_id, found.until, merchants, Act(found.actor, now, now))
+
+
+async def _carry_out(
+    tools: Tools,
+    run_id: UUID,
+    until: datetime,
+    merchants: Sequence[tuple[UUID, str]],
+    act: Act,
+    *,
+    concurrency: int = 4,
+    progress: Callable[[Tally], None] = lambda tally: None,
+) -> Tally:
     async with tools.database.read(act.actor) as tx, tx.as_platform() as session:
         waiting = await settlement_run.with_due_jobs(session, until)
     tally, left = Tally(len(merchants)), list(reversed(merchants))
@@ -119,6 +145,7 @@ async def _finish(tx: Transaction, run_id: UUID, tally: Tally, at: datetime) -> 
     async with tx.as_platform() as session:
         await settlement_run.progress(session, run_id, at, **_figures(tally))
         await settlement_run.finish(session, run_id, tally.failures, at)
+        await queue.dequeue(session, NOBODY, JobKind.SETTLEMENT_RUN, run_id)
 
 
 def _figures(tally: Tally) -> dict[str, int]:

@@ -7,7 +7,7 @@ import structlog
 from merchantry.domain.act import Act
 from merchantry.domain.errors import SettlementRunning, StatementDecided
 from merchantry.jobs import settlement
-from merchantry.jobs.tools import ACTOR, Job, Tools
+from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import queue, settlement_run, statement
 from tenancy.database import Transaction
 
@@ -37,6 +37,22 @@ async def reserve_release(tools: Tools, job: Job) -> None:
     async def work(tx: Transaction) -> None:
         async with tx.as_merchant(job.merchant_id) as session:
             await statement.release_reserve(session, job.subject_id, act)
+
+    await tools.database.run(ACTOR, work)
+
+
+async def run_asked_for(tools: Tools, job: Job) -> None:
+    """A run that a person began. Raises StillOpen while another is at it, who may yet die."""
+    now = tools.clock()
+    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
+        found = await settlement_run.find(session, job.subject_id)
+    if found is not None and found.is_moving(now):
+        raise StillOpen(f"settlement run {found.id} is under way")
+    await settlement.resume(tools, job.subject_id)
+
+    async def work(tx: Transaction) -> None:
+        async with tx.as_platform() as platform:
+            await queue.finished(platform, job.merchant_id, job.kind, job.subject_id, job.due_at)
 
     await tools.database.run(ACTOR, work)
 

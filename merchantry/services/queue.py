@@ -21,7 +21,7 @@ class JobKind(StrEnum):
     REFUND_SEND = "refund.send"
     STATEMENT_ACCEPT = "statement.accept"
     RESERVE_RELEASE = "reserve.release"
-    SETTLEMENT_DUE = "settlement.due"
+    SETTLEMENT_RUN = "settlement.run"
     PAYOUT_SEND = "payout.send"
     PAYOUT_POLL = "payout.poll"
     PAYOUT_BATCH = "payout.batch"

@@ -1,6 +1,6 @@
 """Runs of settlement: one row each, so that people see how far it is, what failed, and that none was missed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +50,10 @@ class SettlementRun:
     payouts: int
     failures: list[list[str]]
 
+    def is_moving(self, at: datetime) -> bool:
+        """Whether somebody is at it: it has told how far it is, not long ago."""
+        return self.status == "running" and self.started_at < self.progressed_at > at - STALE_AFTER
+
     @property
     def cursor(self) -> tuple[datetime, UUID]:
         """What ``after`` of the next page is."""
@@ -67,14 +71,12 @@ async def begin(
     Raises InvalidInput for a moment to come, NotFound, and SettlementRunning while another over all is under way.
     """
     if until > act.booked_at:
-        raise InvalidInput(reason="Periods can only be closed once they have ended; give a moment that has passed.")
+        reason = "Periods can only be closed once they have ended; give a moment that has passed."
+        raise InvalidInput(reason=reason, path=("until",))
     await session.execute(select(mall.c.id).with_for_update())  # runs begin one at a time
     if merchant_id is None and (running := await _running(session, act.booked_at)):
         raise SettlementRunning(since=running.started_at)
-    chosen = select(merchant.c.id, merchant.c.slug).order_by(merchant.c.id)
-    if merchant_id is not None:
-        chosen = chosen.where(merchant.c.id == merchant_id)
-    merchants = [(row.id, row.slug) for row in await session.execute(chosen.where(merchant.c.status != "closed"))]
+    merchants = await merchants_of(session, merchant_id)
     if merchant_id is not None and not merchants:
         raise NotFound(what="merchant", path=("merchant",))
     row = {
@@ -100,6 +102,14 @@ async def begin(
         audit.event(session, concerned, act, "settlement.run", str(run_id), None, after),
     )
     return merchants
+
+
+async def merchants_of(session: PlatformSession, merchant_id: UUID | None) -> list[tuple[UUID, str]]:
+    """Whom a run settles with (ids and slugs): everybody who is not closed, or the one."""
+    chosen = select(merchant.c.id, merchant.c.slug).where(merchant.c.status != "closed").order_by(merchant.c.id)
+    if merchant_id is not None:
+        chosen = chosen.where(merchant.c.id == merchant_id)
+    return [(row.id, row.slug) for row in await session.execute(chosen)]
 
 
 async def progress(session: PlatformSession, run_id: UUID, at: datetime, **figures: Any) -> None:
@@ -165,7 +175,7 @@ async def page(
     return [SettlementRun(**row._asdict()) for row in await session.execute(statement)]
 
 
-async def by_ids(session: PlatformSession, run_ids: Collection[UUID]) -> dict[UUID, SettlementRun]:
-    """Several runs."""
-    statement = select(*COLUMNS).where(settlement_run.c.id == func.any(list(run_ids)))
-    return {row.id: SettlementRun(**row._asdict()) for row in await session.execute(statement)}
+async def find(session: PlatformSession, run_id: UUID) -> SettlementRun | None:
+    """One run."""
+    row = (await session.execute(select(*COLUMNS).where(settlement_run.c.id == run_id))).one_or_none()
+    return SettlementRun(**row._asdict()) if row else None

@@ -100,13 +100,13 @@ async def page(
     found = select(*COLUMNS).order_by(statement.c.ends_at.desc(), statement.c.id.desc()).limit(limit)
     if after is not None:
         found = found.where(tuple_(statement.c.ends_at, statement.c.id) < tuple_(*after))
-    return [_closed(row) for row in await session.execute(found)]
+    return [from_row(row) for row in await session.execute(found)]
 
 
 async def by_ids(session: MerchantSession, statement_ids: Sequence[UUID]) -> dict[UUID, ClosedStatement]:
     """Several statements."""
     rows = await session.execute(select(*COLUMNS).where(statement.c.id.in_(statement_ids)))
-    return {row.id: _closed(row) for row in rows}
+    return {row.id: from_row(row) for row in rows}
 
 
 async def find(session: MerchantSession, statement_id: UUID) -> ClosedStatement:
@@ -124,14 +124,14 @@ async def lines(
     found = LINES.where(statement_line.c.statement_id == statement_id).limit(limit)
     if after is not None:
         found = found.where(tuple_(statement_line.c.available_at, statement_line.c.entry_seq) > tuple_(*after))
-    return [_claimed(row) for row in await session.execute(found)]
+    return [line_from(row) for row in await session.execute(found)]
 
 
 async def rebuilt(session: MerchantSession, statement_id: UUID) -> statements.Statement:
     """The statement built again from the ledger; its content hash is the stored one. Raises NotFound."""
     kept = await find(session, statement_id)
     found = LINES.where(statement_line.c.statement_id == statement_id)
-    claimed = [_claimed(row) for row in await session.execute(found)]
+    claimed = [line_from(row) for row in await session.execute(found)]
     made = [
         statements.StatementLine(
             entry_seq=each.entry_seq,
@@ -347,14 +347,16 @@ async def _locked(session: MerchantSession, statement_id: UUID) -> ClosedStateme
     row = (await session.execute(_lock(statement_id))).one_or_none()
     if row is None:
         raise NotFound(what="statement", path=("statement_id",))
-    return _closed(row)
+    return from_row(row)
 
 
-def _closed(row: Row[Any]) -> ClosedStatement:
+def from_row(row: Row[Any]) -> ClosedStatement:
+    """A statement from a row of ``COLUMNS``."""
     return ClosedStatement(**{name: getattr(row, name) for name in ClosedStatement.__slots__})
 
 
-def _claimed(row: Row[Any]) -> ClaimedLine:
+def line_from(row: Row[Any]) -> ClaimedLine:
+    """A line from a row of ``LINES``."""
     text = settlement.text_of(EntryKind(row.kind), row.number, row.details)
     return ClaimedLine(
         row.entry_seq, row.kind, row.amount_minor, row.available_at, row.order_id, row.number, row.reverses, text

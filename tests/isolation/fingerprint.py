@@ -17,6 +17,8 @@ WHOLE = {
     "tender",
     "commission_plan",
     "platform_role",
+    "mall",
+    "settlement_run",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do."""
 

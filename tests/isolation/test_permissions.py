@@ -35,6 +35,13 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "balance": P.LEDGER_READ,
     "splits": P.LEDGER_READ,
     "payeeAccounts": P.PAYEE_READ,
+    "statements": P.LEDGER_READ,
+    "statement": P.LEDGER_READ,
+    "statementPreview": P.LEDGER_READ,
+    "settlementSchedule": P.LEDGER_READ,
+    "settlementTerms": P.LEDGER_READ,
+    "payouts": P.LEDGER_READ,
+    "payout": P.LEDGER_READ,
     "notifications": P.NOTIFICATION_READ,
     "cases": P.CASE_READ,
     "auditEvents": P.AUDIT_READ,
@@ -49,6 +56,16 @@ PLATFORM_FIELDS = {
     "commissionPlans": P.PLATFORM_PLAN_READ,
     "cases": P.PLATFORM_CASE_READ,
     "case": P.PLATFORM_CASE_READ,
+    "settlementRuns": P.PLATFORM_SETTLEMENT_READ,
+    "settlementRun": P.PLATFORM_SETTLEMENT_READ,
+    "settlementMissedSince": P.PLATFORM_SETTLEMENT_READ,
+    "settlementSchedule": P.PLATFORM_SETTLEMENT_READ,
+    "settlementTerms": P.PLATFORM_SETTLEMENT_READ,
+    "statements": P.PLATFORM_SETTLEMENT_READ,
+    "statement": P.PLATFORM_SETTLEMENT_READ,
+    "payouts": P.PLATFORM_SETTLEMENT_READ,
+    "payout": P.PLATFORM_SETTLEMENT_READ,
+    "payoutReleaseLimits": P.PLATFORM_SETTLEMENT_READ,
     "auditEvents": P.PLATFORM_AUDIT_READ,
 }
 
@@ -85,6 +102,16 @@ MUTATIONS: dict[str, Permission | None] = {
     "caseComment": P.PLATFORM_CASE_WRITE,
     "caseAssign": P.PLATFORM_CASE_WRITE,
     "caseDecide": P.PLATFORM_CASE_DECIDE,
+    "statementAccept": P.STATEMENT_DECIDE,
+    "statementObject": P.STATEMENT_DECIDE,
+    "settlementRun": P.PLATFORM_SETTLEMENT_RUN,
+    "settlementScheduleChange": P.PLATFORM_SETTLEMENT_WRITE,
+    "settlementTermsSet": P.PLATFORM_SETTLEMENT_WRITE,
+    "payoutRelease": P.PLATFORM_PAYOUT_RELEASE,
+    "payoutRetry": P.PLATFORM_PAYOUT_WRITE,
+    "payoutCancel": P.PLATFORM_PAYOUT_WRITE,
+    "payoutResolve": P.PLATFORM_PAYOUT_WRITE,
+    "payoutReleaseLimitSet": P.PLATFORM_PAYOUT_LIMIT,
 }
 
 SPOILT = {
@@ -97,6 +124,8 @@ SPOILT = {
     "document": {},
     "CommissionPlanApproveInput.name": "no-such-plan",
     "checkoutPlace.quoteId": LEFT_OUT,
+    "merchant": "no-such-merchant",
+    "limits": [{"amount": "-1.00", "currency": "BRL"}],
 }
 """What makes a mutation without ids fail after it has asked for the permission, so that nothing is done."""
 

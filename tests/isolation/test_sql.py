@@ -153,7 +153,7 @@ def _adapted(value: Any) -> Any:
 
 
 def _is_documents(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict | list)
 
 
 async def test_nobody_but_the_owner_changes_what_is_append_only(logins: Logins, rival: UUID) -> None:

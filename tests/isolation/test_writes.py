@@ -66,6 +66,16 @@ MUTATIONS = {
     "caseComment": Whose.PLATFORM,
     "caseAssign": Whose.PLATFORM,
     "caseDecide": Whose.PLATFORM,
+    "statementAccept": Whose.MERCHANT,
+    "statementObject": Whose.MERCHANT,
+    "settlementRun": Whose.PLATFORM,
+    "settlementScheduleChange": Whose.PLATFORM,
+    "settlementTermsSet": Whose.PLATFORM,
+    "payoutRelease": Whose.PLATFORM,
+    "payoutRetry": Whose.PLATFORM,
+    "payoutCancel": Whose.PLATFORM,
+    "payoutResolve": Whose.PLATFORM,
+    "payoutReleaseLimitSet": Whose.PLATFORM,
 }
 
 
@@ -177,8 +187,10 @@ async def test_the_same_mutation_succeeds_for_whoever_may(world: World, mutation
 async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> None:
     admin = Asker("admin", world.platform_roles[PlatformRole.ADMIN])
     finance = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
-    await succeeds(world, finance, "commissionPlanPropose")
+    of_finance = ("commissionPlanPropose", "payoutRelease", "payoutRetry", "payoutCancel", "payoutResolve")
+    for mutation in of_finance:
+        await succeeds(world, finance, mutation)
     await succeeds(world, admin, "commissionPlanApprove")
-    done = {"commissionPlanPropose", "commissionPlanApprove"}
+    done = {*of_finance, "commissionPlanApprove"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose is Whose.PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)

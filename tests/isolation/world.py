@@ -22,6 +22,7 @@ from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, place, ship
 from tests.graphql_api.mall import Mall, open_mall
+from tests.isolation.settled import settle
 
 NOTICE_SECONDS = 15.0
 QUOTE = "mutation ($i: CheckoutQuoteInput!) { checkoutQuote(input: $i) { ... on CheckoutQuoted { quoteId } } }"
@@ -53,6 +54,8 @@ class Sphere:
     price: str
     subjects: dict[str, dict[str, Any]] = field(default_factory=dict)
     order_number: str = ""
+    statement_number: str = ""
+    payout_number: str = ""
 
     @property
     def slug(self) -> str:
@@ -258,6 +261,8 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     await _orders(mall, made, line)
     await _cases(mall, made)
     await _payees(mall, made)
+    subjects, made.statement_number, made.payout_number = await settle(mall, merchant, amount)
+    made.subjects |= subjects
     return made
 
 

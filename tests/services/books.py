@@ -43,6 +43,12 @@ class Shelf:
             Posting(Account.PLATFORM_COMMISSION, currency, commission_minor),
         )
         await self.book(Entry(EntryKind.CAPTURE, None, available_at, None, None, parts, {}))
+        return await self.release(amount_minor, available_at, commission_minor, currency)
+
+    async def release(
+        self, amount_minor: int, available_at: datetime, commission_minor: int = 0, currency: str = "BRL"
+    ) -> int:
+        """The end of a hold alone, of an order that nobody knows."""
         details: dict[str, Any] = {"commission_minor": commission_minor, "commission_tax_minor": 0}
         entry = entries.release(
             uuid4(), amount_minor, currency, occurred_at=available_at, available_at=available_at, details=details

@@ -1,0 +1,56 @@
+"""A merchant's settlement in the isolation tests' world: one statement or payout for each mutation about one."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+
+from graphql_api.relay import encode_id
+from merchantry.domain.payout import Word
+from merchantry.services import payout, payout_list, statement
+from merchantry.services.payout import Told
+from merchantry.tables.payout import payout as payout_table
+from tenancy.database import MerchantSession
+from tenancy.principals import Merchant
+from tests.builders import NOON, an_act
+from tests.graphql_api.mall import Mall
+from tests.services.books import Shelf
+
+WEEKS = 6
+WEEK = timedelta(days=7)
+LONG_AGO = NOON - timedelta(days=365)
+
+
+async def settle(mall: Mall, merchant: Merchant, amount_minor: int) -> tuple[dict[str, dict[str, Any]], str, str]:
+    """Six closed weeks, each paid; the subjects of mutations, and the numbers of a statement and a payout to read."""
+    shelf, owner = Shelf(mall.database, merchant), merchant.id
+    await shelf.add_account(usable_from=LONG_AGO, shown=f"•••• {merchant.slug}")
+    for week in range(WEEKS, 0, -1):
+        await shelf.release(amount_minor + week, NOON - week * WEEK, 1_000 + week)
+    await shelf.close(NOON - timedelta(hours=1))
+    act = an_act("system:test")
+    async with mall.database.write("test") as tx, tx.as_merchant(owner) as session:
+        statements = await statement.page(session, limit=WEEKS)
+        payouts = {each.statement_id: each for each in await payout_list.page(session, limit=WEEKS)}
+        planned = [payouts[each.id] for each in statements]
+        failed, unknown = [await _begun(session, planned[at].id) for at in (3, 5)]
+        await payout.hear_of(session, failed, Told(Word.REJECTED, reason=f"{merchant.slug} closed it"), act)
+        await payout.hear_of(session, unknown, Told(Word.NOTHING), act)
+        waits = payout_table.c.merchant_id == owner, payout_table.c.id == planned[2].id
+        await session.execute(update(payout_table).where(*waits).values(release_above_minor=1))
+    subjects: dict[str, dict[str, Any]] = {
+        "statementAccept": {"statementId": encode_id("Statement", owner, statements[0].id)},
+        "statementObject": {"statementId": encode_id("Statement", owner, statements[1].id)},
+        "payoutRelease": {"payoutId": encode_id("Payout", owner, planned[2].id)},
+        "payoutRetry": {"payoutId": encode_id("Payout", owner, planned[3].id)},
+        "payoutCancel": {"payoutId": encode_id("Payout", owner, planned[4].id)},
+        "payoutResolve": {"transferId": encode_id("PayoutTransfer", owner, unknown)},
+    }
+    return subjects, statements[0].number, planned[0].number
+
+
+async def _begun(session: MerchantSession, payout_id: UUID) -> UUID:
+    (transfer,) = await payout.begin(session, payout_id, None, an_act("system:test"))
+    await payout.mark_asked(session, [transfer.key], an_act("system:test"))
+    return transfer.key
