@@ -7,10 +7,13 @@ from uuid import UUID
 import pytest
 
 from graphql_api.relay import encode_id, parse_id
+from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.jobs import settling
 from merchantry.services import settlement_run
+from tests.builders import a_merchant, a_product
+from tests.graphql_api.documents import a_line, buy, confirm, ship
 from tests.graphql_api.mall import Mall
-from tests.graphql_api.settled import Settled, key, open_settled
+from tests.graphql_api.settled import Settled, a_mutation, key, open_settled
 from tests.services.test_settlement import local
 
 RUN = """run { id merchant startedBy until status merchants merchantsDone statements payouts finishedAt
@@ -42,6 +45,27 @@ async def test_a_run_over_one_merchant_is_over_when_it_is_answered(desk: Settled
     assert (await desk.do("settlementRun", "adam", RUN, merchant="shop", idempotencyKey=key()))["run"][
         "statements"
     ] == 0
+
+
+async def test_a_line_leads_to_its_order_whose_split_has_the_entry(mall: Mall) -> None:
+    merchant = await a_merchant(mall.database, "kites")
+    await mall.hire("kim", merchant, MerchantRole.OWNER)
+    await mall.appoint("fin", PlatformRole.FINANCE)
+    product = await a_product(mall.database, merchant, prices={"BRL": 10_000})
+    bought = (await buy(mall, "bea", a_line(merchant, product)))["orders"][0]
+    await ship(mall, "kim", merchant, bought["id"])
+    await confirm(mall, "bea", bought["id"])
+    mall.clock.advance(days=21)
+    given = {"input": {"merchant": "kites", "idempotencyKey": key()}}
+    ran = await mall.ask(a_mutation("settlementRun", "run { status holdsReleased statements }"), given, who="fin")
+    assert ran.data["settlementRun"]["run"] == {"status": "done", "holdsReleased": 1, "statements": 1}
+    ask = "{ merchant { statements { nodes { lines { nodes { entrySeq order { id number } } } } } } }"
+    found = (await mall.ask(ask, who="kim", merchant="kites")).data["merchant"]["statements"]["nodes"]
+    (line,) = found[0]["lines"]["nodes"]
+    assert line["order"] == {"id": bought["id"], "number": bought["number"]}
+    ask = "query ($id: ID!) { node(id: $id) { ... on Order { split { entries { seq kind } } } } }"
+    node = (await mall.ask(ask, {"id": line["order"]["id"]}, who="kim", merchant="kites")).data["node"]
+    assert {"seq": line["entrySeq"], "kind": "release"} in node["split"]["entries"]
 
 
 async def test_a_run_over_all_merchants_is_done_by_the_worker(desk: Settled) -> None:
