@@ -7,6 +7,8 @@ to ``case_decision.decide``. What opens cases imports ``services.case`` only, so
 from types import MappingProxyType
 from typing import Final
 
+from merchantry.domain.case import CaseKind
+from merchantry.services import refund_sending
 from merchantry.services.case_decision import Effects
 
-EFFECTS: Final[Effects] = MappingProxyType({})
+EFFECTS: Final[Effects] = MappingProxyType({CaseKind.REFUND_FAILED: refund_sending.failure_decided})
