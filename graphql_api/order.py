@@ -28,9 +28,8 @@ from merchantry.domain.errors import (
     QuantityRefused,
 )
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, explanation, order, split, tracking
+from merchantry.services import audit, explanation, order, refund, tracking
 from merchantry.services.idempotency import claim
-from merchantry.services.terms import terms_of
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
 from tenancy.database import MerchantSession, PlatformSession, Transaction
@@ -464,9 +463,7 @@ class OrderMutations:
                     return
                 if not is_staff:  # the merchant's own trail doesn't say which buyer it was
                     await audit.record(platform, NOBODY, act, "order.cancel", str(order_id), None, {"reason": reason})
-                terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
-            async with tx.as_merchant(merchant_id) as session:
-                await split.cancel(session, order_id, terms, reason, act)
+            await refund.cancel(tx, merchant_id, order_id, reason, act)
 
         await context.database.run(act.actor, work)
         return OrderCancelled(order=await _shown(context, merchant_id, order_id))

@@ -14,9 +14,8 @@ from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.gateways.sandbox import Method, Sandbox
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
-from merchantry.services import checkout, order, payment, split, tracking
+from merchantry.services import checkout, order, payment, refund, tracking
 from merchantry.services.payment import Payment
-from merchantry.services.terms import terms_of
 from merchantry.services.vault import Vault
 from tenancy.database import Database, MerchantSession, Transaction
 
@@ -164,10 +163,7 @@ class History:
         if event.kind is Kind.GIVE_UP:
             await checkout.cancel(tx, event.purchase.id, buyer, by_buyer)
         elif event.kind is Kind.CANCEL:
-            async with tx.as_platform() as platform:
-                terms = (await terms_of(platform, [merchant_id], event.at))[merchant_id]
-            async with tx.as_merchant(merchant_id) as session:
-                await split.cancel(session, order_id, terms, "The buyer changed their mind.", by_buyer)
+            await refund.cancel(tx, merchant_id, order_id, "The buyer changed their mind.", by_buyer)
         else:
             async with tx.as_merchant(merchant_id) as session:
                 if event.kind is Kind.SHIP:

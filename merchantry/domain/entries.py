@@ -146,22 +146,6 @@ def fee_true_up(
     return Entry(EntryKind.FEE_TRUE_UP, order_id, occurred_at, available_at, capture_seq, postings, details)
 
 
-def refund(capture: Entry, capture_seq: int, *, occurred_at: datetime, details: Mapping[str, Json]) -> Entry:
-    """What was captured is owed back to the buyer: each party's part is reversed from the stored entry.
-
-    For orders whose money has not been released. Raises ValueError where the entry is no capture.
-    """
-    if capture.kind is not EntryKind.CAPTURE:
-        raise ValueError(f"Only a capture can be refunded, not a {capture.kind}")
-    paid = [posting for posting in capture.postings if posting.account == Account.BUYER_FUNDS]
-    parties = [posting for posting in capture.postings if posting.account != Account.BUYER_FUNDS]
-    postings = (
-        *(Posting(posting.account, posting.currency, -posting.amount_minor) for posting in parties),
-        *(Posting(Account.REFUNDS, posting.currency, -posting.amount_minor) for posting in paid),
-    )
-    return Entry(EntryKind.REFUND, capture.order_id, occurred_at, None, capture_seq, postings, details)
-
-
 def move(
     kind: EntryKind,
     amount_minor: int,

@@ -230,6 +230,25 @@ class QuantityRefused(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class RefundTooLarge(MarketError):
+    """That is more than can still be refunded; ask for no more than what is left.
+
+    What was refunded or charged back before is gone, whether the buyer has it already or not.
+    """
+
+    refundable_minor: int
+    currency: str
+
+
+@dataclass(eq=False, kw_only=True)
+class RefundRefused(MarketError):
+    """A refund that is {status} does not allow the act {act}; look at the refund again."""
+
+    status: str
+    act: str
+
+
+@dataclass(eq=False, kw_only=True)
 class SkuTaken(MarketError):
     """The SKU {sku} is in use already; choose another."""
 

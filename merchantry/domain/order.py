@@ -46,39 +46,66 @@ TRANSITIONS: Final[Mapping[tuple[OrderStatus, OrderAct], frozenset[OrderStatus]]
         (_S.AWAITING_PAYMENT, _A.EXPIRE): frozenset({_S.CANCELLED}),
         (_S.TO_SHIP, _A.SHIP): frozenset({_S.PARTIALLY_SHIPPED, _S.SHIPPED}),
         (_S.TO_SHIP, _A.CANCEL): frozenset({_S.CANCELLED}),
-        (_S.TO_SHIP, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.TO_SHIP, _A.REFUND): frozenset({_S.TO_SHIP, _S.COMPLETED, _S.REFUNDED}),
         (_S.PARTIALLY_SHIPPED, _A.SHIP): frozenset({_S.PARTIALLY_SHIPPED, _S.SHIPPED}),
         (_S.PARTIALLY_SHIPPED, _A.DELIVER): frozenset({_S.PARTIALLY_SHIPPED}),
-        (_S.PARTIALLY_SHIPPED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.PARTIALLY_SHIPPED, _A.REFUND): frozenset(
+            {_S.PARTIALLY_SHIPPED, _S.SHIPPED, _S.DELIVERED, _S.COMPLETED, _S.REFUNDED}
+        ),
         (_S.SHIPPED, _A.DELIVER): frozenset({_S.SHIPPED, _S.DELIVERED}),
         (_S.SHIPPED, _A.CONFIRM_RECEIPT): frozenset({_S.COMPLETED}),
         (_S.SHIPPED, _A.COMPLETE): frozenset({_S.COMPLETED}),
-        (_S.SHIPPED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.SHIPPED, _A.REFUND): frozenset({_S.SHIPPED, _S.DELIVERED, _S.COMPLETED, _S.REFUNDED}),
         (_S.DELIVERED, _A.CONFIRM_RECEIPT): frozenset({_S.COMPLETED}),
         (_S.DELIVERED, _A.COMPLETE): frozenset({_S.COMPLETED}),
-        (_S.DELIVERED, _A.REFUND): frozenset({_S.REFUNDED}),
-        (_S.COMPLETED, _A.REFUND): frozenset({_S.REFUNDED}),
+        (_S.DELIVERED, _A.REFUND): frozenset({_S.DELIVERED, _S.COMPLETED, _S.REFUNDED}),
+        (_S.COMPLETED, _A.REFUND): frozenset({_S.COMPLETED, _S.REFUNDED}),
     }
 )
 """What may happen in each status, and every status it can lead to. What is not here is refused.
 
 Several outcomes mean that quantities decide. A cancelled order stays cancelled whether it was paid or not: the money
-goes back by a refund booked beside it. REFUND is the refund of a whole order; nothing follows CANCELLED or REFUNDED.
+goes back by a refund booked beside it. A REFUND of everything ends an order; one of some pieces may leave nothing to
+wait for. Nothing follows CANCELLED or REFUNDED.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LineState:
-    """How many pieces of a line were ordered, shipped so far, and delivered so far."""
+    """How many pieces of a line were ordered, shipped so far, delivered so far, and refunded so far.
+
+    Pieces that were refunded before they shipped are `cancelled`; they are among the refunded ones and never ship.
+    """
 
     id: UUID
     quantity: int
     shipped: int = 0
     delivered: int = 0
+    cancelled: int = 0
+    refunded: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delivered <= self.shipped <= self.quantity or self.quantity < 1:
-            raise ValueError(f"A line can't have {self.delivered} delivered, {self.shipped} shipped of {self.quantity}")
+        moved = 0 <= self.delivered <= self.shipped and 0 <= self.cancelled <= self.refunded <= self.quantity
+        if not moved or self.shipped + self.cancelled > self.quantity or self.quantity < 1:
+            raise ValueError(
+                f"A line can't have {self.delivered} delivered, {self.shipped} shipped, {self.cancelled} cancelled and"
+                f" {self.refunded} refunded of {self.quantity}"
+            )
+
+    @property
+    def to_ship(self) -> int:
+        """Pieces that wait to be shipped."""
+        return self.quantity - self.shipped - self.cancelled
+
+    @property
+    def with_buyer(self) -> int:
+        """Pieces that were shipped and not refunded."""
+        return self.shipped - (self.refunded - self.cancelled)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody waits for a piece: each is delivered or cancelled, or all are refunded."""
+        return self.refunded == self.quantity or (not self.to_ship and self.delivered == self.shipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +133,7 @@ def ship(state: OrderState, quantities: Mapping[UUID, int]) -> OrderState:
     """
     _refuse_unless_allowed(state, OrderAct.SHIP)
     lines = _advanced(state, quantities, _open_to_ship, _with_shipped)
-    whole = all(line.shipped == line.quantity for line in lines)
+    whole = not any(line.to_ship for line in lines)
     return _moved(state, OrderAct.SHIP, OrderStatus.SHIPPED if whole else OrderStatus.PARTIALLY_SHIPPED, lines)
 
 
@@ -114,7 +141,7 @@ def deliver(state: OrderState, quantities: Mapping[UUID, int]) -> OrderState:
     """These quantities reached the buyer. Raises as `ship` does; only what was shipped can be delivered."""
     _refuse_unless_allowed(state, OrderAct.DELIVER)
     lines = _advanced(state, quantities, _open_to_deliver, _with_delivered)
-    whole = all(line.delivered == line.quantity for line in lines)
+    whole = all(line.is_settled for line in lines)
     return _moved(state, OrderAct.DELIVER, OrderStatus.DELIVERED if whole else state.status, lines)
 
 
@@ -139,9 +166,37 @@ def expire(state: OrderState) -> OrderState:
     return _moved(state, OrderAct.EXPIRE, OrderStatus.CANCELLED)
 
 
-def refund(state: OrderState) -> OrderState:
-    """The whole order is refunded; quantities stay as they were."""
-    return _moved(state, OrderAct.REFUND, OrderStatus.REFUNDED)
+def refund(state: OrderState, pieces: Mapping[UUID, "RefundedPieces"], *, is_whole: bool) -> OrderState:
+    """Pieces are refunded, some of them before they shipped; `is_whole` says that no money and no piece is left.
+
+    What is left decides: where nobody waits for a piece any more the order is delivered, and complete where all its
+    pieces were refunded and something else was kept, such as the shipping.
+    """
+    _refuse_unless_allowed(state, OrderAct.REFUND)
+    lines = tuple(_with_refunded(line, pieces.get(line.id, RefundedPieces())) for line in state.lines)
+    return _moved(
+        state, OrderAct.REFUND, OrderStatus.REFUNDED if is_whole else _after_refund(state.status, lines), lines
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundedPieces:
+    """How many pieces of a line a refund is for, and how many of them are cancelled because they have not shipped."""
+
+    quantity: int = 0
+    cancelled: int = 0
+
+
+def _with_refunded(line: LineState, pieces: RefundedPieces) -> LineState:
+    return replace(line, refunded=line.refunded + pieces.quantity, cancelled=line.cancelled + pieces.cancelled)
+
+
+def _after_refund(status: OrderStatus, lines: tuple[LineState, ...]) -> OrderStatus:
+    if status is OrderStatus.COMPLETED or any(line.to_ship for line in lines):
+        return status
+    if all(line.refunded == line.quantity for line in lines):
+        return OrderStatus.COMPLETED
+    return OrderStatus.DELIVERED if all(line.is_settled for line in lines) else OrderStatus.SHIPPED
 
 
 def completion_due(
@@ -196,7 +251,7 @@ def _advanced(
 
 
 def _open_to_ship(line: LineState) -> int:
-    return line.quantity - line.shipped
+    return line.to_ship
 
 
 def _open_to_deliver(line: LineState) -> int:

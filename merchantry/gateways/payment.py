@@ -78,5 +78,9 @@ class PaymentGateway(Protocol):
         One that has not come in yet is given up too: when it comes, nothing is taken.
         """
 
-    async def refund(self, key: UUID, charge_key: UUID, amount_minor: int) -> Outcome:
-        """Send money of a captured charge back. CAPTURED means that it is done."""
+    async def refund(self, key: UUID, charge_key: UUID, amount_minor: int, tenders: Sequence[Tender]) -> Outcome:
+        """Send money of a captured charge back, so much to each of these tenders.
+
+        CAPTURED means that it is done, DECLINED that it never will be unless it is asked for again; PENDING and UNKNOWN
+        are no answer.
+        """

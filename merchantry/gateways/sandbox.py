@@ -3,7 +3,7 @@
 It stands for a company outside, so it keeps books of its own and commits for itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from merchantry.gateways.payment import Charge, ChargeStatus, Outcome
+from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.tables.platform import sandbox_charge, sandbox_refund
 from tenancy.database import Database, PlatformSession
 
@@ -21,12 +21,18 @@ DELAY = timedelta(seconds=5)
 
 
 class Method(StrEnum):
-    """What a tender can be paid with here, and what then happens."""
+    """What a tender can be paid with here, and what then happens.
+
+    Those of refunds are approved. REFUND_FAIL: a refund is declined. REFUND_SILENT: a refund is made, but whoever asks
+    for it first gets no answer.
+    """
 
     APPROVE = "sandbox_approve"
     DECLINE = "sandbox_decline"
     ACTION = "sandbox_action"
     DELAY = "sandbox_delay"
+    REFUND_FAIL = "sandbox_refund_fail"
+    REFUND_SILENT = "sandbox_refund_silent"
 
 
 class Sandbox:
@@ -90,24 +96,35 @@ class Sandbox:
                 row = await self._resolved(session, key)
         return self._outcome(row) if row else Outcome(ChargeStatus.UNKNOWN)
 
-    async def refund(self, key: UUID, charge_key: UUID, amount_minor: int) -> Outcome:
+    async def refund(self, key: UUID, charge_key: UUID, amount_minor: int, tenders: Sequence[Tender]) -> Outcome:
         """Once per key, and never more than was captured."""
+        methods = {tender.method for tender in tenders}
+        if Method.REFUND_FAIL in methods:
+            return Outcome(ChargeStatus.DECLINED, reason="the sandbox declines refunds to this method")
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
             charged = await self._resolved(session, charge_key)
             if charged is None or charged.status != ChargeStatus.CAPTURED:
                 return Outcome(ChargeStatus.DECLINED, reason="the charge is not captured")
-            row = {"id": key, "charge_id": charge_key, "amount_minor": amount_minor, "created_at": self._clock()}
-            made = await session.execute(
-                insert(sandbox_refund).values(row).on_conflict_do_nothing().returning(sandbox_refund.c.id)
-            )
-            if made.first():
-                if charged.refunded_minor + amount_minor > charged.amount_minor:
-                    raise ValueError("more would be refunded than was captured")
-                added = sandbox_charge.c.refunded_minor + amount_minor
-                await session.execute(
-                    update(sandbox_charge).where(sandbox_charge.c.id == charge_key).values(refunded_minor=added)
-                )
+            is_new = await self._refunded(session, charged, key, amount_minor)
+        if is_new and Method.REFUND_SILENT in methods:
+            raise TimeoutError
         return Outcome(ChargeStatus.CAPTURED, reference=str(key))
+
+    async def _refunded(self, session: PlatformSession, charged: Row[Any], key: UUID, amount_minor: int) -> bool:
+        """Whether the refund is made now, and was not before."""
+        row = {"id": key, "charge_id": charged.id, "amount_minor": amount_minor, "created_at": self._clock()}
+        made = await session.execute(
+            insert(sandbox_refund).values(row).on_conflict_do_nothing().returning(sandbox_refund.c.id)
+        )
+        if made.first() is None:
+            return False
+        if charged.refunded_minor + amount_minor > charged.amount_minor:
+            raise ValueError("more would be refunded than was captured")
+        added = sandbox_charge.c.refunded_minor + amount_minor
+        await session.execute(
+            update(sandbox_charge).where(sandbox_charge.c.id == charged.id).values(refunded_minor=added)
+        )
+        return True
 
     async def _resolved(self, session: PlatformSession, key: UUID) -> Row[Any] | None:
         table = sandbox_charge.c
@@ -127,6 +144,8 @@ _FIRST_ANSWER = {
     Method.DECLINE: ChargeStatus.DECLINED,
     Method.ACTION: ChargeStatus.ACTION_REQUIRED,
     Method.DELAY: ChargeStatus.PENDING,
+    Method.REFUND_FAIL: ChargeStatus.CAPTURED,
+    Method.REFUND_SILENT: ChargeStatus.CAPTURED,
 }
 _WORST_FIRST = (Method.DECLINE, Method.ACTION, Method.DELAY, Method.APPROVE)
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused
-from merchantry.gateways.payment import ChargeStatus, asked
+from merchantry.gateways.payment import ChargeStatus, Outcome, asked
 from merchantry.jobs import payouts, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import checkout, order, payment, queue, split
+from merchantry.services import checkout, order, payment, queue, refund_sending, split
 from merchantry.services.queue import JobKind
-from merchantry.services.refund import refund_to_send
+from merchantry.services.refund_sending import refund_to_send
 from merchantry.services.terms import terms_of
 from tenancy.database import Transaction
 
@@ -73,20 +73,18 @@ async def hold_release(tools: Tools, job: Job) -> None:
 async def refund_send(tools: Tools, job: Job) -> None:
     """Ask the provider to send a refund, under the refund's id for ever; book it once it is confirmed."""
     found = await refund_to_send(tools.database, ACTOR, job.merchant_id, job.subject_id)
+    outcome = Outcome(ChargeStatus.UNKNOWN)
     if found is not None:
-        outcome = await asked(tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor))
-        if outcome.status is not ChargeStatus.CAPTURED:
-            raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")
+        asking = tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor, found.tenders)
+        outcome = await asked(asking)
     now = Act(ACTOR, tools.clock(), tools.clock())
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: Transaction) -> str:
         async with tx.as_merchant(job.merchant_id) as session:
-            if found is None:
-                await queue.dequeue(session, job.merchant_id, job.kind, job.subject_id)
-            else:
-                await split.refund_sent(session, job.subject_id, now)
+            return await refund_sending.answered(session, job.subject_id, outcome, now)
 
-    await tools.database.run(ACTOR, work)
+    if await tools.database.run(ACTOR, work) in refund_sending.OPEN:
+        raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")
 
 
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from merchantry.domain import entries
 from merchantry.domain.entries import Collector
-from merchantry.domain.ledger import Account, EntryKind, canonical_bytes, commitment
+from merchantry.domain.ledger import Account, Entry, EntryKind, Json, canonical_bytes, commitment
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services import payment_fee, totals
@@ -25,6 +25,7 @@ from merchantry.services.volume_books import VolumeBooks
 
 Figures = tuple[int, ...]
 NOTHING: Figures = (0,) * len(FIGURES)
+TAKEN_BACK = (EntryKind.REFUND, EntryKind.CHARGEBACK, EntryKind.CHARGEBACK_REVERSED)
 AVAILABLE_FIGURES = ("orders", "payable_minor")
 
 
@@ -45,6 +46,7 @@ class Law(StrEnum):
     STATEMENT = "a statement is its opening balance and its lines, as they were frozen"
     STATEMENT_LINE = "a statement's line says what its entry says"
     STATEMENT_CLAIMS = "what statements have closed and what they have not claimed is the available balance"
+    REFUND = "what was refunded is the sum of the refunds, each as its entry was booked"
     PAYOUT = "what is in payout and paid out is the sum of the payouts"
 
 
@@ -160,8 +162,8 @@ class Books:
         if kind is EntryKind.CAPTURE:
             self._check_capture(name, entry, parts)
             self._count_day(day, entry, [totals.captured(part.category, part.split) for part in parts], orders=1)
-        elif kind is EntryKind.REFUND:
-            self._count_day(day, entry, _returned(parts), orders=0)
+        elif kind in TAKEN_BACK:
+            self._count_day(day, entry, _taken_back(entry.entry), orders=0)
         elif kind is EntryKind.TIER_TRUE_UP:
             self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
         elif kind is EntryKind.FEE_TRUE_UP:
@@ -248,19 +250,15 @@ def _of(entry: BookedEntry, account: Account) -> int:
     return sum(each.amount_minor for each in entry.entry.postings if each.account == account)
 
 
-def _returned(parts: Sequence[SplitPart]) -> list[LineFigures]:
-    """What the refund of a whole order counts."""
-    return [
-        LineFigures(
-            part.category,
-            {
-                "refunds_minor": part.split.paid_minor,
-                "commission_returned_minor": part.split.charged_minor,
-                "net_minor": -part.split.merchant_minor,
-            },
-        )
-        for part in parts
-    ]
+def _taken_back(entry: Entry) -> list[LineFigures]:
+    """What a refund or a chargeback counts by category, as its details say; they are committed to."""
+    rows = entry.details.get("categories", ())
+    found = rows if isinstance(rows, list | tuple) else ()
+    return [totals.taken_back(str(row[0]), *map(_int, row[1:])) for row in found if isinstance(row, list | tuple)]
+
+
+def _int(value: Json) -> int:
+    return value if isinstance(value, int) else int(str(value))
 
 
 def _fee_trued_up(entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:

@@ -100,7 +100,11 @@ class Order:
     def state(self) -> OrderState:
         """What the rules need to know."""
         return OrderState(
-            self.status, tuple(LineState(line.id, line.quantity, line.shipped, line.delivered) for line in self.lines)
+            self.status,
+            tuple(
+                LineState(line.id, line.quantity, line.shipped, line.delivered, line.cancelled, line.refunded)
+                for line in self.lines
+            ),
         )
 
 
@@ -121,6 +125,7 @@ CHANGE_STOCK = (
         reserved=variant.c.reserved + bindparam("reserved_more", type_=SqlInteger),
     )
 )
+PIECES = ("shipped", "delivered", "cancelled", "refunded")
 PROFILE = select(
     merchant_profile.c.time_zone,
     merchant_profile.c.complete_days_after_delivery,
@@ -176,7 +181,7 @@ async def ship(
     """
     order = await load(session, order_id)
     if quantities is None:
-        quantities = {line.id: line.quantity - line.shipped for line in order.lines if line.shipped < line.quantity}
+        quantities = _to_ship(order)
     state = rules.ship(order.state, quantities)
     parcel = {
         "id": shipment_id,
@@ -198,8 +203,11 @@ async def ship(
 
 async def still_to_ship(session: MerchantSession, order_id: UUID) -> dict[UUID, int]:
     """What of an order has not left yet, by line. Raises NotFound."""
-    found = await load(session, order_id)
-    return {line.id: line.quantity - line.shipped for line in found.lines if line.shipped < line.quantity}
+    return _to_ship(await load(session, order_id))
+
+
+def _to_ship(order: Order) -> dict[UUID, int]:
+    return {line.id: line.to_ship for line in order.state.lines if line.to_ship}
 
 
 async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID:
@@ -270,18 +278,38 @@ async def _completed(
 ) -> Order:
     hold_ends = hold_ends_at(act.at, order.hold_days or 0, ZoneInfo(profile.time_zone))
     details = {"hold_ends_at": hold_ends.isoformat()}
-    jobs = (
-        queue.done(session.merchant_id, JobKind.ORDER_COMPLETE, order.id),
-        queue.asked(session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends),
-    )
-    return await move(session, order, state, did, act, details, *jobs, completed_at=act.at, hold_ends_at=hold_ends)
+    jobs: list[Write] = [queue.done(session.merchant_id, JobKind.ORDER_COMPLETE, order.id)]
+    changes: dict[str, Any] = {"completed_at": act.at, "hold_ends_at": hold_ends}
+    if order.open_disputes:  # its clock stands still from the beginning; the end of the last dispute asks for the job
+        return await move(session, order, state, did, act, details, *jobs, **changes, hold_stopped_at=act.at)
+    jobs.append(queue.asked(session.merchant_id, JobKind.HOLD_RELEASE, order.id, hold_ends))
+    return await move(session, order, state, did, act, details, *jobs, **changes)
+
+
+async def after_refund(session: MerchantSession, order: Order, status: OrderStatus, act: Act) -> Order:
+    """What follows where a refund has left nothing to wait for: completion and its hold, or the days until it.
+
+    ``status`` is that before the refund.
+    """
+    if order.status is status:
+        return order
+    if order.status in (OrderStatus.REFUNDED, OrderStatus.CANCELLED):
+        jobs = (JobKind.ORDER_COMPLETE, JobKind.HOLD_RELEASE)
+        await write(session, *(queue.done(session.merchant_id, kind, order.id) for kind in jobs))
+        return order
+    profile = await _profile(session)
+    if order.status is OrderStatus.COMPLETED:
+        return await _completed(session, order, order.state, profile, OrderAct.COMPLETE, act)
+    if (due := _completes_at(order, profile)) is not None:
+        await queue.enqueue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id, max(due, act.at))
+    return order
 
 
 async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: OrderAct = OrderAct.EXPIRE) -> Order:
     """Nobody paid: the order is cancelled and its stock can be sold again. ``by`` is EXPIRE or CANCEL."""
     order = await load(session, order_id)
     state = rules.expire(order.state) if by is OrderAct.EXPIRE else rules.cancel(order.state)
-    await free_stock(session, order)
+    await free_stock(session, order, {line.id: line.quantity for line in order.lines})
     return await move(session, order, state, by, act, {}, cancelled_at=act.at)
 
 
@@ -295,11 +323,14 @@ async def take_from_stock(session: MerchantSession, order: Order, quantities: Ma
     await _change_stock(session, pieces, on_hand=-1, reserved=-1)
 
 
-async def free_stock(session: MerchantSession, order: Order) -> None:
+async def free_stock(session: MerchantSession, order: Order, quantities: Mapping[UUID, int]) -> None:
     """Reserved pieces can be sold again."""
-    await _change_stock(
-        session, _pieces(order, {line.id: line.quantity for line in order.lines}), on_hand=0, reserved=-1
-    )
+    await _change_stock(session, _pieces(order, quantities), on_hand=0, reserved=-1)
+
+
+async def restock(session: MerchantSession, order: Order, quantities: Mapping[UUID, int]) -> None:
+    """Pieces that came back are in the house again."""
+    await _change_stock(session, _pieces(order, quantities), on_hand=1, reserved=0)
 
 
 def _pieces(order: Order, quantities: Mapping[UUID, int]) -> dict[UUID, int]:
@@ -316,7 +347,8 @@ async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *,
         {"variant": variant_id, "on_hand_more": on_hand * quantity, "reserved_more": reserved * quantity}
         for variant_id, quantity in sorted(pieces.items())
     ]
-    await session.execute(CHANGE_STOCK, rows)
+    if rows:
+        await session.execute(CHANGE_STOCK, rows)
 
 
 async def _schedule_completion(session: MerchantSession, order: Order) -> None:
@@ -338,7 +370,10 @@ async def move(
     *beside: Write,
     **changes: Any,
 ) -> Order:
-    """Write what became of an order: its row and lines, an event, buyer's index, audit trail, and ``beside``."""
+    """Write what became of an order: its row and lines, an event, buyer's index, audit trail, and ``beside``.
+
+    Pieces that are cancelled or refunded are written with what was refunded of them (``services.reversal``).
+    """
     seq = order.events + 1
     before, after = {"status": order.status}, {"status": state.status, **details}
     indexed = Changed(buyer_order, {"merchant_id": session.merchant_id, "order_id": order.id}, {"status": state.status})
@@ -352,9 +387,7 @@ async def move(
         *beside,
     )
     moved = {line.id: line for line in state.lines}
-    lines = tuple(
-        replace(line, shipped=moved[line.id].shipped, delivered=moved[line.id].delivered) for line in order.lines
-    )
+    lines = tuple(replace(line, **{name: getattr(moved[line.id], name) for name in PIECES}) for line in order.lines)
     return replace(order, status=state.status, events=seq, lines=lines, **changes)
 
 

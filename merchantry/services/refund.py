@@ -1,38 +1,236 @@
-"""Refunds on their way to the buyer."""
+"""Refunds: what is owed back to a buyer, taken back from each party in the same transaction.
 
-from dataclasses import dataclass
-from uuid import UUID
+The payment's row is locked first, then the merchant's order: so two refunds of one payment wait for each other, and the
+second finds what is left. The CHECKs on payment, tenders and order are the last judge.
+"""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID, uuid4
 
-from merchantry.services import payment
-from merchantry.tables.merchant import orders, refund
-from tenancy.database import Database
+from sqlalchemy import insert
+
+from merchantry.domain import entries, refund_entries
+from merchantry.domain import order as order_rules
+from merchantry.domain import refund as rules
+from merchantry.domain.act import Act
+from merchantry.domain.errors import InvalidInput, OrderTransitionRefused
+from merchantry.domain.ledger import EntryKind, Json
+from merchantry.domain.order import OrderAct, OrderState, OrderStatus
+from merchantry.domain.refund import Asked, RefundKind, RefundPart
+from merchantry.services import audit, ledger, order, queue, reversal, split, tender
+from merchantry.services.order import Order
+from merchantry.services.payment import ELSEWHERE
+from merchantry.services.queue import JobKind
+from merchantry.services.tender import Back, HeldPayment
+from merchantry.services.terms import Terms, terms_of
+from merchantry.tables.merchant import refund
+from tenancy.database import MerchantSession, Transaction
+
+RELEASES = "system:release"
+"""The actor of a release that was due when a refund came, and that no worker had booked yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class RefundToSend:
-    """What to ask the provider for."""
+class NewRefund:
+    """A refund to be: of what is asked, or of everything that is left.
 
-    charge_key: UUID
-    amount_minor: int
-
-
-async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refund_id: UUID) -> RefundToSend | None:
-    """A refund and the payment that it goes back to; None where it was sent, or the payment was taken elsewhere.
-
-    Whoever took a payment elsewhere (an import's) also sends the money back; such a refund stays pending here.
+    ``restock`` puts pieces that came back on hand again. ``tenders`` are positions of tenders that get their money
+    first.
     """
-    async with database.read(actor) as tx:
-        async with tx.as_merchant(merchant_id) as session:
-            statement = select(refund.c.amount_minor, refund.c.status, orders.c.checkout_id).join(
-                orders, orders.c.id == refund.c.order_id
-            )
-            row = (await session.execute(statement.where(refund.c.id == refund_id))).one()
+
+    order_id: UUID
+    reason: str
+    asked: Asked | None = None
+    kind: RefundKind = RefundKind.REFUND
+    restock: bool = False
+    tenders: Sequence[int] = ()
+    return_id: UUID | None = None
+    id: UUID = field(default_factory=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A refund as it was decided on: nothing is written yet."""
+
+    new: NewRefund
+    found: Order
+    parts: tuple[RefundPart, ...]
+    state: OrderState
+    is_whole: bool
+    terms: Terms
+
+    @property
+    def amount_minor(self) -> int:
+        """What the buyer gets."""
+        return sum(part.refunded.total_minor for part in self.parts)
+
+
+async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act) -> UUID:
+    """Owe the buyer money back; the worker sends it. Returns the refund's id.
+
+    Raises NotFound, OrderTransitionRefused for an order that is unpaid, cancelled or refunded, and what
+    `domain.refund.divide` and `domain.tender.backwards` raise.
+    """
+    held, terms = await _prepare(tx, merchant_id, new.order_id, act)
+    async with tx.as_merchant(merchant_id) as session:
+        planned = await plan(session, new, terms, act)
+        back = await _book(session, planned, held, act)
+    await _count(tx, held, back)
+    return new.id
+
+
+async def plan(session: MerchantSession, new: NewRefund, terms: Terms, act: Act) -> Planned:
+    """Lock the order and decide what the refund comes to. Raises as :func:`create`."""
+    found = await _caught_up(session, new.order_id, terms, act)
+    if found.capture_seq is None:
+        raise OrderTransitionRefused(status=found.status, act=OrderAct.REFUND)
+    order_rules.refund(found.state, {}, is_whole=False)  # refuses what can't be refunded, before what for is looked at
+    lines = await reversal.lines_of(session, found)
+    parts = rules.divide(found.currency, lines, new.asked or rules.everything(lines))
+    is_whole = rules.is_whole(lines, parts)
+    state = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=is_whole)
+    planned = Planned(new, found, parts, state, is_whole, terms)
+    if not planned.amount_minor:
+        raise InvalidInput(reason="Nothing was paid for this, so nothing can be refunded.")
+    return planned
+
+
+async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str, act: Act) -> UUID | None:
+    """Call a paid order off before anything has shipped: stock is freed, all that is left of its money owed back.
+
+    Returns the refund's id, None where nothing is owed. Raises NotFound, OrderTransitionRefused where the order is not
+    paid or has begun to ship.
+    """
+    held, terms = await _prepare(tx, merchant_id, order_id, act)
+    async with tx.as_merchant(merchant_id) as session:
+        found = await order.load(session, order_id)
+        if found.capture_seq is None:
+            raise OrderTransitionRefused(status=found.status, act=OrderAct.CANCEL)
+        called_off = order_rules.cancel(found.state)
+        lines = await reversal.lines_of(session, found)
+        parts = rules.divide(found.currency, lines, rules.everything(lines))
+        pieces = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=True)
+        new = NewRefund(order_id, reason, kind=RefundKind.CANCELLATION)
+        planned = Planned(new, found, parts, replace(called_off, lines=pieces.lines), True, terms)
+        back = await _book(session, planned, held, act)
+    await _count(tx, held, back)
+    return new.id if planned.amount_minor else None
+
+
+async def _prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Terms]:
+    async with tx.as_platform() as platform:
+        held = await tender.hold(platform, merchant_id, order_id)
+        terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
+    return held, terms
+
+
+async def _count(tx: Transaction, held: HeldPayment | None, back: Sequence[Back]) -> None:
+    if held is not None and back:
         async with tx.as_platform() as platform:
-            captured = await payment.captured_of(platform, row.checkout_id)
-    if captured is None:
-        raise ValueError(f"refund {refund_id} is of a checkout that was never paid")
-    if row.status == "sent" or captured.provider == payment.ELSEWHERE:
-        return None
-    return RefundToSend(captured.id, row.amount_minor)
+            await tender.refunded(platform, held, back)
+
+
+async def _caught_up(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:
+    """The order, locked, and released where its hold is over: whether a worker was there makes no difference."""
+    found = await order.load(session, order_id)
+    due = found.hold_ends_at
+    if due is None or due > act.at or found.available_at is not None or found.open_disputes:
+        return found
+    await split.release(session, found, terms, Act(RELEASES, due, act.booked_at))
+    return await order.load(session, order_id)
+
+
+async def _book(session: MerchantSession, planned: Planned, held: HeldPayment | None, act: Act) -> tuple[Back, ...]:
+    """Write a refund that was decided on; what goes back to which tender is to be counted by the platform."""
+    new, found, parts = planned.new, planned.found, planned.parts
+    back = tender.shared(held, planned.amount_minor, found.currency, new.tenders)
+    await _move_stock(session, planned)
+    sale = reversal.sale_of(found)
+    details = {"refund": str(new.id), **reversal.details_of(found, parts)}
+    entry = refund_entries.refund(sale, rules.total_of(parts), occurred_at=act.at, details=details)
+    seq = await reversal.book(session, found, entry, parts, planned.terms, act)
+    if planned.amount_minor:
+        offline = held is None or held.provider == ELSEWHERE or sale.collected
+        await _owe(session, planned, back, seq, act, is_offline=offline)
+        if offline and not sale.collected:
+            await book_sent(session, new.id, found.id, planned.amount_minor, found.currency, act)
+    moved = await _move_order(session, planned, act)
+    if planned.is_whole:
+        await split.release_rest(session, moved, planned.terms, act)
+    return back
+
+
+async def _move_stock(session: MerchantSession, planned: Planned) -> None:
+    """Pieces that never leave can be sold again, and so can those that came back where that was asked for."""
+    if freed := {part.line.id: part.pieces.cancelled for part in planned.parts if part.pieces.cancelled}:
+        await order.free_stock(session, planned.found, freed)
+    if planned.new.restock:
+        back = {part.line.id: part.pieces.quantity - part.pieces.cancelled for part in planned.parts}
+        await order.restock(session, planned.found, {line_id: number for line_id, number in back.items() if number})
+
+
+async def _move_order(session: MerchantSession, planned: Planned, act: Act) -> Order:
+    new, found, state = planned.new, planned.found, planned.state
+    is_cancelled = state.status is OrderStatus.CANCELLED
+    details: dict[str, Json] = {"reason": new.reason}
+    if planned.amount_minor:
+        details |= {"refund": str(new.id), "amount_minor": planned.amount_minor}
+    moved = await order.move(
+        session,
+        found,
+        state,
+        OrderAct.CANCEL if is_cancelled else OrderAct.REFUND,
+        act,
+        details,
+        refunded_minor=found.refunded_minor + planned.amount_minor,
+        **({"cancelled_at": act.at} if is_cancelled else {}),
+    )
+    return await order.after_refund(session, moved, found.status, act)
+
+
+async def _owe(
+    session: MerchantSession, planned: Planned, back: Sequence[Back], seq: int, act: Act, *, is_offline: bool
+) -> None:
+    """The refund's row, and the job that sends it. One that somebody else pays back is done with at once."""
+    new, parts = planned.new, planned.parts
+    parties = {"lines": [reversal.document(part) for part in parts], "tenders": [each.document() for each in back]}
+    row = {
+        "id": new.id,
+        "order_id": new.order_id,
+        "kind": new.kind,
+        "currency": planned.found.currency,
+        "amount_minor": planned.amount_minor,
+        "commission_minor": sum(part.reversal.commission_minor for part in parts),
+        "merchant_minor": sum(part.reversal.merchant_minor for part in parts),
+        **reversal.columns(parts),
+        "parties": parties,
+        "return_id": new.return_id,
+        "restocked": new.restock,
+        "reason": new.reason,
+        "requested_by": act.actor_seen_by_merchant,
+        "status": "offline" if is_offline else "pending",
+        "entry_seq": seq,
+        "occurred_at": act.at,
+        "sent_at": act.at if is_offline else None,
+    }
+    await session.execute(insert(refund).values(row))
+    after = {"order": str(new.order_id), "amount_minor": planned.amount_minor, "reason": new.reason}
+    await audit.record(session, session.merchant_id, act, "refund.create", str(new.id), None, after)
+    if not is_offline:
+        await queue.enqueue(session, session.merchant_id, JobKind.REFUND_SEND, new.id, act.at)
+
+
+async def book_sent(
+    session: MerchantSession, refund_id: UUID, order_id: UUID, amount_minor: int, currency: str, act: Act
+) -> int:
+    """The buyer has the money of a refund: it is owed no longer."""
+    entry = entries.move(
+        EntryKind.REFUND_SENT,
+        amount_minor,
+        currency,
+        occurred_at=act.at,
+        details={"refund": str(refund_id)},
+        order_id=order_id,
+    )
+    return await ledger.book(session, entry, act)

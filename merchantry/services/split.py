@@ -1,11 +1,11 @@
-"""An order's money: split when it is captured, released when its hold ends, reversed when it is cancelled."""
+"""An order's money: split when it is captured, released when its hold ends."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from merchantry.domain import entries
 from merchantry.domain import order as rules
@@ -13,10 +13,9 @@ from merchantry.domain.act import Act
 from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.commission import LineCommission, LineToRate
 from merchantry.domain.entries import Collector
-from merchantry.domain.errors import OrderTransitionRefused
-from merchantry.domain.ledger import EntryKind, Json
+from merchantry.domain.ledger import Json
 from merchantry.domain.order import OrderAct, OrderStatus
-from merchantry.domain.release import left
+from merchantry.domain.release import Left, left
 from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
@@ -25,8 +24,7 @@ from merchantry.services import audit, ledger, order, queue, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
-from merchantry.services.totals import LineFigures
-from merchantry.tables.merchant import order_line, orders, refund, split_line
+from merchantry.tables.merchant import order_line, orders, split_line
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, New, write
 
@@ -160,22 +158,38 @@ def _frozen(line: LineSplit, order_id: UUID, terms: Terms) -> dict[str, Any]:
 async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms, act: Act) -> bool:
     """The hold is over: what is left of the merchant's part is available, or owed, from the moment the hold ended.
 
-    False where it was before.
+    False where it was before, and while a return or a chargeback is open.
     """
     found = await order.held(session, order_id)
-    done = queue.done(session.merchant_id, JobKind.HOLD_RELEASE, found.id)
-    if found.status is not OrderStatus.COMPLETED or found.available_at is not None or found.hold_ends_at is None:
-        await write(session, done)
+    is_due = found.status is OrderStatus.COMPLETED and found.available_at is None and not found.open_disputes
+    if found.hold_ends_at is None or not is_due:
+        await queue.dequeue(session, session.merchant_id, JobKind.HOLD_RELEASE, found.id)
         return False
-    at, collected_by = found.hold_ends_at, Collector(found.collected_by)
+    await _release(session, found, await _left(session, found), terms, replace(act, at=found.hold_ends_at))
+    return True
+
+
+async def release_rest(session: MerchantSession, found: Order, terms: Terms, act: Act) -> bool:
+    """An order ended before its release: what its policy retained is settled now. False where there is nothing."""
+    rest = await _left(session, found)
+    if found.available_at is not None or not (rest.merchant_minor or rest.commission_minor):
+        return False
+    await _release(session, found, rest, terms, act)
+    return True
+
+
+async def _left(session: MerchantSession, found: Order) -> Left:
     booked = await ledger.entries_of(session, found.id)
-    rest = left((each.entry for each in booked), collected_by)
-    payable = rest.merchant_minor
+    return left((each.entry for each in booked), Collector(found.collected_by))
+
+
+async def _release(session: MerchantSession, found: Order, rest: Left, terms: Terms, act: Act) -> None:
+    at, payable = act.at, rest.merchant_minor
     entry = entries.release(
         found.id,
         payable,
         found.currency,
-        unreleased=entries.UNRELEASED[collected_by],
+        unreleased=entries.UNRELEASED[Collector(found.collected_by)],
         occurred_at=at,
         available_at=at,
         details={"number": found.number, **charge_details(rest.charges)},
@@ -183,94 +197,14 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
     await ledger.book(session, entry, act, entries.platform_release(rest.commission_minor, found.currency))
     period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
-    seq, moved = found.events + 1, replace(act, at=at)
-    after = {"payable_minor": payable}
+    seq, after = found.events + 1, {"payable_minor": payable}
     await write(
         session,
         Changed(orders, {"id": found.id}, {"available_at": at, "events": seq}),
-        order.event(found.id, seq, "release", moved, after),
-        audit.event(session, session.merchant_id, moved, "split.release", str(found.id), None, after),
-        done,
+        order.event(found.id, seq, "release", act, after),
+        audit.event(session, session.merchant_id, act, "split.release", str(found.id), None, after),
+        queue.done(session.merchant_id, JobKind.HOLD_RELEASE, found.id),
     )
-    return True
-
-
-async def cancel(session: MerchantSession, order_id: UUID, terms: Terms, reason: str, act: Act) -> UUID | None:
-    """Call a paid order off before anything has shipped: stock is freed, all of its money owed back to the buyer.
-
-    Returns the refund's id, None where nothing was paid; the worker sends it. Raises OrderTransitionRefused where the
-    order is not paid or has begun to ship.
-    """
-    found = await order.load(session, order_id)
-    if found.capture_seq is None:
-        raise OrderTransitionRefused(status=found.status, act=OrderAct.CANCEL)
-    state = rules.cancel(found.state)
-    await order.free_stock(session, found)
-    refund_id = await _refund(session, found, terms, reason, act) if found.total_minor else None
-    details = {"reason": reason, **({"refund": str(refund_id)} if refund_id else {})}
-    await order.move(session, found, state, OrderAct.CANCEL, act, details, cancelled_at=act.at)
-    return refund_id
-
-
-async def _refund(session: MerchantSession, found: Order, terms: Terms, reason: str, act: Act) -> UUID:
-    """Owe the buyer all of an order back, each party its part, from the stored entry."""
-    refund_id, returned = uuid4(), found.commission_minor or 0
-    captured = await ledger.entry_of(session, found.capture_seq or 0)
-    details = {"refund": str(refund_id)}
-    entry = entries.refund(captured.entry, captured.seq, occurred_at=act.at, details=details)
-    seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
-    parts = await lines_of(session, [found.id])
-    lines = [
-        LineFigures(
-            line.category,
-            {
-                "refunds_minor": line.goods_minor + line.shipping_minor,
-                "commission_returned_minor": parts[line.id].commission.commission_minor,
-                "net_minor": -parts[line.id].merchant_minor,
-            },
-        )
-        for line in found.lines
-    ]
-    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), found.currency, lines, orders=0)
-    await session.execute(
-        insert(refund).values(
-            id=refund_id,
-            order_id=found.id,
-            currency=found.currency,
-            amount_minor=found.total_minor,
-            commission_minor=returned,
-            reason=reason,
-            status="pending",
-            entry_seq=seq,
-            occurred_at=act.at,
-        )
-    )
-    await queue.enqueue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id, act.at)
-    return refund_id
-
-
-async def refund_sent(session: MerchantSession, refund_id: UUID, act: Act) -> bool:
-    """The provider confirmed a refund. False where it was confirmed before."""
-    row = (await session.execute(select(refund).where(refund.c.id == refund_id).with_for_update())).one()
-    await queue.dequeue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id)
-    if row.status == "sent":
-        return False
-    entry = entries.move(
-        EntryKind.REFUND_SENT,
-        row.amount_minor,
-        row.currency,
-        occurred_at=act.at,
-        details={},
-        order_id=row.order_id,
-    )
-    await ledger.book(session, entry, act)
-    before, after = {"status": "pending"}, {"status": "sent", "amount_minor": row.amount_minor}
-    await write(
-        session,
-        Changed(refund, {"id": refund_id}, {"status": "sent", "sent_at": act.at}),
-        audit.event(session, session.merchant_id, act, "refund.send", str(refund_id), before, after),
-    )
-    return True
 
 
 @dataclass(frozen=True, slots=True)

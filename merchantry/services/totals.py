@@ -55,6 +55,16 @@ def captured(category: str, line: LineSplit) -> LineFigures:
     return LineFigures(category, figures)
 
 
+def taken_back(category: str, refunded_minor: int, returned_minor: int, merchant_minor: int) -> LineFigures:
+    """What a refund or a chargeback adds; negative where a chargeback was won after all."""
+    figures = {
+        "refunds_minor": refunded_minor,
+        "commission_returned_minor": returned_minor,
+        "net_minor": -merchant_minor,
+    }
+    return LineFigures(category, figures)
+
+
 def trued_up(category: str, amount_minor: int, tax_minor: int) -> LineFigures:
     """What a true-up of tiers adds; it counts in the category of the order that reached the step."""
     figures = {

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Row, Table, cast, func, or_, select
 
 from merchantry.domain.entries import Collector
-from merchantry.services import commission, settled_books
+from merchantry.services import commission, refunded_books, settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.mall import mall_zone
 from merchantry.services.schedule import schedules_of
@@ -68,6 +68,9 @@ async def verify_books(database: Database, merchants: Sequence[tuple[UUID, str]]
             async with tx.as_merchant(merchant_id) as session:
                 await _compare(session, books)
                 await settled_books.check(session, books)
+                await refunded_books.check(session, books)
+            async with tx.as_platform() as platform:
+                await refunded_books.check_payments(platform, merchant_id, books)
         yield Verified(slug, books.entries_read, tuple(books.broken))
 
 

@@ -13,7 +13,7 @@ from tenancy.schemas import schema_of
 
 # Pieces that belong to orders which are neither called off nor shipped, by variant.
 PROMISED = """
-SELECT v.id, v.on_hand, v.reserved, coalesce(sum(l.quantity - l.shipped) FILTER (
+SELECT v.id, v.on_hand, v.reserved, coalesce(sum(l.quantity - l.shipped - l.cancelled) FILTER (
          WHERE o.status NOT IN ('cancelled', 'refunded')), 0)::int AS promised,
        coalesce(sum(l.shipped), 0)::int AS shipped
 FROM {schema}.variant v

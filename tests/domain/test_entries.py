@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from merchantry.domain import entries
 from merchantry.domain.commission import LineCommission, LineToRate, parse_plan
@@ -88,25 +87,11 @@ def test_a_release_makes_the_merchants_part_available() -> None:
     assert entry.available_at == NOW + timedelta(days=1)
 
 
-def test_a_refund_reverses_each_posting_of_its_capture() -> None:
-    refunded = entries.refund(a_capture(a_split()), 41, occurred_at=NOW, details={"reason": "cancelled"})
-    assert (refunded.kind, refunded.reverses, refunded.order_id) == (EntryKind.REFUND, 41, ORDER)
-    assert amounts(refunded.postings) == {"merchant_pending": -880, "platform_commission": -120, "refunds": 1_000}
-    assert amounts(sent(1_000).postings) == {"refunds": -1_000, "buyer_funds": 1_000}
-
-
-def test_only_a_capture_is_refunded() -> None:
-    with pytest.raises(ValueError, match="Only a capture"):
-        entries.refund(sent(1), 1, occurred_at=NOW, details={})
-
-
 def test_postings_of_nothing_are_left_out_but_two_stay() -> None:
     assert amounts(a_capture(a_split(1_000, 0)).postings) == {"buyer_funds": -1_000, "merchant_pending": 1_000}
     assert amounts(a_capture(a_split(30, 30)).postings) == {"buyer_funds": -30, "platform_commission": 30}
     free = a_capture(a_split(0, 0))
     assert amounts(free.postings) == {"buyer_funds": 0, "merchant_pending": 0}
-    refunded = entries.refund(free, 1, occurred_at=NOW, details={})
-    assert amounts(refunded.postings) == {"merchant_pending": 0, "refunds": 0}
 
 
 def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
@@ -114,11 +99,8 @@ def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
     side = entries.platform_side(captured, earned=False)
     assert amounts(side) == {"merchant_clearing": -120, "commission_pending": 120}
     assert amounts(entries.platform_release(120, "BRL")) == {"commission_pending": -120, "commission_earned": 120}
-    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
-    assert amounts(entries.platform_side(refunded, earned=True)) == {
-        "merchant_clearing": 120,
-        "commission_earned": -120,
-    }
+    taken_back = entries.adjustment(-50, "BRL", occurred_at=NOW, details={})
+    assert amounts(entries.platform_side(taken_back, earned=True)) == {"merchant_clearing": -50, "expense": 50}
 
 
 @pytest.mark.parametrize("kind", MOVES, ids=str)
@@ -146,7 +128,6 @@ def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
     captured = a_capture(split)
     booked = (
         captured,
-        entries.refund(captured, 1, occurred_at=NOW, details={}),
         a_release(split),
         sent(split.paid_minor, split.currency),
     )
@@ -157,16 +138,6 @@ def test_entries_balance_and_hold_two_postings(split: OrderSplit) -> None:
 
 
 @given(splits())
-def test_a_refund_brings_every_party_to_zero_and_sending_it_the_buyer_too(split: OrderSplit) -> None:
-    captured = a_capture(split)
-    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
-    owed = balances(captured, refunded)
-    assert {account for account, total in owed.items() if total} <= {Account.BUYER_FUNDS, Account.REFUNDS}
-    assert owed[Account.REFUNDS] == split.paid_minor
-    assert not any(balances(captured, refunded, sent(split.paid_minor, split.currency)).values())
-
-
-@given(splits())
 def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
     released = entries.release(
         ORDER, split.merchant_minor, split.currency, occurred_at=NOW, available_at=NOW, details={}
@@ -174,13 +145,3 @@ def test_a_release_leaves_nothing_pending(split: OrderSplit) -> None:
     totals = balances(a_capture(split), released)
     assert totals[Account.MERCHANT_PENDING] == 0
     assert totals[Account.MERCHANT_AVAILABLE] == split.merchant_minor
-
-
-@given(splits(), st.booleans())
-def test_the_platforms_side_balances_and_a_refund_undoes_it(split: OrderSplit, earned: bool) -> None:
-    captured = a_capture(split)
-    refunded = entries.refund(captured, 1, occurred_at=NOW, details={})
-    sides = [entries.platform_side(entry, earned=earned) for entry in (captured, refunded)]
-    assert all(sum(posting.amount_minor for posting in side) == 0 for side in sides)
-    taken_back = [Posting(each.account, each.currency, -each.amount_minor) for each in sides[1]]
-    assert Counter(taken_back) == Counter(sides[0])

@@ -15,7 +15,15 @@ from merchantry.domain.errors import (
     OrderTransitionRefused,
     QuantityRefused,
 )
-from merchantry.domain.order import TRANSITIONS, LineState, OrderAct, OrderState, OrderStatus, completion_due
+from merchantry.domain.order import (
+    TRANSITIONS,
+    LineState,
+    OrderAct,
+    OrderState,
+    OrderStatus,
+    RefundedPieces,
+    completion_due,
+)
 
 LINE, OTHER, FOREIGN = UUID(int=1), UUID(int=2), UUID(int=3)
 WITHOUT_QUANTITIES: dict[OrderAct, Callable[[OrderState], OrderState]] = {
@@ -24,7 +32,7 @@ WITHOUT_QUANTITIES: dict[OrderAct, Callable[[OrderState], OrderState]] = {
     OrderAct.COMPLETE: order.complete,
     OrderAct.CANCEL: order.cancel,
     OrderAct.EXPIRE: order.expire,
-    OrderAct.REFUND: order.refund,
+    OrderAct.REFUND: lambda state: order.refund(state, {}, is_whole=True),
 }
 WITH_QUANTITIES = {OrderAct.SHIP: order.ship, OrderAct.DELIVER: order.deliver}
 
@@ -132,7 +140,10 @@ def test_a_parcel_holds_at_least_one_piece_of_the_orders_lines(
         order.ship(an_order(OrderStatus.TO_SHIP), quantities)
 
 
-@pytest.mark.parametrize("figures", [(0, 0, 0), (2, 3, 0), (2, 1, 2), (2, 0, -1)])
+@pytest.mark.parametrize(
+    "figures",
+    [(0, 0, 0), (2, 3, 0), (2, 1, 2), (2, 0, -1), (2, 1, 0, 2, 2), (2, 0, 0, 1, 0), (2, 0, 0, 0, 3), (2, 0, 0, -1, 0)],
+)
 def test_impossible_quantities_cannot_be_made(figures: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="A line can't have"):
         LineState(LINE, *figures)
@@ -142,6 +153,38 @@ def test_an_order_has_lines_each_once() -> None:
     for lines in ((), (LineState(LINE, 1), LineState(LINE, 2))):
         with pytest.raises(ValueError, match="each line once"):
             OrderState(OrderStatus.TO_SHIP, lines)
+
+
+def test_cancelling_the_rest_of_a_partly_shipped_order_leaves_it_shipped_or_delivered() -> None:
+    state = an_order(OrderStatus.PARTIALLY_SHIPPED)
+    rest = {LINE: RefundedPieces(1, 1), OTHER: RefundedPieces(2, 2)}
+    shipped = order.refund(state, rest, is_whole=False)
+    assert shipped.status is OrderStatus.SHIPPED
+    assert [line.to_ship for line in shipped.lines] == [0, 0]
+    delivered = order.deliver(state, {LINE: 1, OTHER: 1})
+    assert order.refund(delivered, rest, is_whole=False).status is OrderStatus.DELIVERED
+    assert order.deliver(shipped, {LINE: 1, OTHER: 1}).status is OrderStatus.DELIVERED
+
+
+def test_an_order_of_which_every_piece_is_refunded_and_something_kept_is_complete() -> None:
+    pieces = {LINE: RefundedPieces(2, 2), OTHER: RefundedPieces(3, 3)}
+    for status in (OrderStatus.TO_SHIP, OrderStatus.DELIVERED):
+        state = an_order(status)
+        given = {line.id: RefundedPieces(line.quantity, line.to_ship) for line in state.lines}
+        assert order.refund(state, given, is_whole=False).status is OrderStatus.COMPLETED
+        assert order.refund(state, given, is_whole=True).status is OrderStatus.REFUNDED
+    kept = order.refund(an_order(OrderStatus.TO_SHIP), {LINE: pieces[LINE]}, is_whole=False)
+    assert kept.status is OrderStatus.TO_SHIP
+    assert order.ship(kept, {OTHER: 3}).status is OrderStatus.SHIPPED
+    with pytest.raises(QuantityRefused):
+        order.ship(kept, {LINE: 1})
+
+
+def test_a_piece_that_was_refunded_does_not_stand_for_one_that_is_on_its_way() -> None:
+    state = OrderState(OrderStatus.SHIPPED, (LineState(LINE, 2, shipped=2, delivered=1),))
+    returned = order.refund(state, {LINE: RefundedPieces(1)}, is_whole=False)
+    assert returned.status is OrderStatus.SHIPPED
+    assert order.refund(returned, {LINE: RefundedPieces(1)}, is_whole=False).status is OrderStatus.COMPLETED
 
 
 quantities = st.dictionaries(st.sampled_from((LINE, OTHER, FOREIGN)), st.integers(-1, 4), max_size=3)

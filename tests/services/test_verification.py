@@ -12,10 +12,9 @@ from merchantry.gateways.payment import ChargeStatus, Tender
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
-from merchantry.services import checkout, commission, order, payment, split, tracking
+from merchantry.services import checkout, commission, order, payment, refund, tracking
 from merchantry.services.books import Law
 from merchantry.services.catalogue import Product
-from merchantry.services.terms import terms_of
 from merchantry.services.verification import Verified, merchants_to_verify, verify_books
 from tenancy.database import Database
 from tenancy.logins import Logins
@@ -121,11 +120,10 @@ async def _sale(
         await payment.settle(tx, payment_id, outcome, an_act())
         async with tx.as_platform() as platform:
             [placed] = await tracking.index_of_checkouts(platform, [checkout_id])
-            terms = (await terms_of(platform, [seller.id], NOON))[seller.id]
-        async with tx.as_merchant(seller.id) as session:
-            if is_cancelled:
-                await split.cancel(session, placed.order_id, terms, "test", an_act())
-            else:
+        if is_cancelled:
+            await refund.cancel(tx, seller.id, placed.order_id, "test", an_act())
+        else:
+            async with tx.as_merchant(seller.id) as session:
                 await order.ship(
                     session,
                     placed.order_id,

@@ -1,0 +1,146 @@
+"""Taking back what a sale gave to each party, from its frozen split: for refunds and chargebacks alike."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from merchantry.domain import entries
+from merchantry.domain.act import Act
+from merchantry.domain.closing import Charges, charge_details, summed
+from merchantry.domain.entries import Collector
+from merchantry.domain.ledger import Entry, Json
+from merchantry.domain.refund import RefundLine, RefundPart
+from merchantry.domain.refund_entries import Sale, Stage
+from merchantry.domain.reversal import Refunded
+from merchantry.domain.settlement import local_day
+from merchantry.services import ledger, split, totals
+from merchantry.services.order import Order
+from merchantry.services.terms import Terms
+from merchantry.tables.merchant import order_line
+from tenancy.database import MerchantSession
+from tenancy.writes import Changed, write
+
+PARTIES: Final = (
+    "merchant_minor",
+    "commission_minor",
+    "commission_tax_minor",
+    "payment_fee_minor",
+    "sales_tax_minor",
+    "subsidy_minor",
+)
+
+
+def sale_of(found: Order) -> Sale:
+    """What entries need to know of a captured order. Raises ValueError for one that was not captured."""
+    if found.capture_seq is None:
+        raise ValueError(f"order {found.id} was not captured")
+    stage = Stage.PENDING if found.available_at is None else Stage.AVAILABLE
+    return Sale(found.id, found.currency, found.capture_seq, stage, Collector(found.collected_by))
+
+
+async def lines_of(session: MerchantSession, found: Order) -> tuple[RefundLine, ...]:
+    """The lines of a captured order with their frozen splits and what was refunded of them before."""
+    frozen = await split.lines_of(session, [found.id])
+    states = {state.id: state for state in found.state.lines}
+    return tuple(
+        RefundLine(
+            frozen[line.id].split,
+            states[line.id],
+            Refunded(line.refunded_goods_minor, line.refunded_shipping_minor),
+        )
+        for line in found.lines
+    )
+
+
+def details_of(found: Order, parts: Sequence[RefundPart], sign: int = 1) -> dict[str, Json]:
+    """What an entry's details say of what it takes back, or gives again with ``sign`` -1.
+
+    What the merchant is charged of commission is negative where it comes back (`charge_details`); ``categories``
+    are rows of category, refunded amount, commission returned, and the merchant's part, as they count in reports.
+    """
+    sums: dict[str, list[int]] = {}
+    for category, part in zip(_categories(found, parts), parts, strict=True):
+        row = sums.setdefault(category, [0, 0, 0])
+        each = part.refunded.total_minor, part.reversal.returned_minor, part.reversal.merchant_minor
+        row[:] = [held + sign * amount for held, amount in zip(row, each, strict=True)]
+    categories: list[Json] = [[category, *sums[category]] for category in sorted(sums)]
+    return {
+        "number": found.number,
+        "stage": "pending" if found.available_at is None else "available",
+        **charge_details(summed(_charges(part, -sign) for part in parts)),
+        "categories": categories,
+    }
+
+
+def _charges(part: RefundPart, sign: int) -> Charges:
+    of = part.reversal
+    return {part.line.split.commission.commission_tax_bps: (sign * of.returned_minor, sign * of.commission_tax_minor)}
+
+
+def _categories(found: Order, parts: Sequence[RefundPart]) -> list[str]:
+    of_line = {line.id: line.category for line in found.lines}
+    return [of_line[part.line.id] for part in parts]
+
+
+async def book(
+    session: MerchantSession,
+    found: Order,
+    entry: Entry,
+    parts: Sequence[RefundPart],
+    terms: Terms,
+    act: Act,
+    *,
+    sign: int = 1,
+) -> int:
+    """Book what is taken back, and count it on the day of the act and on the lines; with ``sign`` -1 it comes back.
+
+    Returns the entry's ``seq``. The order is locked by the caller, who counts it on the order's own row.
+    """
+    side = entries.platform_side(entry, earned=found.available_at is not None)
+    seq = await ledger.book(session, entry, act, side)
+    figures = [
+        totals.taken_back(
+            category,
+            sign * part.refunded.total_minor,
+            sign * part.reversal.returned_minor,
+            sign * part.reversal.merchant_minor,
+        )
+        for category, part in zip(_categories(found, parts), parts, strict=True)
+    ]
+    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), found.currency, figures, orders=0)
+    if parts:
+        await write(session, *(_counted(part, sign) for part in parts))
+    return seq
+
+
+def _counted(part: RefundPart, sign: int) -> Changed:
+    """The line with what was refunded of it. A chargeback that comes back was for no pieces."""
+    before, state = part.line.before, part.line.state
+    row = {
+        "refunded": state.refunded + part.pieces.quantity,
+        "cancelled": state.cancelled + part.pieces.cancelled,
+        "refunded_goods_minor": before.goods_minor + sign * part.refunded.goods_minor,
+        "refunded_shipping_minor": before.shipping_minor + sign * part.refunded.shipping_minor,
+    }
+    return Changed(order_line, {"id": part.line.id}, row)
+
+
+def document(part: RefundPart) -> dict[str, Json]:
+    """What a refund keeps of how a line's part was taken back from each party."""
+    shares: list[Json] = [dict(share.document()) for share in part.reversal.shares]
+    return {
+        "line_id": str(part.line.id),
+        **{name: getattr(part.reversal, name) for name in PARTIES},
+        "returned_minor": part.reversal.returned_minor,
+        "shares": shares,
+    }
+
+
+def columns(parts: Sequence[RefundPart]) -> dict[str, list[UUID] | list[int]]:
+    """Lines, quantities and amounts side by side, as the refund's row has them."""
+    return {
+        "line_ids": [part.line.id for part in parts],
+        "quantities": [part.pieces.quantity for part in parts],
+        "goods_minor": [part.refunded.goods_minor for part in parts],
+        "shipping_minor": [part.refunded.shipping_minor for part in parts],
+    }
