@@ -2,16 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from merchantry.domain.payout import Word
+from merchantry.domain.refund import Asked
 from tenancy.database import Database
 from tests.builders import NOON
+from tests.cluster import Cluster
 from tests.model.plain import COMPLETES_AFTER, HOLD, PlainMerchant, PlainOrder, PlainPayout
 from tests.model.world import World, a_world
 
@@ -25,17 +28,24 @@ FIRST_BOUNDARY = (NOON + WEEK).replace(hour=0)
 class MallMachine(RuleBasedStateMachine):
     """One story. ``steps`` counts the steps of all stories that changed something, by what they did."""
 
-    database: ClassVar[Database]
+    cluster: ClassVar[Cluster]
     loop: ClassVar[asyncio.AbstractEventLoop]
     steps: ClassVar[Counter[str]] = Counter()
 
     @initialize()
     def open(self) -> None:
-        """A new mall of two merchants, in a database where others have been before."""
-        self.world: World = self.run(a_world(self.database))
+        """A new mall of two merchants, in a database of its own."""
+        self.logins = self.cluster.clone()
+        self.world: World = self.run(a_world(Database(self.logins, pool_size=6)))
         self.model = {merchant.id: PlainMerchant(merchant.id) for merchant in self.world.merchants}
         self.boundary = FIRST_BOUNDARY
-        self.has_changed, self.time_has_passed = True, False
+        self.has_changed, self.time_has_passed, self.is_settled = True, False, False
+
+    def teardown(self) -> None:
+        """The story is over."""
+        if hasattr(self, "world"):
+            self.run(self.world.database.close())
+            self.cluster.drop(self.logins)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Let it happen."""
@@ -45,7 +55,7 @@ class MallMachine(RuleBasedStateMachine):
         """A step that changed something."""
         self.steps[what] += 1
         self.has_changed = True
-        self.time_has_passed = False
+        self.time_has_passed = self.is_settled = False
 
     def orders(self, *statuses: str) -> list[tuple[PlainMerchant, PlainOrder]]:
         """All orders in one of these statuses."""
@@ -120,6 +130,24 @@ class MallMachine(RuleBasedStateMachine):
         for merchant in self.model.values():
             merchant.move("refunds", "buyer_funds", merchant.accounts["refunds"])
 
+    @rule(prices=st.lists(st.integers(1, 40_000), min_size=1, max_size=3), pick=picks)
+    def trade_for_a_week(self, prices: list[int], pick: int) -> None:
+        """Orders go all the way, and their week is settled, so that stories get as far as payouts."""
+        for price in prices:
+            merchants = ((0,), (0, 1))[pick % 2]
+            self._step(self.buy, quantity=1 + pick % 3, price=price, shipping=pick % 2_000, merchants=merchants)
+        while self.orders("to_ship"):
+            self._step(self.ship, pick=0)
+        while self.orders("shipped"):
+            self._step(self.confirm, pick=0)
+        self._step(self.pass_time, hours=24 * 8)
+        self._step(self.settle, at_once=1)
+
+    def _step(self, step: Callable[..., None], **given: object) -> None:
+        step(**given)
+        self.everything_agrees()
+
+    @precondition(lambda self: not self.is_settled)
     @rule(at_once=st.sampled_from([1, 1, 3]))
     def settle(self, at_once: int) -> None:
         """A run, or three at once."""
@@ -138,6 +166,70 @@ class MallMachine(RuleBasedStateMachine):
             merchant.payouts |= {key: PlainPayout(amount) for key, amount in planned.items()}
             self.steps["payout planned"] += len(planned)
         self.did("settlement" if at_once == 1 else "settlements at once")
+        self.is_settled = True
+
+    @precondition(lambda self: self.refundable())
+    @rule(
+        pick=picks,
+        pieces=st.integers(0, 3),
+        shipping=st.integers(0, 3_000),
+        goodwill=st.one_of(st.just(0), st.integers(1, 20_000)),
+        at_once=st.sampled_from([1, 1, 2]),
+    )
+    def refund(self, pick: int, pieces: int, shipping: int, goodwill: int, at_once: int) -> None:
+        """Some pieces, some shipping, something for goodwill; twice at once, each as far as it still fits."""
+        merchant, chosen = _one(self.refundable(), pick)
+        asked = Asked({chosen.line_id: pieces} if pieces else {}, shipping, goodwill)
+        done = self.run(self.world.refund(merchant.id, chosen.id, asked, at_once))
+        fits = 0
+        for _ in range(at_once):
+            fits += merchant.refund_asked(chosen, pieces, shipping, goodwill, self.world.now)
+        assert sum(isinstance(each, UUID) for each in done) == fits, done
+        if not fits:
+            return
+        self.did(f"refund of {'all' if not chosen.left else 'a part'} {self._when(chosen)}")
+        self.steps["refunds at once"] += at_once - 1
+
+    def _when(self, chosen: PlainOrder) -> str:
+        return "after its release" if chosen.is_released else "before its release"
+
+    def refundable(self) -> list[tuple[PlainMerchant, PlainOrder]]:
+        """Orders of which something is left."""
+        return [(merchant, each) for merchant, each in self.orders("to_ship", "shipped", "completed") if each.left]
+
+    @precondition(lambda self: self.refundable())
+    @rule(pick=picks)
+    def refund_everything(self, pick: int) -> None:
+        """All that is left of an order."""
+        merchant, chosen = _one(self.refundable(), pick)
+        when = self._when(chosen)
+        [done] = self.run(self.world.refund(merchant.id, chosen.id, None))
+        assert isinstance(done, UUID), done
+        merchant.refund(
+            chosen,
+            chosen.goods - chosen.refunded_goods,
+            chosen.shipping - chosen.refunded_shipping,
+            self.world.now,
+        )
+        chosen.refunded_pieces, chosen.status = chosen.quantity, "refunded"
+        self.did(f"refund of all {when}")
+
+    @precondition(lambda self: self.orders("to_ship"))
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        """An order that has not shipped is called off."""
+        merchant, chosen = _one(self.orders("to_ship"), pick)
+        if chosen.refunded_pieces:
+            return
+        self.run(self.world.cancel(merchant.id, chosen.id))
+        merchant.refund(
+            chosen,
+            chosen.goods - chosen.refunded_goods,
+            chosen.shipping - chosen.refunded_shipping,
+            self.world.now,
+        )
+        chosen.refunded_pieces, chosen.status = chosen.quantity, "cancelled"
+        self.did("cancellation")
 
     @precondition(lambda self: self.transfers("planned", "sent", "unknown"))
     @rule(

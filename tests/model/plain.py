@@ -52,6 +52,17 @@ class PlainOrder:
         """What can still be refunded."""
         return self.paid - self.refunded_goods - self.refunded_shipping
 
+    @property
+    def pieces_left(self) -> int:
+        """Not refunded yet."""
+        return self.quantity - self.refunded_pieces
+
+    def worth(self, pieces: int) -> int:
+        """Of the next pieces: each costs the same but for rounding, and no more than is left of the goods."""
+        to_here = rounded(Decimal(self.goods) * (self.refunded_pieces + pieces) / self.quantity)
+        before = rounded(Decimal(self.goods) * self.refunded_pieces / self.quantity)
+        return min(to_here - before, self.goods - self.refunded_goods)
+
     def commission_back(self, goods: int) -> int:
         """What of the commission has come back once this much of the goods has."""
         return rounded(Decimal(self.commission) * goods / self.goods) if self.goods else 0
@@ -115,6 +126,28 @@ class PlainMerchant:
         order.refunded_shipping += shipping
         self.move(self.side(order), "refunds", goods + shipping, at)
         self.move("platform_commission", self.side(order), back, at)
+
+    def refund_asked(self, order: PlainOrder, pieces: int, shipping: int, goodwill: int, at: datetime) -> bool:
+        """Pieces, shipping and goodwill, shared by what is left of goods and shipping; False where it does not fit."""
+        if pieces > order.pieces_left or order.status not in ("to_ship", "shipped", "completed"):
+            return False
+        goods = order.worth(pieces)
+        goods_left = order.goods - order.refunded_goods - goods
+        shipping_left = order.shipping - order.refunded_shipping - shipping
+        if shipping_left < 0 or goodwill > goods_left + shipping_left or goods + shipping + goodwill == 0:
+            return False
+        if goodwill:
+            of_goods = goodwill * goods_left // (goods_left + shipping_left)
+            of_shipping = goodwill * shipping_left // (goods_left + shipping_left)
+            # What flooring leaves over goes to the goods first.
+            left_over = goodwill - of_goods - of_shipping
+            of_goods += left_over if goods_left else 0
+            goods, shipping = goods + of_goods, goodwill - of_goods + shipping
+        self.refund(order, goods, shipping, at)
+        order.refunded_pieces += pieces
+        if not order.left and (order.status != "to_ship" or not order.pieces_left):
+            order.status = "refunded"
+        return True
 
     def close(self, boundary: datetime) -> int:
         """The week that ends here is closed where anything happened in it; returns what is paid out of it."""

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tenancy.database import Database
 from tests.cluster import Cluster
 from tests.model.machine import MallMachine
 
@@ -20,15 +19,11 @@ FEWEST = 100
 
 @pytest.fixture
 def loop(cluster: Cluster) -> Iterator[asyncio.AbstractEventLoop]:
-    """One event loop and one database for all stories."""
-    logins = cluster.clone()
-    loop = asyncio.new_event_loop()
-    MallMachine.loop, MallMachine.database = loop, Database(logins, pool_size=6)
+    """One event loop for all stories."""
+    MallMachine.loop, MallMachine.cluster = asyncio.new_event_loop(), cluster
     MallMachine.steps.clear()
-    yield loop
-    loop.run_until_complete(MallMachine.database.close())
-    loop.close()
-    cluster.drop(logins)
+    yield MallMachine.loop
+    MallMachine.loop.close()
 
 
 def test_the_mall_and_the_model_agree_after_every_step(loop: asyncio.AbstractEventLoop) -> None:

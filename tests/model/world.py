@@ -14,12 +14,16 @@ from merchantry.domain.checkout import Address, Cart, CartLine, CartPart
 from merchantry.domain.commission import parse_plan
 from merchantry.domain.errors import MarketError
 from merchantry.domain.payout import Word
+from merchantry.domain.refund import Asked
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import settlement, worker
+from merchantry.jobs.handlers import HANDLERS
 from merchantry.jobs.tools import Tools
-from merchantry.services import checkout, commission, order, payment, payout
+from merchantry.services import checkout, commission, order, payment, payout, refund
 from merchantry.services.payout import Told
+from merchantry.services.queue import JobKind
+from merchantry.services.refund import NewRefund
 from merchantry.services.verification import verify_books
 from merchantry.tables.merchant import balance
 from merchantry.tables.merchant_settlement import payee_account
@@ -32,6 +36,8 @@ from tests.builders import NOON, a_buyer, a_product, a_shop, a_vault, an_act, so
 PLAN = {"name": "p", "currency": "BRL", "base": "goods", "hold_days": 2, "default": {"rate_bps": 1250}}
 ADDRESS = Address("A Buyer", "Street 1", "Town", "1000", "BR")
 STOCK = 90_000
+PAYING = {JobKind.PAYOUT_SEND, JobKind.PAYOUT_POLL, JobKind.PAYOUT_BATCH}
+"""What the model does itself, answer by answer."""
 
 T = TypeVar("T")
 
@@ -133,10 +139,29 @@ class World:
         """The buyer has everything."""
         await self.at(merchant_id, lambda session: order.confirm_receipt(session, order_id, self.act()))
 
+    async def refund(
+        self, merchant_id: UUID, order_id: UUID, asked: Asked | None, at_once: int = 1
+    ) -> list[UUID | MarketError]:
+        """A refund of what is asked, or of everything; several times at the same moment, each on its own."""
+
+        async def one() -> UUID | MarketError:
+            new = NewRefund(order_id, "told by the model", asked)
+            try:
+                return await self.database.run("test", lambda tx: refund.create(tx, merchant_id, new, self.act()))
+            except MarketError as error:
+                return error
+
+        return list(await asyncio.gather(*(one() for _ in range(at_once))))
+
+    async def cancel(self, merchant_id: UUID, order_id: UUID) -> None:
+        """Nothing has shipped, and nothing will."""
+        work = self.database.run
+        await work("test", lambda tx: refund.cancel(tx, merchant_id, order_id, "told by the model", self.act()))
+
     async def pass_time(self, span: timedelta) -> None:
         """The clock moves on, and workers do what falls due."""
         self.now += span
-        await worker.run_due(self.tools, self.now, concurrency=2)
+        await worker.run_due(self.tools, self.now, kinds=tuple(set(HANDLERS) - PAYING), concurrency=2)
 
     async def settle(self, at_once: int = 1) -> None:
         """Settlement runs, one or several at the same moment; those that find another running give way."""
