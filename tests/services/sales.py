@@ -127,7 +127,7 @@ class Sales:
             async with tx.as_platform() as platform:
                 terms = (await terms_of(platform, [self.merchant.id], at))[self.merchant.id]
             async with tx.as_merchant(self.merchant.id) as session:
-                parcel = {"carrier": "", "tracking_number": "", "shipment_id": uuid4()}
+                parcel: dict[str, Any] = {"carrier": "", "tracking_number": "", "shipment_id": uuid4()}
                 await order.ship(session, order_id, None, **parcel, act=an_act(at=at))
                 done = await order.confirm_receipt(session, order_id, an_act(at=at))
                 await split.release(session, done, terms, an_act(at=done.hold_ends_at))

@@ -181,9 +181,9 @@ async def test_a_fee_that_the_platform_bears_moves_nothing_of_the_merchants(data
 @pytest.mark.parametrize(
     "change",
     [
-        "shares_minor = shares_minor + 1",
-        "explanation = jsonb_set(explanation, '{merchant_minor}', '1')",
-        "explanation = jsonb_set(explanation, '{version}', '2')",
+        "UPDATE {m}.split_line SET shares_minor = shares_minor + 1",
+        "UPDATE {m}.split_line SET explanation = jsonb_set(explanation, '{{merchant_minor}}', '1')",
+        "UPDATE {m}.split_line SET explanation = jsonb_set(explanation, '{{version}}', '2')",
     ],
     ids=["column", "computation", "version"],
 )
@@ -191,7 +191,7 @@ async def test_a_tampered_split_line_is_named(database: Database, logins: Logins
     sales = await some_sales(database, EVERYBODY)
     await sales.sell(11_900, lines=[TAXED])
     with psycopg.connect(logins.owner) as connection:
-        connection.execute(f"UPDATE {schema_of(sales.merchant.id)}.split_line SET ".encode() + change.encode())
+        connection.execute(change.format(m=schema_of(sales.merchant.id)).encode())
     [found] = [each async for each in verify_books(database, [(sales.merchant.id, "m")])]
     [line] = await sales.rows(select(split_line.c.order_line_id))
     assert (Law.SPLIT_LINE, f"split line {line.order_line_id}") in {(each.law, each.row) for each in found.broken}
