@@ -152,7 +152,8 @@ async def warnings_of(session: PlatformSession, name: str, plan: Plan) -> tuple[
     is nobody's yet).
     """
     statement = select(merchant.c.slug, merchant_profile.c.category, merchant_profile.c.commission_plan)
-    rows = await session.execute(statement.join(merchant, merchant.c.id == merchant_profile.c.merchant_id))
+    on_profile = merchant.c.id == merchant_profile.c.merchant_id
+    rows = await session.execute(statement.join(merchant, on_profile).order_by(merchant.c.slug))
     everybody = {row.slug: (row.category, row.commission_plan) for row in rows}
     products = set((await session.execute(select(category.c.code))).scalars())
     concerned = {slug: of for slug, (of, on) in everybody.items() if on == name}
@@ -164,9 +165,9 @@ async def warnings_of(session: PlatformSession, name: str, plan: Plan) -> tuple[
         product_categories=products,
     )
     never = unreachable(plan, merchants=concerned or by_slug, product_categories=products)
-    anywhere = {each.rule for each in unreachable(plan, merchants=by_slug, product_categories=products)}
+    anywhere = {each.rule: each.reason for each in unreachable(plan, merchants=by_slug, product_categories=products)}
     elsewhere = "none of the merchants that it is for has this plan"
-    told = ((each.rule, each.reason if each.rule in anywhere else elsewhere) for each in never)
+    told = ((each.rule, anywhere.get(each.rule, elsewhere)) for each in never)
     return (*unknown, *((rule, f"can never apply: {reason}") for rule, reason in told))
 
 
