@@ -29,7 +29,7 @@ from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
 from merchantry.services.explanation import Explanation
 from merchantry.services.tracking import OrderView
-from tenancy.database import MerchantSession
+from tenancy.database import Transaction
 
 
 @strawberry.type(description="One piece of news for the merchant.")
@@ -152,15 +152,16 @@ class Merchant:
         """Orders, newest first, of all statuses or of those named. Needs order.read."""
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         asked = page("orders", (datetime, UUID), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-            views = await tracking.page(
-                session,
-                limit=asked.limit,
-                after=asked.after,
-                statuses=status,
-                parts=parts_wanted(info, *IN_PAGE),
-            )
-            splits = await _splits(info, session, views, *IN_PAGE)
+        async with info.context.database.read(allowed.act.actor) as tx:
+            async with tx.as_merchant(allowed.merchant_id) as session:
+                views = await tracking.page(
+                    session,
+                    limit=asked.limit,
+                    after=asked.after,
+                    statuses=status,
+                    parts=parts_wanted(info, *IN_PAGE),
+                )
+            splits = await _splits(info, tx, allowed.merchant_id, views, *IN_PAGE)
         return connection_of(
             views,
             asked,
@@ -172,11 +173,12 @@ class Merchant:
     async def order(self, info: Info, number: str) -> Order | None:
         """The order of this number. Needs order.read."""
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-            view = await tracking.by_number(session, number, parts_wanted(info, ()))
+        async with info.context.database.read(allowed.act.actor) as tx:
+            async with tx.as_merchant(allowed.merchant_id) as session:
+                view = await tracking.by_number(session, number, parts_wanted(info, ()))
             if view is None:
                 return None
-            splits = await _splits(info, session, [view], ())
+            splits = await _splits(info, tx, allowed.merchant_id, [view], ())
         return Order.of(view, splits.get(view.order.id))
 
     @strawberry.field
@@ -288,13 +290,13 @@ class Merchant:
 
 
 async def _splits(
-    info: Info, session: MerchantSession, views: list[OrderView], *paths: tuple[str, ...]
+    info: Info, tx: Transaction, merchant_id: UUID, views: list[OrderView], *paths: tuple[str, ...]
 ) -> dict[UUID, Explanation]:
     """The orders' splits, where they are selected and the caller may read the ledger."""
-    roles = info.context.caller.principal.roles_in(session.merchant_id)
+    roles = info.context.caller.principal.roles_in(merchant_id)
     if not selects(info, "split", *paths) or not may(roles, Permission.LEDGER_READ):
         return {}
-    return dict(await explained(session, views))
+    return dict(await explained(tx, merchant_id, views))
 
 
 def merchant(info: Info) -> Merchant | None:

@@ -32,7 +32,7 @@ from merchantry.services import audit, explanation, order, refund, tracking
 from merchantry.services.idempotency import claim
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
-from tenancy.database import MerchantSession, PlatformSession, Transaction
+from tenancy.database import PlatformSession, Transaction
 
 N = TypeVar("N", bound=Node)
 
@@ -205,10 +205,14 @@ IN_PAGE = (("nodes",), ("edges", "node"))
 """Where a connection's nodes are selected."""
 
 
-async def explained(session: MerchantSession, views: list[OrderView]) -> Mapping[UUID, explanation.Explanation]:
+async def explained(
+    tx: Transaction, merchant_id: UUID, views: list[OrderView]
+) -> Mapping[UUID, explanation.Explanation]:
     """The splits of loaded orders, by order."""
-    found = await explanation.of_orders(session, [view.order.id for view in views])
-    return {each.order.id: each for each in found}
+    async with tx.as_merchant(merchant_id) as session:
+        found = await explanation.of_orders(session, [view.order.id for view in views])
+    async with tx.as_platform() as platform:
+        return {each.order.id: each for each in await explanation.decided(platform, found)}
 
 
 @node("Order", parts=2)
@@ -247,12 +251,13 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
     merchant = context.caller.merchant
     if merchant and merchant.id == merchant_id:
         allowed = access.of_merchant(context, Permission.ORDER_READ)
-        async with context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
-            view = await tracking.by_id(session, order_id, tracking.Parts())
+        async with context.database.read(allowed.act.actor) as tx:
+            async with tx.as_merchant(merchant_id) as session:
+                view = await tracking.by_id(session, order_id, tracking.Parts())
             if view is None:
                 return None
             may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
-            splits = await explained(session, [view]) if may_explain and view.order.captured_at else {}
+            splits = await explained(tx, merchant_id, [view]) if may_explain and view.order.captured_at else {}
             return Order.of(view, splits.get(order_id))
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:

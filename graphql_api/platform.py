@@ -5,10 +5,21 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
-from strawberry.scalars import JSON
 
-from graphql_api import access, case, payee, payout, report, settled, settlement, settlement_terms, statement
+from graphql_api import (
+    access,
+    case,
+    commission,
+    payee,
+    payout,
+    report,
+    settled,
+    settlement,
+    settlement_terms,
+    statement,
+)
 from graphql_api.case import Case
+from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
@@ -23,40 +34,14 @@ from graphql_api.selection import wanted
 from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
-from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid
+from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
-from merchantry.domain.plan_document import parse_plan, plan_document
-from merchantry.services import audit, category, commission
+from merchantry.services import audit, category
 from merchantry.services import merchant as merchants
-from merchantry.services.commission import PlanVersion
 from tenancy.database import Transaction
 
 From = Annotated[date, strawberry.argument(name="from", description="The first day that counts.")]
 To = Annotated[date, strawberry.argument(description="The first day that no longer counts.")]
-
-
-@strawberry.type(description="One version of a commission plan.")
-class CommissionPlan:
-    name: str
-    version: int
-    document: JSON = strawberry.field(description="The rules, in the form that commissionPlanPropose takes.")
-    effective_from: datetime
-    status: str = strawberry.field(description="proposed or approved.")
-    proposed_by: str
-    approved_by: str | None
-
-    @staticmethod
-    def of(found: PlanVersion) -> "CommissionPlan":
-        """The version as it is stored."""
-        return CommissionPlan(
-            name=found.name,
-            version=found.version,
-            document=JSON(plan_document(found.plan)),
-            effective_from=found.effective_from,
-            status=found.status,
-            proposed_by=found.proposed_by,
-            approved_by=found.approved_by,
-        )
 
 
 @strawberry.type(description="The platform's view. A field that the caller's role may not see is null, with an error.")
@@ -128,13 +113,7 @@ class Platform:
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[CommissionPlan] | None:
         """Versions of all plans, by name and version. Needs platform.plan.read."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_READ)
-        asked = page("commissionPlans", (str, int), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
-            found = await commission.versions(
-                session, limit=asked.limit, after=(asked.after[0], asked.after[1]) if asked.after else None
-            )
-        return connection_of(found, asked, cursor_of=lambda each: (each.name, each.version), node_of=CommissionPlan.of)
+        return await commission.plans(info, first, after)
 
     @strawberry.field
     async def cases(
@@ -242,29 +221,6 @@ def platform(info: Info) -> Platform | None:
     return Platform() if info.context.caller.principal.platform_roles else None
 
 
-@strawberry.input(description="A version of a commission plan to be.")
-class CommissionPlanProposeInput:
-    name: str
-    document: JSON = strawberry.field(description="The rules, as docs/commission-plans.md describes them.")
-    effective_from: datetime
-
-
-@strawberry.input(description="A proposed version to put into force.")
-class CommissionPlanApproveInput:
-    name: str
-    version: int
-
-
-@strawberry.type(description="The version waits for a second person.")
-class CommissionPlanProposed:
-    plan: CommissionPlan
-
-
-@strawberry.type(description="The version is in force from its date on.")
-class CommissionPlanApproved:
-    plan: CommissionPlan
-
-
 @strawberry.input(description="A category of products to be.")
 class CategoryCreateInput:
     code: str = strawberry.field(description="Lower-case letters, digits, and single - or _ between them.")
@@ -290,28 +246,3 @@ class PlatformMutations:
 
         made = await info.context.database.run(allowed.act.actor, work)
         return CategoryCreated(category=Category(code=made.code, name=made.name, parent=made.parent))
-
-    @mutation(problems=[PlanInvalid, InvalidInput, NotPermitted])
-    async def commission_plan_propose(self, info: Info, input: CommissionPlanProposeInput) -> CommissionPlanProposed:
-        """Propose a version of a plan; it has no effect until somebody else approves it."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_PROPOSE)
-        plan = parse_plan(input.document)
-
-        async def work(tx: Transaction) -> PlanVersion:
-            async with tx.as_platform() as session:
-                return await commission.propose(session, input.name, plan, input.effective_from, allowed.act)
-
-        found = await info.context.database.run(allowed.act.actor, work)
-        return CommissionPlanProposed(plan=CommissionPlan.of(found))
-
-    @mutation(problems=[NotFound, InvalidInput, NotPermitted])
-    async def commission_plan_approve(self, info: Info, input: CommissionPlanApproveInput) -> CommissionPlanApproved:
-        """Put a proposed version into force from its date on; never by the person who proposed it."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_PLAN_APPROVE)
-
-        async def work(tx: Transaction) -> PlanVersion:
-            async with tx.as_platform() as session:
-                return await commission.approve(session, input.name, input.version, allowed.act)
-
-        found = await info.context.database.run(allowed.act.actor, work)
-        return CommissionPlanApproved(plan=CommissionPlan.of(found))

@@ -8,6 +8,7 @@ from graphql_api import merchant, platform, relay, viewer
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
+from graphql_api.commission import CommissionPlanMutations
 from graphql_api.context import Info
 from graphql_api.engine import MarketSchema
 from graphql_api.invoice import CommissionInvoice
@@ -65,6 +66,7 @@ class Mutation(
     StaffMutations,
     MerchantRecordMutations,
     PlatformMutations,
+    CommissionPlanMutations,
     PayeeMutations,
     CaseMutations,
     StatementMutations,

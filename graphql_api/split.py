@@ -11,8 +11,8 @@ from graphql_api.context import Info
 from graphql_api.enums import Account
 from graphql_api.money import Money
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
-from merchantry.domain.explanation import in_words
-from merchantry.domain.ledger import EntryKind
+from graphql_api.split_line import SplitLine
+from merchantry.domain.order import OrderStatus
 from merchantry.domain.permission import Permission
 from merchantry.services import explanation, ledger
 from merchantry.services.explanation import Explanation
@@ -23,7 +23,7 @@ from merchantry.services.ledger import BookedEntry
 class SplitStatus(Enum):
     PENDING = strawberry.enum_value("pending", description="Captured; the hold has not ended.")
     AVAILABLE = strawberry.enum_value("available", description="The merchant's share can be settled.")
-    REVERSED = strawberry.enum_value("reversed", description="Refunded.")
+    REVERSED = strawberry.enum_value("reversed", description="Called off, or refunded whole.")
 
 
 @strawberry.type(description="A line of a ledger entry. A credit is positive: more is owed to the account's party.")
@@ -57,33 +57,18 @@ class LedgerEntry:
         )
 
 
-@strawberry.type(description="How one line's money was divided: frozen at capture, never computed again.")
-class SplitLine:
-    order_line_id: strawberry.ID
-    title: str
-    category: str
-    goods: Money
-    shipping: Money
-    base: Money = strawberry.field(description="What the rate applies to.")
-    rule: str = strawberry.field(description="The plan's rule that gave the rate.")
-    rate_bps: int = strawberry.field(description="The rate in basis points: 1200 is 12 %.")
-    rate_part: Money = strawberry.field(description="Rate times base, rounded half up to the minor unit.")
-    fixed_part: Money
-    bound: str = strawberry.field(description="What limited the commission: none, floor, cap, or base.")
-    commission: Money
-    merchant_share: Money
-    explanation: str = strawberry.field(description="The computation in words.")
-
-
 @strawberry.type(description="The split of one order.")
 class Split(Node):
     id: strawberry.ID
     order_id: strawberry.ID
     order_number: str
     status: SplitStatus
-    gross: Money = strawberry.field(description="What the buyer paid: commission and merchant's share together.")
-    commission: Money
+    gross: Money = strawberry.field(description="What there was to divide: what the buyer paid, and the subsidy.")
+    subsidy: Money = strawberry.field(description="What the platform added: its part of discounts.")
+    commission: Money = strawberry.field(description="What the merchant is charged, whoever gets it.")
+    commission_tax: Money
     merchant_share: Money
+    collected_by: str = strawberry.field(description="Who took the buyer's money: platform or merchant.")
     plan: str
     plan_version: int
     captured_at: datetime
@@ -95,54 +80,40 @@ class Split(Node):
     @staticmethod
     def of(merchant_id: UUID, explained: Explanation) -> "Split":
         """The split of a captured order."""
-        found = explained.order
-        commission_minor = found.commission_minor or 0
+        found, lines = explained.order, explained.lines
         captured = next(each for each in explained.entries if each.seq == explained.capture_seq)
+
+        def sum_of(name: str) -> Money:
+            return Money.of(sum(getattr(each.split, name) for each in lines), found.currency)
+
         return Split(
             id=encode_id("Split", merchant_id, found.id),
             order_id=encode_id("Order", merchant_id, found.id),
             order_number=found.number,
             status=_status(explained),
-            gross=Money.of(found.total_minor, found.currency),
-            commission=Money.of(commission_minor, found.currency),
-            merchant_share=Money.of(found.total_minor - commission_minor, found.currency),
-            plan=explained.lines[0].plan,
-            plan_version=explained.lines[0].plan_version,
+            gross=sum_of("gross_minor"),
+            subsidy=sum_of("subsidy_minor"),
+            commission=sum_of("charged_minor"),
+            commission_tax=sum_of("commission_tax_minor"),
+            merchant_share=sum_of("merchant_minor"),
+            collected_by=found.collected_by,
+            plan=lines[0].plan,
+            plan_version=lines[0].plan_version,
             captured_at=captured.entry.occurred_at,
             hold_ends_at=found.hold_ends_at,
             available_at=found.available_at,
-            lines=_lines(merchant_id, explained),
+            lines=[
+                SplitLine.of(merchant_id, line, frozen, explained.decision, found.currency)
+                for line, frozen in zip(found.lines, lines, strict=True)
+            ],
             entries=[LedgerEntry.of(each) for each in explained.entries],
         )
 
 
 def _status(explained: Explanation) -> SplitStatus:
-    if any(each.entry.kind is EntryKind.REFUND for each in explained.entries):
+    if explained.order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED):
         return SplitStatus.REVERSED
     return SplitStatus.AVAILABLE if explained.order.available_at else SplitStatus.PENDING
-
-
-def _lines(merchant_id: UUID, explained: Explanation) -> list[SplitLine]:
-    currency = explained.order.currency
-    return [
-        SplitLine(
-            order_line_id=encode_id("OrderLine", merchant_id, line.order_id, line.id),
-            title=line.title,
-            category=line.category,
-            goods=Money.of(line.goods_minor, currency),
-            shipping=Money.of(line.shipping_minor, currency),
-            base=Money.of(frozen.commission.base_minor, currency),
-            rule=frozen.commission.rule,
-            rate_bps=frozen.commission.rate_bps,
-            rate_part=Money.of(frozen.commission.rate_part_minor, currency),
-            fixed_part=Money.of(frozen.commission.fixed_minor, currency),
-            bound=frozen.commission.bound,
-            commission=Money.of(frozen.commission.commission_minor, currency),
-            merchant_share=Money.of(frozen.merchant_minor, currency),
-            explanation=in_words(frozen.commission, currency),
-        )
-        for line, frozen in zip(explained.order.lines, explained.lines, strict=True)
-    ]
 
 
 @strawberry.type(description="What a merchant has in one currency.")
@@ -185,8 +156,11 @@ async def splits(info: Info, first: int | None, after: str | None) -> Connection
     """The merchant's splits, the latest captured first."""
     allowed = access.of_merchant(info.context, Permission.LEDGER_READ)
     asked = page("splits", (int,), first, after)
-    async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-        found = await explanation.page(session, limit=asked.limit, before=asked.after[0] if asked.after else None)
+    async with info.context.database.read(allowed.act.actor) as tx:
+        async with tx.as_merchant(allowed.merchant_id) as session:
+            found = await explanation.page(session, limit=asked.limit, before=asked.after[0] if asked.after else None)
+        async with tx.as_platform() as platform:
+            found = await explanation.decided(platform, found)
     return connection_of(
         found,
         asked,
@@ -202,6 +176,9 @@ async def load_split(info: Info, parts: Parts) -> Split | None:
     allowed = access.of_merchant(info.context, Permission.LEDGER_READ)
     if allowed.merchant_id != merchant_id:
         return None
-    async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
-        found = await explanation.of_orders(session, [order_id])
+    async with info.context.database.read(allowed.act.actor) as tx:
+        async with tx.as_merchant(merchant_id) as session:
+            found = await explanation.of_orders(session, [order_id])
+        async with tx.as_platform() as platform:
+            found = await explanation.decided(platform, found)
     return Split.of(merchant_id, found[0]) if found else None

@@ -7,14 +7,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import installation
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import as_platform, now, show
+from merchantry.cli.running import ACTOR, as_platform, now, progress_bar, show, with_database
 from merchantry.domain.plan_document import plan_from_json
-from merchantry.services import commission
+from merchantry.domain.replay import Compared
+from merchantry.services import commission, replay
 from merchantry.services.commission import PlanVersion
 from merchantry.services.mall import mall_zone
-from tenancy.database import PlatformSession
+from merchantry.services.replay import MerchantReplay
+from tenancy.database import Database, PlatformSession
 
 app = typer.Typer(no_args_is_help=True, help="Commission plans.")
 MOST_VERSIONS = 10_000
@@ -40,6 +43,53 @@ def add(
     with installation(database_url, data_dir) as opened:
         made = as_platform(opened, install)
     typer.echo(f"Version {made.version} of {made.name} is in force from {made.effective_from.isoformat()}.")
+
+
+@app.command("replay")
+def replay_it(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The plan as JSON.")],
+    date_from: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day of capture, in the mall's zone.")
+    ],
+    date_to: Annotated[
+        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The first day that no longer counts.")
+    ],
+    merchant: Annotated[list[str] | None, typer.Option("--merchant", metavar="SLUG", help="May repeat.")] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """What the commission of past orders would have been under a plan. Changes nothing; amounts are in minor units."""
+    plan = plan_from_json(file.read_bytes())
+
+    async def run(database: Database) -> list[MerchantReplay]:
+        merchants = await replay.merchants_to_replay(database, ACTOR, None)
+        chosen = [each for each in merchants if not merchant or each.slug in merchant]
+        unknown = set(merchant or ()) - {each.slug for each in chosen}
+        if unknown:
+            raise CommandRefused(f"There is no merchant {', '.join(sorted(unknown))}.")
+        span = date_from.date(), date_to.date()
+        found = []
+        with progress_bar() as progress:
+            task = progress.add_task("Merchants", total=len(chosen))
+            async for each in replay.replay(database, ACTOR, plan, *span, chosen):
+                found.append(each)
+                progress.advance(task)
+        return found
+
+    with installation(database_url, data_dir) as opened:
+        found = with_database(opened, run)
+    table = Table("merchant", "currency", "orders", "booked_minor", "proposed_minor", "change_minor")
+    for each in found:
+        for currency, compared in each.by_currency.items():
+            table.add_row(each.slug, currency, *_figures(compared))
+    for currency, compared in replay.totals_of(found).items():
+        table.add_row("all", currency, *_figures(compared))
+    show(table)
+
+
+def _figures(compared: Compared) -> tuple[str, ...]:
+    figures = (compared.orders, compared.booked_minor, compared.proposed_minor, compared.change_minor)
+    return tuple(map(str, figures))
 
 
 @app.command("list")

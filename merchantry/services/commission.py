@@ -1,6 +1,6 @@
 """Commission plans: versions with dates, proposed by one person and approved by another."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,15 +10,20 @@ from sqlalchemy import Row, func, insert, select, tuple_, update
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.plan import Plan
+from merchantry.domain.plan_check import unknown_names, unreachable
 from merchantry.domain.plan_document import parse_plan, plan_document
 from merchantry.services import audit
-from merchantry.tables.platform import NOBODY, commission_plan, mall
+from merchantry.tables.platform import NOBODY, category, commission_plan, mall, merchant_profile
 from tenancy.database import PlatformSession
+from tenancy.tables import merchant
 
 
 @dataclass(frozen=True, slots=True)
 class PlanVersion:
-    """One version of a plan; in force from ``effective_from`` until the next approved one is."""
+    """One version of a plan; approved, it is in force from ``effective_from`` until the next approved one is.
+
+    ``approved_by`` and ``approved_at`` say who decided on it and when, also where it was rejected.
+    """
 
     name: str
     version: int
@@ -31,11 +36,27 @@ class PlanVersion:
     approved_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who put a version into force, and when."""
+
+    by: str
+    at: datetime
+
+
+Decisions = Mapping[tuple[str, int], Decision]
+"""By name and version."""
+
+
 async def propose(session: PlatformSession, name: str, plan: Plan, effective_from: datetime, act: Act) -> PlanVersion:
-    """A new version of the plan of this name, without effect until somebody else approves it."""
+    """A new version of the plan of this name, without effect until somebody else approves it.
+
+    Raises InvalidInput where another version, proposed or approved, begins at the same moment.
+    """
     if not name.strip() or len(name) > 100:
         raise InvalidInput(reason="A plan's name has 1 to 100 characters.", path=("name",))
     await session.execute(select(mall.c.id).with_for_update())  # versions are numbered one at a time
+    await _refuse_overlap(session, name, effective_from)
     newest = select(func.coalesce(func.max(commission_plan.c.version), 0)).where(commission_plan.c.name == name)
     version = int(await session.scalar(newest)) + 1
     await session.execute(
@@ -61,9 +82,8 @@ async def approve(session: PlatformSession, name: str, version: int, act: Act) -
     have been split otherwise), or whoever approves proposed it.
     """
     await session.execute(select(mall.c.id).with_for_update())
-    found = await _version(session, name, version)
-    if found.status != "proposed":
-        raise InvalidInput(reason=f"This version is {found.status} already; propose a new one.", path=("version",))
+    found = await version_of(session, name, version)
+    _refuse_decided(found)
     if found.proposed_by == act.actor:
         raise InvalidInput(
             reason="Whoever proposed a version can't approve it; ask a second person.", path=("version",)
@@ -71,27 +91,88 @@ async def approve(session: PlatformSession, name: str, version: int, act: Act) -
     if found.effective_from < act.at and await _has_version_in_force(session, name, act.at):
         reason = "The version's date has passed while another was in force; propose it anew with a later date."
         raise InvalidInput(reason=reason, path=("effective_from",))
-    return await _approved(session, found, act)
+    return await _decided(session, found, "approved", act)
+
+
+async def reject(session: PlatformSession, name: str, version: int, reason: str, act: Act) -> PlanVersion:
+    """A proposed version will not come into force; whoever proposed it may say so too.
+
+    Raises NotFound, and InvalidInput where it is decided already or no reason is given.
+    """
+    if not reason.strip():
+        raise InvalidInput(reason="Say why, for whoever proposed it.", path=("reason",))
+    await session.execute(select(mall.c.id).with_for_update())
+    found = await version_of(session, name, version)
+    _refuse_decided(found)
+    return await _decided(session, found, "rejected", act, reason)
 
 
 async def install(session: PlatformSession, name: str, plan: Plan, effective_from: datetime, act: Act) -> PlanVersion:
     """Propose and approve at once: for an operator at the command line, who stands outside the four eyes."""
-    return await _approved(session, await propose(session, name, plan, effective_from, act), act)
+    return await _decided(session, await propose(session, name, plan, effective_from, act), "approved", act)
 
 
-async def _approved(session: PlatformSession, found: PlanVersion, act: Act) -> PlanVersion:
+async def _decided(
+    session: PlatformSession, found: PlanVersion, status: str, act: Act, reason: str | None = None
+) -> PlanVersion:
     await session.execute(
         update(commission_plan)
         .where(commission_plan.c.name == found.name, commission_plan.c.version == found.version)
-        .values(status="approved", approved_by=act.actor, approved_at=act.booked_at)
+        .values(status=status, approved_by=act.actor, approved_at=act.booked_at)
     )
-    before, after = {"status": "proposed"}, {"status": "approved"}
-    subject = f"{found.name} {found.version}"
-    await audit.record(session, NOBODY, act, "commission_plan.approve", subject, before, after)
-    return await _version(session, found.name, found.version)
+    before, after = {"status": "proposed"}, {"status": status} | ({"reason": reason} if reason else {})
+    did = {"approved": "commission_plan.approve", "rejected": "commission_plan.reject"}[status]
+    await audit.record(session, NOBODY, act, did, f"{found.name} {found.version}", before, after)
+    return await version_of(session, found.name, found.version)
 
 
-async def _version(session: PlatformSession, name: str, version: int) -> PlanVersion:
+def _refuse_decided(found: PlanVersion) -> None:
+    if found.status != "proposed":
+        raise InvalidInput(reason=f"This version is {found.status} already; propose a new one.", path=("version",))
+
+
+async def _refuse_overlap(session: PlatformSession, name: str, effective_from: datetime) -> None:
+    table = commission_plan.c
+    statement = select(table.version, table.status).where(
+        table.name == name, table.effective_from == effective_from, table.status.in_(("proposed", "approved"))
+    )
+    row = (await session.execute(statement.limit(1))).one_or_none()
+    if row is not None:
+        reason = (
+            f"Version {row.version}, which is {row.status}, begins at the same moment: which of them would hold?"
+            " Choose another moment, or reject the proposal first."
+        )
+        raise InvalidInput(reason=reason, path=("effective_from",))
+
+
+async def warnings_of(session: PlatformSession, name: str, plan: Plan) -> tuple[tuple[str, str], ...]:
+    """What in a plan will have no effect as things stand: pairs of a path or a rule, and what about it.
+
+    Names that nobody has, and rules that can never apply to the merchants whose plan this is (to any merchant, where it
+    is nobody's yet).
+    """
+    statement = select(merchant.c.slug, merchant_profile.c.category, merchant_profile.c.commission_plan)
+    on_profile = merchant.c.id == merchant_profile.c.merchant_id
+    rows = await session.execute(statement.join(merchant, on_profile).order_by(merchant.c.slug))
+    everybody = {row.slug: (row.category, row.commission_plan) for row in rows}
+    products = set((await session.execute(select(category.c.code))).scalars())
+    concerned = {slug: of for slug, (of, on) in everybody.items() if on == name}
+    by_slug = {slug: of for slug, (of, _) in everybody.items()}
+    unknown = unknown_names(
+        plan,
+        merchants=everybody.keys(),
+        merchant_categories={of for of, _ in everybody.values()},
+        product_categories=products,
+    )
+    never = unreachable(plan, merchants=concerned or by_slug, product_categories=products)
+    anywhere = {each.rule: each.reason for each in unreachable(plan, merchants=by_slug, product_categories=products)}
+    elsewhere = "none of the merchants that it is for has this plan"
+    told = ((each.rule, anywhere.get(each.rule, elsewhere)) for each in never)
+    return (*unknown, *((rule, f"can never apply: {reason}") for rule, reason in told))
+
+
+async def version_of(session: PlatformSession, name: str, version: int) -> PlanVersion:
+    """A version, whatever its status. Raises NotFound."""
     statement = select(commission_plan).where(commission_plan.c.name == name, commission_plan.c.version == version)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -121,6 +202,16 @@ async def versions_of(session: PlatformSession, wanted: Collection[tuple[str, in
     """These versions, each a name and a number; those that do not exist are left out."""
     key = tuple_(commission_plan.c.name, commission_plan.c.version)
     return [_plan_version(row) for row in await session.execute(select(commission_plan).where(key.in_(wanted)))]
+
+
+async def decisions(session: PlatformSession, wanted: Collection[tuple[str, int]]) -> Decisions:
+    """Who put these versions into force; those that are not are left out."""
+    table = commission_plan.c
+    statement = select(table.name, table.version, table.approved_by, table.approved_at).where(
+        tuple_(table.name, table.version).in_(wanted), table.status == "approved"
+    )
+    rows = await session.execute(statement)
+    return {(row.name, row.version): Decision(row.approved_by, row.approved_at) for row in rows}
 
 
 def _plan_version(row: Row[Any]) -> PlanVersion:

@@ -1,19 +1,20 @@
 """Explaining any cent: an order's split as it was frozen, and every entry that moved its money since."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from merchantry.domain.ledger import EntryKind
-from merchantry.services import order, split
+from merchantry.services import commission, order, split
+from merchantry.services.commission import Decision
 from merchantry.services.ledger import Balance, BookedEntry, booked
 from merchantry.services.order import ORDER_COLUMNS, Order
 from merchantry.services.split import FrozenLine
 from merchantry.tables.merchant import ledger_entry, orders
-from tenancy.database import MerchantSession
+from tenancy.database import MerchantSession, PlatformSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Explanation:
     order: Order
     lines: Sequence[FrozenLine]
     entries: Sequence[BookedEntry]
+    decision: Decision | None = None
+    """Who put the plan's version into force; known once ``decided`` was asked."""
 
     @property
     def capture_seq(self) -> int:
@@ -60,6 +63,13 @@ async def of_orders(session: MerchantSession, order_ids: Sequence[UUID]) -> list
         entries.setdefault(row.order_id, []).append(booked(row))
     found = [order.from_row(row, lines[row.id]) for row in rows]
     return [Explanation(each, [frozen[line.id] for line in each.lines], entries[each.id]) for each in found]
+
+
+async def decided(session: PlatformSession, found: Sequence[Explanation]) -> list[Explanation]:
+    """The same, with who put each plan's version into force, which is the platform's to read."""
+    versions = {(line.plan, line.plan_version) for each in found for line in each.lines}
+    decisions = await commission.decisions(session, versions)
+    return [replace(each, decision=decisions.get((each.lines[0].plan, each.lines[0].plan_version))) for each in found]
 
 
 async def balances_at(session: MerchantSession, moment: datetime) -> list[Balance]:

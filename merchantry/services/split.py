@@ -44,18 +44,19 @@ def divide(found: Order, terms: Terms, volumes: Mapping[str, Volume] | None = No
 
     The provider charges nothing for money that the merchant collects.
     """
-    lines = [(line.id, rated) for line, rated in zip(found.lines, rated_lines(found, terms), strict=True)]
+    rated = rated_lines(found.lines, found.currency, terms.slug, terms.category)
+    lines = [(line.id, each) for line, each in zip(found.lines, rated, strict=True)]
     return divide_order(terms.plan, lines, volumes, with_payment_fee=found.collected_by == Collector.PLATFORM)
 
 
-def rated_lines(found: Order, terms: Terms) -> list[LineToRate]:
-    """The lines of an order as a plan rates them."""
+def rated_lines(lines: Sequence[Line], currency: str, slug: str, category: str) -> list[LineToRate]:
+    """The lines of an order as a plan rates them, with their merchant's slug and category."""
     return [
         LineToRate(
-            merchant=terms.slug,
-            merchant_category=terms.category,
+            merchant=slug,
+            merchant_category=category,
             product_category=line.category,
-            currency=found.currency,
+            currency=currency,
             quantity=line.quantity,
             goods_minor=line.goods_minor,
             shipping_minor=line.shipping_minor,
@@ -63,7 +64,7 @@ def rated_lines(found: Order, terms: Terms) -> list[LineToRate]:
             discount_platform_minor=line.discount_platform_minor,
             tax=tax_of(line),
         )
-        for line in found.lines
+        for line in lines
     ]
 
 

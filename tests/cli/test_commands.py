@@ -57,6 +57,15 @@ def test_plans_are_added_and_listed(shell: Shell, tmp_path: Path) -> None:
     assert "2021-01-01T" in shell.done("plan", "list")
 
 
+def test_a_plan_is_replayed_without_a_trace(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(PLAN))
+    span = ("--from", "2020-01-01", "--to", "2021-01-01")
+    assert "change_minor" in shell.done("plan", "replay", str(file), *span)
+    assert "no merchant nobody" in shell.run("plan", "replay", str(file), *span, "--merchant", "nobody").stderr
+    assert "standard" not in shell.done("plan", "list")
+
+
 def test_a_plan_with_mistakes_is_refused_with_every_path(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({**PLAN, "currency": "XYZ", "default": {"rate_bps": "12"}}))

@@ -79,6 +79,13 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "shippingOptions": [{"code": "flat", "title": "Flat", "prices": [{"amount": "5.00", "currency": "BRL"}]}],
         "CommissionPlanProposeInput.name": "generous",
         "CommissionPlanApproveInput.name": "generous",
+        "CommissionPlanRejectInput.name": "generous",
+        "CommissionPlanReplayInput.name": LEFT_OUT,
+        "CommissionPlanReplayInput.from": "2026-03-01",
+        "CommissionPlanReplayInput.to": "2026-04-01",
+        "CommissionPlanReplayInput.merchants": [encode_id("MerchantRecord", sphere.merchant.id)],
+        "CommissionPlanReplayInput.first": 10,
+        "CommissionPlanReplayInput.after": LEFT_OUT,
         "version": 1,
         "document": {
             "name": "generous",

@@ -58,6 +58,8 @@ MUTATIONS = {
     "merchantReactivate": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
     "commissionPlanApprove": Whose.PLATFORM,
+    "commissionPlanReject": Whose.PLATFORM,
+    "commissionPlanReplay": Whose.PLATFORM,
     "payeeAccountAdd": Whose.SELECTED,
     "payeeAccountVerify": Whose.PLATFORM,
     "payeeAccountFlag": Whose.PLATFORM,
@@ -191,6 +193,8 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     for mutation in of_finance:
         await succeeds(world, finance, mutation)
     await succeeds(world, admin, "commissionPlanApprove")
-    done = {*of_finance, "commissionPlanApprove"}
+    await succeeds(world, finance, "commissionPlanPropose", effectiveFrom="2026-07-01T00:00:00Z")
+    await succeeds(world, admin, "commissionPlanReject", version=2)
+    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose is Whose.PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)

@@ -1,0 +1,76 @@
+"""A proposed plan over past orders: what it would have come to."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from merchantry.domain.errors import InvalidInput
+from merchantry.domain.plan_document import parse_plan
+from merchantry.domain.replay import Compared
+from merchantry.services import replay
+from tenancy.database import Database
+from tests.builders import NOON
+from tests.services.sales import DAY, Sales, a_plan, some_sales, tiers
+
+MARCH = (date(2026, 3, 1), date(2026, 4, 1))
+LINE = {"category": "books", "discount_merchant_minor": 50, "shipping_minor": 777}
+
+
+async def replayed(
+    sales: Sales, plan: dict[str, Any], span: tuple[date, date] = MARCH, **wanted: Any
+) -> list[replay.MerchantReplay]:
+    merchants = await replay.merchants_to_replay(sales.database, "test", wanted.get("merchants"))
+    return [
+        each async for each in replay.replay(sales.database, "test", parse_plan(plan), *span, merchants)
+    ]  # fmt: skip
+
+
+PLANS = {
+    "flat": a_plan(rate_bps=1234, floor_minor=100, base="goods_and_shipping", commission_tax_bps=1900),
+    "marginal": a_plan(tiers=tiers("marginal"), fixed_minor=30, fixed_per="order"),
+    "retroactive": a_plan(tiers=tiers("retroactive")),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+async def test_the_plan_in_force_replayed_gives_what_was_booked(
+    database: Database, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "CAPTURES", replay.CAPTURES.limit(2))
+    monkeypatch.setattr(replay, "PAGE", 2)
+    sales = await some_sales(database, PLANS[name])
+    for number, minor in enumerate((4_900_001, 4_900_001, 333_333, 99, 12_345_678)):
+        await sales.sell(minor, 10_007, lines=[{}, LINE], at=NOON + number * DAY)
+    [found] = await replayed(sales, PLANS[name])
+    compared = found.by_currency["BRL"]
+    assert (compared.orders, compared.change_minor) == (5, 0)
+    assert compared.booked_minor == (await sales.balances())["platform_commission"]
+    [late] = await replayed(sales, PLANS[name], (date(2026, 3, 4), date(2026, 3, 6)))
+    assert (late.by_currency["BRL"].orders, late.by_currency["BRL"].change_minor) == (2, 0)
+
+
+async def test_another_plan_says_what_each_merchant_gains_or_loses(database: Database) -> None:
+    first = await some_sales(database, a_plan(rate_bps=1000), slug="first")
+    second = await some_sales(database, a_plan(rate_bps=500), slug="second")
+    await first.sell(10_000)
+    await first.sell(20_000, at=datetime(2026, 4, 1, tzinfo=UTC))
+    await second.sell(10_000, 5_000, lines=[{}, {"category": "books"}])
+    proposal = a_plan(rate_bps=800) | {"product_categories": {"books": {"rate_bps": 100}}}
+    found = await replayed(first, proposal)
+    assert {each.slug: each.by_currency for each in found} == {
+        "first": {"BRL": Compared(1, 1_000, 800)},
+        "second": {"BRL": Compared(1, 750, 850)},
+    }
+    assert replay.totals_of(found) == {"BRL": Compared(2, 1_750, 1_650)}
+    [only] = await replayed(first, proposal, merchants=[second.merchant.id])
+    assert only.slug == "second"
+
+
+async def test_a_span_without_days_is_refused_and_a_merchant_without_orders_is_empty(database: Database) -> None:
+    sales = await some_sales(database, a_plan())
+    with pytest.raises(InvalidInput) as refused:
+        await replayed(sales, a_plan(), (MARCH[1], MARCH[0]))
+    assert refused.value.path == ("to",)
+    [found] = await replayed(sales, a_plan())
+    assert found.by_currency == {}
