@@ -7,9 +7,22 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, payee, payout, report, settled, settlement, settlement_terms, statement
+from graphql_api import (
+    access,
+    case,
+    coupon,
+    payee,
+    payout,
+    report,
+    settled,
+    settlement,
+    settlement_terms,
+    statement,
+    tax,
+)
 from graphql_api.case import Case
 from graphql_api.context import Info
+from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
@@ -23,6 +36,7 @@ from graphql_api.selection import wanted
 from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
+from graphql_api.tax import TaxRate
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted, PlanInvalid
 from merchantry.domain.permission import Permission, may
 from merchantry.domain.plan_document import parse_plan, plan_document
@@ -135,6 +149,26 @@ class Platform:
                 session, limit=asked.limit, after=(asked.after[0], asked.after[1]) if asked.after else None
             )
         return connection_of(found, asked, cursor_of=lambda each: (each.name, each.version), node_of=CommissionPlan.of)
+
+    @strawberry.field
+    async def coupons(
+        self, info: Info, merchant: strawberry.ID | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Coupon] | None:
+        """Coupons of a merchant (an id of `platform { merchants }`), newest first; the platform's own without it.
+
+        Needs platform.coupon.read.
+        """
+        return await coupon.of_platform(info, merchant, first, after)
+
+    @strawberry.field
+    async def tax_rates(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[TaxRate] | None:
+        """Rates of sales tax, past, present and to come, by country, region, category and moment.
+
+        Needs platform.tax.read.
+        """
+        return await tax.tax_rates(info, first, after)
 
     @strawberry.field
     async def cases(

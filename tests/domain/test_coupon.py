@@ -153,7 +153,7 @@ def coupons(draw: st.DrawFn) -> Coupon:
     """Any platform's coupon that BRL can be paid with."""
     share = draw(st.integers(0, BPS))
     most = draw(st.none() | st.integers(1, 10**9))
-    limits = {"merchant_share_bps": share, "most_minor": {"BRL": most} if most else None}
+    limits: dict[str, Any] = {"merchant_share_bps": share, "most_minor": {"BRL": most} if most else None}
     if draw(st.booleans()):
         return a_coupon(percent_bps=draw(st.integers(1, BPS)), **limits)
     return an_amount(draw(st.integers(1, 10**9)), **limits)
