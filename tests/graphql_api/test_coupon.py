@@ -9,8 +9,10 @@ from graphql_api.relay import encode_id
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.services import tracking
 from merchantry.services.catalogue import Product
+from merchantry.services.merchant import ShippingOption
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product
+from tests.concurrency.counting import check_everything
 from tests.graphql_api.documents import CANCEL, a_line, pay
 from tests.graphql_api.mall import Mall
 from tests.graphql_api.price_documents import (
@@ -23,6 +25,7 @@ from tests.graphql_api.price_documents import (
     place_quote,
     quote,
     record_id,
+    set_tax,
 )
 
 Stall = tuple[Merchant, Product]
@@ -232,8 +235,27 @@ async def test_nonsense_for_a_code_is_an_unknown_coupon(mall: Mall, three: list[
     assert kinds(await quote(mall, "bea", negative, couponCodes=[code])) == ["CouponUnknown", "PriceChanged"]
 
 
-async def test_a_free_checkout_is_paid_with_nothing(mall: Mall, three: list[Stall]) -> None:
-    await create_platform_coupon(mall, "fay", "FREE", percentBps=10_000)
-    placed = (await place_cart(mall, "bea", *lines_of(three), couponCodes=["FREE"]))["checkout"]
-    assert amounts(placed) == ("300.00", "30.00", "300.00", "0.00", "30.00")
+async def test_what_is_paid_with_coupons_and_taxes_is_in_the_books(mall: Mall, three: list[Stall]) -> None:
+    agreed = [record_id(merchant) for merchant, _ in three[:2]]
+    shared = {"merchantShareBps": 2500, "merchants": agreed, "percentBps": 1000}
+    await create_platform_coupon(mall, "fay", "SHARED", **shared)
+    await create_coupon(mall, "olga", three[0][0], "HALF", percentBps=5000)
+    await set_tax(mall, "fay", "BR", 733, inclusive=False, remittedBy="PLATFORM", coversShipping=True)
+    placed = (await place_cart(mall, "bea", *lines_of(three), couponCodes=["HALF", "SHARED"]))["checkout"]
+    # Off 150.00 that are left SHARED takes 15.00, of which the merchants pay 3.75: 58.75, 107.50 and 110.00 are taxed.
+    assert amounts(placed) == ("300.00", "30.00", "65.00", "20.25", "285.25")
     assert (await pay(mall, "bea", placed))["__typename"] == "CheckoutPaid"
+    await check_everything(mall.database)
+
+
+@pytest.mark.parametrize("shipping_minor", [0, 1000])
+async def test_a_checkout_whose_goods_are_free_can_be_paid(mall: Mall, shipping_minor: int) -> None:
+    options = (ShippingOption("flat", "Flat", {"BRL": shipping_minor}),)
+    merchant = await a_merchant(mall.database, "first", shipping_options=options)
+    await mall.appoint("fay", PlatformRole.FINANCE)
+    kite = await a_product(mall.database, merchant, prices={"BRL": 10_000})
+    await create_platform_coupon(mall, "fay", "FREE", percentBps=10_000)
+    placed = (await place_cart(mall, "bea", a_line(merchant, kite), couponCodes=["FREE"]))["checkout"]
+    assert placed["total"]["amount"] == f"{shipping_minor // 100}.00"
+    assert (await pay(mall, "bea", placed))["__typename"] == "CheckoutPaid"
+    await check_everything(mall.database)
