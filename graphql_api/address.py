@@ -6,6 +6,7 @@ import strawberry
 
 from merchantry.domain import checkout
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.tax_rate import check_region
 
 
 @strawberry.type(description="Where an order is shipped to.")
@@ -16,6 +17,7 @@ class Address:
     postal_code: str
     country: str = strawberry.field(description="ISO 3166-1 alpha-2, such as BR.")
     phone: str | None = None
+    region: str | None = strawberry.field(default=None, description="The second part of ISO 3166-2: CA of US-CA.")
 
 
 @strawberry.input(description="Where to ship.")
@@ -26,6 +28,9 @@ class AddressInput:
     postal_code: str
     country: str = strawberry.field(description="ISO 3166-1 alpha-2, such as BR.")
     phone: str | None = None
+    region: str | None = strawberry.field(
+        default=None, description="The second part of ISO 3166-2, such as CA of US-CA; sales tax may depend on it."
+    )
 
     def to_domain(self, *path: str) -> checkout.Address:
         """The address, its texts trimmed. Raises InvalidInput naming the field."""
@@ -37,6 +42,8 @@ class AddressInput:
             raise InvalidInput(reason=reason, path=(*path, "country"))
         if self.phone is not None and len(self.phone) > 50:
             raise InvalidInput(reason="Give at most 50 characters.", path=(*path, "phone"))
+        if self.region is not None:
+            check_region(self.region, (*path, "region"))
         return checkout.Address(
             name=self.name.strip(),
             street=self.street.strip(),
@@ -44,6 +51,7 @@ class AddressInput:
             postal_code=self.postal_code.strip(),
             country=self.country,
             phone=self.phone,
+            region=self.region,
         )
 
 

@@ -9,20 +9,20 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from graphql_api import access
-from graphql_api.address import Address, AddressInput
+from graphql_api.address import Address
+from graphql_api.cart import CartInput, cart_of, remember
 from graphql_api.context import Context, Info
-from graphql_api.money import CurrencyCode, Money, MoneyInput
-from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.money import Money, MoneyInput
+from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
 from graphql_api.problems import mutation
+from graphql_api.quote import CheckoutQuoted, UsedCoupon
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
 from merchantry.domain.act import Act
-from merchantry.domain.checkout import Cart, CartLine, Path, group
 from merchantry.domain.errors import (
     CheckoutRejected,
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
-    MarketError,
     MixedCurrencies,
     NotFound,
     PaymentDeclined,
@@ -31,14 +31,12 @@ from merchantry.domain.errors import (
     QuoteExpired,
     TendersMismatch,
     UnknownCurrency,
-    UnknownVariant,
 )
-from merchantry.domain.money import digits
 from merchantry.gateways.payment import Charge, Tender, asked
-from merchantry.services import checkout, payment, tracking
-from merchantry.services.checkout import Quote
+from merchantry.services import checkout, coupon_use, payment, tracking
+from merchantry.services import quote as quotes
 from merchantry.services.idempotency import claim
-from merchantry.services.placement import PricedPart
+from merchantry.services.quote import Quote
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
 from tenancy.database import CommitUnknown, Transaction
@@ -76,9 +74,12 @@ class Payment(Node):
 class Checkout(Node):
     id: strawberry.ID
     status: str = strawberry.field(description="awaiting_payment, paid, cancelled or expired.")
-    goods: Money
+    goods: Money = strawberry.field(description="Before discounts.")
     shipping: Money
-    total: Money
+    discount: Money
+    added_tax: Money = strawberry.field(description="Sales tax on top; what is inside the prices is not in it.")
+    total: Money = strawberry.field(description="goods + shipping - discount + addedTax.")
+    coupons: list[UsedCoupon] = strawberry.field(description="What each coupon took off.")
     ship_to: Address
     placed_at: datetime
     expires_at: datetime = strawberry.field(description="Until when it can be paid.")
@@ -87,14 +88,25 @@ class Checkout(Node):
     payments: list[Payment] = strawberry.field(description="All attempts to pay, oldest first.")
 
     @staticmethod
-    def of(found: checkout.Checkout, orders: Sequence[OrderView], payments: Sequence[payment.Payment]) -> "Checkout":
-        """The checkout with its orders and payments."""
+    def of(
+        found: checkout.Checkout,
+        orders: Sequence[OrderView],
+        payments: Sequence[payment.Payment],
+        coupons: Sequence[coupon_use.UsedCoupon],
+    ) -> "Checkout":
+        """The checkout with its orders, payments and coupons."""
         return Checkout(
             id=encode_id("Checkout", found.id),
             status=found.status,
             goods=Money.of(found.goods_minor, found.currency),
             shipping=Money.of(found.shipping_minor, found.currency),
+            discount=Money.of(found.discount_minor, found.currency),
+            added_tax=Money.of(found.added_tax_minor, found.currency),
             total=Money.of(found.total_minor, found.currency),
+            coupons=[
+                UsedCoupon(code=each.code, title=each.title, discount=Money.of(each.discount_minor, found.currency))
+                for each in coupons
+            ],
             ship_to=Address(**found.ship_to),
             placed_at=found.placed_at,
             expires_at=found.expires_at,
@@ -113,6 +125,7 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
         ids = [each.id for each in found[: asked.first]]
         index = await tracking.index_of_checkouts(session, ids)
         payments = await payment.of_checkouts(session, ids)
+        coupons = await coupon_use.of_checkouts(session, ids) if selects(info, "coupons", *IN_PAGE) else {}
     parts = parts_wanted(info, *((*path, "orders") for path in IN_PAGE))
     views = await tracking.of_buyer(info.context.database, index, parts)
     orders = _by_checkout(views)
@@ -120,7 +133,9 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
         found,
         asked,
         cursor_of=lambda each: (each.placed_at, each.id),
-        node_of=lambda each: Checkout.of(each, orders.get(each.id, []), payments.get(each.id, [])),
+        node_of=lambda each: Checkout.of(
+            each, orders.get(each.id, []), payments.get(each.id, []), coupons.get(each.id, [])
+        ),
     )
 
 
@@ -144,99 +159,13 @@ async def find_checkout(context: Context, checkout_id: UUID, parts: tracking.Par
         found = await checkout.find(session, checkout_id, buyer.account_id)
         index = await tracking.index_of_checkouts(session, [checkout_id])
         payments = await payment.of_checkouts(session, [checkout_id])
+        coupons = await coupon_use.of_checkouts(session, [checkout_id]) if found.discount_minor else {}
     views = await tracking.of_buyer(context.database, index, parts)
-    return Checkout.of(found, views, payments.get(checkout_id, []))
+    return Checkout.of(found, views, payments.get(checkout_id, []), coupons.get(checkout_id, []))
 
 
 ANSWERED = ("checkout", "orders")
 """Where mutations answer with orders."""
-
-
-@strawberry.type(description="A line of a quote, at the price that it has now.")
-class QuoteLine:
-    variant_id: strawberry.ID
-    sku: str
-    title: str
-    quantity: int
-    unit_price: Money
-    goods: Money
-
-
-@strawberry.type(description="One merchant's part of a quote.")
-class QuotePart:
-    merchant_name: str
-    lines: list[QuoteLine]
-    shipping_option: str
-    goods: Money
-    shipping: Money
-
-
-@strawberry.type(description="What a cart costs now. Nothing is reserved until it is placed.")
-class CheckoutQuoted:
-    quote_id: strawberry.ID
-    expires_at: datetime
-    parts: list[QuotePart]
-    goods: Money
-    shipping: Money
-    total: Money
-
-    @staticmethod
-    def of(found: Quote) -> "CheckoutQuoted":
-        """The quote, priced."""
-        currency = found.cart.currency
-        goods = sum(part.goods_minor for part in found.parts)
-        shipping = sum(part.shipping_minor for part in found.parts)
-        return CheckoutQuoted(
-            quote_id=encode_id("Quote", found.id),
-            expires_at=found.expires_at,
-            parts=[_quote_part(part, currency) for part in found.parts],
-            goods=Money.of(goods, currency),
-            shipping=Money.of(shipping, currency),
-            total=Money.of(goods + shipping, currency),
-        )
-
-
-def _quote_part(part: PricedPart, currency: str) -> QuotePart:
-    return QuotePart(
-        merchant_name=part.shop.display_name,
-        lines=[
-            QuoteLine(
-                variant_id=encode_id("Variant", part.shop.merchant_id, line.wanted.variant_id),
-                sku=line.sku,
-                title=line.title,
-                quantity=line.wanted.quantity,
-                unit_price=Money.of(line.unit_price_minor, currency),
-                goods=Money.of(line.goods_minor, currency),
-            )
-            for line in part.lines
-        ],
-        shipping_option=part.shipping_option,
-        goods=Money.of(part.goods_minor, currency),
-        shipping=Money.of(part.shipping_minor, currency),
-    )
-
-
-@strawberry.input(description="Some of a variant, at the price that the buyer saw.")
-class CheckoutLineInput:
-    variant_id: strawberry.ID
-    quantity: int
-    price: MoneyInput = strawberry.field(description="The unit price that was shown; a price changed since is refused.")
-
-
-@strawberry.input(description="How one merchant ships its part.")
-class ShippingChoiceInput:
-    merchant_id: strawberry.ID
-    option: str = strawberry.field(description="The code of one of the shop's shipping options.")
-
-
-@strawberry.input(description="A cart.")
-class CartInput:
-    currency: CurrencyCode
-    lines: list[CheckoutLineInput]
-    ship_to: AddressInput
-    shipping: list[ShippingChoiceInput] = strawberry.field(
-        default_factory=list, description="Merchants left out ship by their first option that serves the currency."
-    )
 
 
 @strawberry.input(description="A cart to price.")
@@ -288,67 +217,16 @@ class CheckoutCancelled:
     checkout: Checkout
 
 
-def _cart(context: Context, given: CartInput, path: tuple[str, ...]) -> Cart:
-    """The cart from its input. Raises CheckoutRejected with everything that is wrong with it on its face."""
-    ship_to = given.ship_to.to_domain(*path, "shipTo")
-    problems: list[MarketError] = []
-    try:
-        digits(given.currency)
-    except UnknownCurrency as error:
-        error.path = (*path, "currency")
-        raise CheckoutRejected(problems=(error,)) from error
-    lines = []
-    for position, each in enumerate(given.lines):
-        try:
-            lines.append(_cart_line(context, each, given.currency, (*path, "lines", position)))
-        except MarketError as error:
-            problems.append(error)
-    options: dict[UUID, tuple[str, Path]] = {}
-    for position, choice in enumerate(given.shipping):
-        here: Path = (*path, "shipping", position)
-        try:
-            (merchant_id,) = take_id(context, choice.merchant_id, "Shop", 1, (*here, "merchantId"))
-            options[merchant_id] = (choice.option, (*here, "option"))
-        except NotFound as error:
-            problems.append(error)
-    parts, found = group(lines, options, path)
-    problems += [] if problems and not lines else found
-    if problems:
-        raise CheckoutRejected(problems=tuple(problems))
-    return Cart(given.currency, ship_to, parts)
-
-
-def _remember(context: Context, cart: Cart) -> None:
-    """Problems about a quote's lines name its variants as the quote did."""
-    for part in cart.parts:
-        for line in part.lines:
-            variant_id = encode_id("Variant", part.merchant_id, line.variant_id)
-            context.given_ids.setdefault(line.variant_id, variant_id)
-
-
-def _cart_line(
-    context: Context, given: CheckoutLineInput, currency: str, path: tuple[str | int, ...]
-) -> tuple[UUID, CartLine]:
-    try:
-        merchant_id, variant_id = take_id(context, given.variant_id, "Variant", 2)
-    except NotFound as error:
-        raise UnknownVariant(variant_id=given.variant_id, path=(*path, "variantId")) from error
-    seen_minor = given.price.to_minor(*path, "price")
-    if given.price.currency != currency:
-        raise MixedCurrencies(currencies=(currency, given.price.currency), path=(*path, "price", "currency"))
-    return merchant_id, CartLine(variant_id, given.quantity, seen_minor, path)
-
-
 @strawberry.type
 class CheckoutMutations:
     @mutation(problems=[CheckoutRejected, InvalidInput])
     async def checkout_quote(self, info: Info, input: CheckoutQuoteInput) -> CheckoutQuoted:
-        """Price a cart: lines of any merchants, shipping and total. Nothing is reserved."""
+        """Price a cart: lines of any merchants, shipping, discounts, tax and total. Nothing is reserved."""
         buyer = access.of_buyer(info.context)
-        cart = _cart(info.context, input.cart, ("input", "cart"))
+        cart = cart_of(info.context, input.cart, ("input", "cart"))
 
         async def work(tx: Transaction) -> Quote:
-            return await checkout.quote(tx, cart, buyer.account_id, buyer.act)
+            return await quotes.quote(tx, cart, buyer.account_id, buyer.act)
 
         return CheckoutQuoted.of(await info.context.database.run(buyer.act.actor, work))
 
@@ -361,7 +239,7 @@ class CheckoutMutations:
         buyer = access.of_buyer(context)
         if (input.quote_id is None) == (input.cart is None):
             raise InvalidInput(reason="Give either quoteId or cart.", path=("input",))
-        given = _cart(context, input.cart, ("input", "cart")) if input.cart else None
+        given = cart_of(context, input.cart, ("input", "cart")) if input.cart else None
         path = ("input", "quoteId")
         quote_id = take_id(context, input.quote_id, "Quote", 1, path)[0] if input.quote_id else None
         request, checkout_id = access.request("checkoutPlace", input), uuid4()
@@ -371,11 +249,11 @@ class CheckoutMutations:
                 first = await claim(session, NOBODY, buyer.act, request, checkout_id)
                 if first:
                     return first
-                cart = given or await checkout.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
+                cart = given or await quotes.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
                 if quote_id and await claim(session, NOBODY, buyer.act, access.once("quote", quote_id), checkout_id):
                     reason = "This quote was placed already; see your checkouts, or ask for a new quote."
                     raise InvalidInput(reason=reason, path=path)
-            _remember(context, cart)
+            remember(context, cart)
             await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act)
             return checkout_id
 

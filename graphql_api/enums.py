@@ -3,6 +3,7 @@
 import strawberry
 
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
+from merchantry.domain.coupon import CouponKind, CouponStatus
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
@@ -10,12 +11,15 @@ from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.settlement import Cycle
+from merchantry.domain.tax import Remitter
 from merchantry.services.report import Dimension
 
 __all__ = [
     "Account",
     "CaseKind",
     "CaseStatus",
+    "CouponKind",
+    "CouponStatus",
     "Cycle",
     "Dimension",
     "InvoiceKind",
@@ -25,6 +29,7 @@ __all__ = [
     "PayeeStatus",
     "PayoutStatus",
     "PlatformRole",
+    "Remitter",
     "TransferState",
     "Vote",
 ]
@@ -32,6 +37,8 @@ __all__ = [
 strawberry.enum(Account, description="An account of a merchant's ledger.")
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
+strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")
+strawberry.enum(CouponStatus, description="Where a coupon stands.")
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")
@@ -42,4 +49,5 @@ strawberry.enum(PayeeStatus, description="Where an account that a merchant is pa
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
+strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

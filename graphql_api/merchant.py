@@ -9,9 +9,10 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, payee, payout, product, settlement_terms, split, statement
+from graphql_api import access, case, coupon, payee, payout, product, settlement_terms, split, statement
 from graphql_api.case import Case
 from graphql_api.context import Info
+from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
@@ -240,6 +241,13 @@ class Merchant:
     async def payout(self, info: Info, number: str) -> Payout | None:
         """The payout of this number. Needs ledger.read."""
         return await payout.of_number(partial(as_staff, info.context), number)
+
+    @strawberry.field
+    async def coupons(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Coupon] | None:
+        """The merchant's own coupons, newest first. Needs coupon.read."""
+        return await coupon.of_merchant(info, first, after)
 
     @strawberry.field
     async def notifications(

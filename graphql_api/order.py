@@ -16,6 +16,7 @@ from graphql_api.problems import mutation
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
 from graphql_api.selection import wanted
 from graphql_api.split import Split
+from graphql_api.tax import LineTax
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -50,6 +51,8 @@ class OrderLine(Node):
     unit_price: Money
     goods: Money
     shipping: Money = strawberry.field(description="This line's part of the order's shipping.")
+    discount: Money
+    tax: LineTax | None
 
 
 @strawberry.type(description="Some of a line, in a parcel.")
@@ -94,7 +97,9 @@ class Order(Node):
     status: OrderStatus
     goods: Money
     shipping: Money
-    total: Money
+    discount: Money
+    added_tax: Money = strawberry.field(description="Sales tax on top; what is inside the prices is not in it.")
+    total: Money = strawberry.field(description="goods + shipping - discount + addedTax.")
     shipping_option: str
     ship_to: Address
     placed_at: datetime
@@ -123,6 +128,8 @@ class Order(Node):
             status=found.status,
             goods=Money.of(found.goods_minor, found.currency),
             shipping=Money.of(found.shipping_minor, found.currency),
+            discount=Money.of(found.discount_minor, found.currency),
+            added_tax=Money.of(found.added_tax_minor, found.currency),
             total=Money.of(found.total_minor, found.currency),
             shipping_option=found.shipping_option,
             ship_to=Address(**found.ship_to),
@@ -153,6 +160,8 @@ def _line(merchant_id: UUID, line: order.Line, currency: str) -> OrderLine:
         unit_price=Money.of(line.unit_price_minor, currency),
         goods=Money.of(line.goods_minor, currency),
         shipping=Money.of(line.shipping_minor, currency),
+        discount=Money.of(line.discount_minor, currency),
+        tax=LineTax.of(line.tax, currency),
     )
 
 

@@ -10,6 +10,7 @@ from graphql_api import (
     access,
     case,
     commission,
+    coupon,
     payee,
     payout,
     report,
@@ -17,10 +18,12 @@ from graphql_api import (
     settlement,
     settlement_terms,
     statement,
+    tax,
 )
 from graphql_api.case import Case
 from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
+from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
@@ -34,6 +37,7 @@ from graphql_api.selection import wanted
 from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
+from graphql_api.tax import TaxRate
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, category
@@ -114,6 +118,26 @@ class Platform:
     ) -> Connection[CommissionPlan] | None:
         """Versions of all plans, by name and version. Needs platform.plan.read."""
         return await commission.plans(info, first, after)
+
+    @strawberry.field
+    async def coupons(
+        self, info: Info, merchant: strawberry.ID | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Coupon] | None:
+        """Coupons of a merchant (an id of `platform { merchants }`), newest first; the platform's own without it.
+
+        Needs platform.coupon.read.
+        """
+        return await coupon.of_platform(info, merchant, first, after)
+
+    @strawberry.field
+    async def tax_rates(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[TaxRate] | None:
+        """Rates of sales tax, past, present and to come, by country, region, category and moment.
+
+        Needs platform.tax.read.
+        """
+        return await tax.tax_rates(info, first, after)
 
     @strawberry.field
     async def cases(

@@ -10,6 +10,8 @@ from graphql_api.case_mutations import CaseMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.commission import CommissionPlanMutations
 from graphql_api.context import Info
+from graphql_api.coupon import Coupon
+from graphql_api.coupon_mutations import CouponMutations
 from graphql_api.engine import MarketSchema
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
@@ -27,6 +29,7 @@ from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
 from graphql_api.statement import Statement
 from graphql_api.statement_mutations import StatementMutations
+from graphql_api.tax import TaxMutations
 from graphql_api.viewer import Viewer
 
 
@@ -63,6 +66,8 @@ class Mutation(
     CheckoutMutations,
     OrderMutations,
     ProductMutations,
+    CouponMutations,
+    TaxMutations,
     StaffMutations,
     MerchantRecordMutations,
     PlatformMutations,
@@ -93,5 +98,6 @@ schema = MarketSchema(
         Statement,
         CommissionInvoice,
         Payout,
+        Coupon,
     ],
 )

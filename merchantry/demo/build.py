@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
-from merchantry.demo import mall
+from merchantry.demo import mall, prices
 from merchantry.demo.history import History
 from merchantry.demo.mall import STALLS, Stall
 from merchantry.demo.story import DAY, DAYS, SHARED, fresh, purchases
@@ -54,6 +54,7 @@ async def build(database: Database, vault: Vault, now: datetime, page_url: str, 
     if not await _is_marked(database, FINISHED):
         await _rules(database, Act(SYSTEM, begin - 10 * DAY, begin - 10 * DAY))
         await _merchants(database, begin - 9 * DAY)
+        await prices.agree(database, act(SYSTEM, begin - 8 * DAY), _once)
         progress(1, steps)
         for position, stall in enumerate(STALLS):
             await _products(database, await read_world(database), stall, begin)

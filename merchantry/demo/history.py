@@ -9,7 +9,7 @@ from merchantry.demo.mall import BUYERS, owner_of, skus_of
 from merchantry.demo.story import DAY, MINUTE, Event, Kind, Paying, Purchase, events
 from merchantry.demo.world import SYSTEM, World, act
 from merchantry.domain.act import Act
-from merchantry.domain.checkout import Cart, CartLine, CartPart
+from merchantry.domain.checkout import Cart, CartCoupon, CartLine, CartPart
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.gateways.sandbox import Method, Sandbox
 from merchantry.jobs.tools import Tools
@@ -105,7 +105,8 @@ class History:
             lines = tuple(CartLine(each.id, quantity, each.prices[purchase.currency]) for each, quantity in chosen)
             parts.append(CartPart(self._world.merchants[part.stall.slug], lines))
         in_order = tuple(sorted(parts, key=lambda part: part.merchant_id.hex))
-        return Cart(purchase.currency, BUYERS[purchase.buyer].address, in_order)
+        coupons = tuple(CartCoupon(code) for code in purchase.coupons)
+        return Cart(purchase.currency, BUYERS[purchase.buyer].address, in_order, coupons=coupons)
 
     async def _begin_paying(self, tx: Transaction, purchase: Purchase, total_minor: int, *, attempt: int) -> None:
         if attempt >= len(METHODS[purchase.paying]):

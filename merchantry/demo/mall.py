@@ -29,6 +29,13 @@ PLAN: Final[dict[str, Any]] = {
     "merchants": {"trilha-acima": {"rate_bps": 725, "product_categories": {"camping": {"rate_bps": 650}}}},
 }
 
+WELCOME: Final = "BEM-VINDO"
+"""The platform's coupon: 5 % of everything, at most 30.00."""
+OWN_COUPON: Final = "JEQUI10"
+"""The main merchant's coupon: 10 % of its own goods."""
+TAXES: Final = (("", 1200), ("books", 0))
+"""Sales tax inside all prices, by category, in basis points; invented like all else."""
+
 CATEGORIES: Final = {
     "home": ("Home", None),
     "kitchen": ("Kitchen", "home"),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
-from merchantry.demo.mall import BUYERS, STALLS, Stall
+from merchantry.demo.mall import BUYERS, MAIN, OWN_COUPON, STALLS, WELCOME, Stall
 
 DAYS: Final = 60
 PURCHASES: Final = 183
@@ -61,6 +61,7 @@ class Purchase:
     placed_at: datetime
     paying: Paying
     parts: tuple[Part, ...]
+    coupons: tuple[str, ...] = ()
 
 
 class Kind(StrEnum):
@@ -128,14 +129,22 @@ def _purchase(chance: random.Random, number: int, begin: datetime) -> Purchase:
     paying = chance.choice((*ways, Paying.ACTION, Paying.ACTION, Paying.GIVES_UP, Paying.GIVES_UP))
     currency = "USD" if chance.random() < 0.05 else "BRL"
     count = chance.choices((1, 2, 3, 4), (58, 28, 11, 3))[0]
+    parts = _parts(chance, count, currency)
     return Purchase(
         id=uuid5(NAMESPACE_URL, f"https://mall.example/demo/{begin.isoformat()}/{number}"),
         buyer=chance.randrange(len(BUYERS)),
         currency=currency,
         placed_at=placed_at,
         paying=paying,
-        parts=_parts(chance, count, currency),
+        parts=parts,
+        coupons=_coupons(number, currency, parts),
     )
+
+
+def _coupons(number: int, currency: str, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Every second buyer at the main merchant knows its coupon, every sixth anywhere the mall's."""
+    own = (OWN_COUPON,) if number % 2 and MAIN in {part.stall.slug for part in parts} else ()
+    return (*own, WELCOME) if number % 6 == 0 and currency == "BRL" else own
 
 
 def _parts(chance: random.Random, count: int, currency: str) -> tuple[Part, ...]:

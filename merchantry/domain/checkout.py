@@ -4,17 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from merchantry.domain.errors import EmptyCheckout, InvalidInput, InvalidQuantity, MarketError, TooManyLines
+from merchantry.domain.coupon import MAX_COUPONS
+from merchantry.domain.errors import (
+    CouponNotApplicable,
+    EmptyCheckout,
+    InvalidInput,
+    InvalidQuantity,
+    MarketError,
+    TooManyCoupons,
+    TooManyLines,
+)
+from merchantry.domain.new_coupon import normalised
 
 MAX_LINES = 100
 MAX_QUANTITY = 100_000
+MAX_CODE = 50
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to ship. ``country`` is ISO 3166-1 alpha-2."""
+    """Where to ship. ``country`` is ISO 3166-1 alpha-2, ``region`` the second part of ISO 3166-2."""
 
     name: str
     street: str
@@ -22,6 +33,7 @@ class Address:
     postal_code: str
     country: str
     phone: str | None = None
+    region: str | None = None
 
     def document(self) -> dict[str, str | None]:
         """As it is stored with an order."""
@@ -50,17 +62,35 @@ class CartPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Cart:
-    """A checkout to be, its parts in the order in which merchants are locked.
+class CartCoupon:
+    """A coupon's code; ``path`` leads to the input that it came from."""
 
-    With ``prices_agreed`` the prices seen are the prices (an import of what was sold elsewhere); otherwise a price
-    that has changed since is a problem.
+    code: str
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTotal:
+    """The total that the buyer was shown, in minor units of the cart's currency."""
+
+    total_minor: int
+    path: Path = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """A checkout to be, its parts in the order in which merchants are locked, its coupons in that in which they apply.
+
+    With ``prices_agreed`` the prices seen are the prices, and nothing is added or taken off (an import of what was sold
+    elsewhere); otherwise a price that has changed since is a problem, and so is the total where one was ``seen``.
     """
 
     currency: str
     ship_to: Address
     parts: tuple[CartPart, ...]
     prices_agreed: bool = False
+    coupons: tuple[CartCoupon, ...] = ()
+    seen: SeenTotal | None = None
 
 
 def group(
@@ -87,6 +117,20 @@ def group(
         option, option_path = options.get(merchant_id, (None, ()))
         parts.append(CartPart(merchant_id, tuple(by_merchant[merchant_id].values()), option, path=option_path))
     return tuple(parts), problems
+
+
+def coupons(codes: Sequence[str], path: Path) -> tuple[tuple[CartCoupon, ...], list[MarketError]]:
+    """The coupons of a cart, and what is wrong with them on their face. ``path`` leads to the codes in the input."""
+    if len(codes) > MAX_COUPONS:
+        return (), [TooManyCoupons(limit=MAX_COUPONS, path=path)]
+    found: dict[str, CartCoupon] = {}
+    problems: list[MarketError] = []
+    for position, given in enumerate(codes):
+        code, here = normalised(given)[:MAX_CODE], (*path, position)
+        if code in found:
+            problems.append(CouponNotApplicable(coupon=code, reason="It is named twice; name it once.", path=here))
+        found.setdefault(code, CartCoupon(code, here))
+    return tuple(found.values()), problems
 
 
 def _problems(lines: Sequence[CartLine], path: Path) -> list[MarketError]:

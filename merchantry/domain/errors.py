@@ -356,3 +356,61 @@ class CaseClosed(MarketError):
 @dataclass(eq=False, kw_only=True)
 class VotedAlready(MarketError):
     """You have approved this case already; it waits for somebody else."""
+
+
+@dataclass(eq=False, kw_only=True)
+class CouponUnknown(MarketError):
+    """There is no coupon {coupon}; check how it is written, or leave it out.
+
+    Coupons that have not begun, and those of merchants that the cart has nothing of, answer the same.
+    """
+
+    coupon: str
+
+
+@dataclass(eq=False, kw_only=True)
+class CouponNotApplicable(MarketError):
+    """The coupon {coupon} can't be used here: {reason}"""
+
+    coupon: str
+    reason: str
+
+
+@dataclass(eq=False, kw_only=True)
+class CouponUsedUp(MarketError):
+    """The coupon {coupon} has been used as often as it may be; leave it out."""
+
+    coupon: str
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyCoupons(MarketError):
+    """A checkout takes at most {limit} coupons; leave the others out."""
+
+    limit: int
+
+
+@dataclass(eq=False, kw_only=True)
+class TotalChanged(MarketError):
+    """The total is no longer the one that was shown; show the total of now and ask again.
+
+    Discounts, taxes or shipping have changed since.
+    """
+
+    seen_minor: int
+    now_minor: int
+    currency: str
+
+
+@dataclass(eq=False, kw_only=True)
+class CouponCodeTaken(MarketError):
+    """The coupon code {coupon} is in use already; choose another."""
+
+    coupon: str
+
+
+@dataclass(eq=False, kw_only=True)
+class CouponEnded(MarketError):
+    """The coupon {coupon} has ended, and an ended coupon stays so; create another."""
+
+    coupon: str

@@ -32,6 +32,8 @@ class Permission(StrEnum):
     PRODUCT_READ = "product.read"
     PRODUCT_WRITE = "product.write"
     STOCK_WRITE = "stock.write"
+    COUPON_READ = "coupon.read"
+    COUPON_WRITE = "coupon.write"
     ORDER_READ = "order.read"
     ORDER_SHIP = "order.ship"
     ORDER_CANCEL = "order.cancel"
@@ -48,6 +50,10 @@ class Permission(StrEnum):
     PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
+    PLATFORM_COUPON_READ = "platform.coupon.read"
+    PLATFORM_COUPON_WRITE = "platform.coupon.write"
+    PLATFORM_TAX_READ = "platform.tax.read"
+    PLATFORM_TAX_WRITE = "platform.tax.write"
     PLATFORM_STAFF_WRITE = "platform.staff.write"
     PLATFORM_REPORT_READ = "platform.report.read"
     PLATFORM_PLAN_READ = "platform.plan.read"
@@ -77,6 +83,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PRODUCT_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.PRODUCT_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.STOCK_WRITE: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
+        _P.COUPON_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT, _VIEWER}),
+        _P.COUPON_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.ORDER_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.ORDER_SHIP: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
         _P.ORDER_CANCEL: frozenset({_OWNER, _MANAGER}),
@@ -93,6 +101,10 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
+        _P.PLATFORM_COUPON_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
+        _P.PLATFORM_COUPON_WRITE: frozenset({_ADMIN, _FINANCE}),
+        _P.PLATFORM_TAX_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_TAX_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),

@@ -15,6 +15,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.errors import NotFound, OrderTransitionRefused
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.settlement import hold_ends_at
+from merchantry.domain.tax import LineTax, Remitter
 from merchantry.services import audit, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
@@ -54,6 +55,25 @@ class Line:
     refunded_goods_minor: int
     refunded_shipping_minor: int
 
+    @property
+    def discount_minor(self) -> int:
+        """What the buyer saves on it, whoever pays for that."""
+        return self.discount_merchant_minor + self.discount_platform_minor
+
+    @property
+    def tax(self) -> LineTax | None:
+        """Its sales tax; None where there is none."""
+        if self.tax_jurisdiction is None:
+            return None
+        return LineTax(
+            self.tax_rate_bps,
+            self.tax_jurisdiction,
+            self.tax_inclusive,
+            Remitter(self.tax_remitted_by),
+            self.tax_minor,
+            self.tax_covers_shipping,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -91,10 +111,14 @@ class Order:
     lines: tuple[Line, ...]
 
     @property
+    def discount_minor(self) -> int:
+        """What the buyer saves, whoever pays for that."""
+        return self.discount_merchant_minor + self.discount_platform_minor
+
+    @property
     def total_minor(self) -> int:
         """What the buyer pays for this order."""
-        discount_minor = self.discount_merchant_minor + self.discount_platform_minor
-        return self.goods_minor + self.shipping_minor + self.added_tax_minor - discount_minor
+        return self.goods_minor + self.shipping_minor + self.added_tax_minor - self.discount_minor
 
     @property
     def state(self) -> OrderState:

@@ -65,6 +65,7 @@ coupon_use = Table(
     ForeignKeyConstraint(["coupon_id"], ["platform.coupon.id"]),
     CheckConstraint("status IN ('used', 'given_back')", name="status_is_known"),
     Index(None, "coupon_id", "buyer_id"),
+    Index(None, "checkout_id"),
     info=grants(platform="SELECT, INSERT, UPDATE (status)"),
 )
 """One use of a coupon; a checkout that is never paid gives it back."""

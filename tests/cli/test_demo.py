@@ -111,10 +111,15 @@ async def the_mall_is_lively_and_its_books_are_right(place: Path) -> None:
             listed = connection.execute("SELECT count(*) FROM platform.listing").fetchone()
             union = " UNION ALL ".join(f"SELECT status, currency FROM {schema_of(each)}.orders" for each in merchants)  # noqa: S608
             orders = connection.execute(union.encode()).fetchall()
+            uses = connection.execute("SELECT code FROM platform.coupon WHERE uses > 0 ORDER BY code").fetchall()
+            [main] = connection.execute("SELECT id FROM platform.merchant WHERE slug = 'casa-jequi'").fetchall()
+            lowered = "SELECT bool_or(tax_minor > 0), bool_or(discount_merchant_minor > 0) FROM "
+            shown = connection.execute(f"{lowered} {schema_of(main[0])}.order_line".encode()).fetchone()
             payments = connection.execute("SELECT DISTINCT status FROM platform.payment").fetchall()
             checkouts = connection.execute("SELECT DISTINCT status FROM platform.checkout").fetchall()
         assert (len(merchants), listed) == (12, (60,))
         assert len(orders) >= 290
+        assert ([row[0] for row in uses], shown) == (["BEM-VINDO", "JEQUI10"], (True, True))
         assert {row[0] for row in orders} == STATUSES
         assert {row[1] for row in orders} == {"BRL", "USD"}
         assert {row[0] for row in payments} == {"captured", "failed", "action_required"}

@@ -29,7 +29,7 @@ LEFT JOIN platform.checkout c ON c.id = o.checkout_id
 """
 CHARGED = """
 SELECT c.id, c.status, coalesce(sum(s.amount_minor) FILTER (WHERE s.status = 'captured'), 0)::bigint AS captured,
-       c.goods_minor + c.shipping_minor AS due
+       c.goods_minor + c.shipping_minor - c.discount_minor + c.added_tax_minor AS due
 FROM platform.checkout c
 LEFT JOIN platform.payment p ON p.checkout_id = c.id
 LEFT JOIN platform.sandbox_charge s ON s.id = p.id

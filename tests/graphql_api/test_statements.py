@@ -22,6 +22,7 @@ from tests.builders import NOON, a_product, a_shop, an_act, some_merchants
 from tests.cluster import Cluster
 from tests.graphql_api.documents import a_line, buy
 from tests.graphql_api.mall import Mall, open_mall
+from tests.graphql_api.price_documents import create_coupon, create_platform_coupon, place_cart, set_tax, to
 from tests.services.books import Shelf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +47,7 @@ MERCHANT = {
     "statements": f"statements(first: %d) {{ nodes {{ {STATEMENT} }} edges {{ node {{ {STATEMENT} }} }} }}",
     "payouts": f"payouts(first: %d) {{ nodes {{ {PAYOUT} }} }}",
     "notifications": "notifications(first: %d) { nodes { id kind subject } }",
+    "coupons": "coupons(first: %d) { nodes { id code uses merchants amounts { amount } } }",
     "cases": f"cases(first: %d) {{ nodes {{ {CASE} }} edges {{ node {{ {CASE} }} }} }}",
     "auditEvents": "auditEvents(first: %d) { nodes { id act actor before after } }",
 }
@@ -53,9 +55,10 @@ FIELDS = {
     **{name: f"{{ merchant {{ {field} }} }}" for name, field in MERCHANT.items()},
     "viewer.orders": f"{{ viewer {{ orders(first: %d) {{ nodes {{ {ORDER.replace('entries { seq }', '')} }} }} }} }}",
     "viewer.checkouts": "{ viewer { checkouts(first: %d) { nodes { id payments { id }"
-    " orders { id number lines { id } events { kind } } } } } }",
+    " coupons { code discount { amount } } orders { id number lines { id tax { rateBps } } events { kind } } } } } }",
     "listings": "{ listings(first: %d) { nodes { id title merchantName variants { sku prices { amount } } } } }",
     "platform.merchants": "{ platform { merchants(first: %d) { nodes { id slug legalName } } } }",
+    "platform.taxRates": "{ platform { taxRates(first: %d) { nodes { country rateBps } } } }",
     "platform.cases": f"{{ platform {{ cases(first: %d) {{ nodes {{ {CASE} }} }} }} }}",
     "platform.statements": f'{{ platform {{ statements(merchant: "FIRST", first: %d)'
     f" {{ nodes {{ {STATEMENT} }} }} }} }}",
@@ -121,7 +124,11 @@ async def _trade(mall: Mall) -> None:
             await a_product(mall.database, merchant, title=f"Kite {number}", prices={"BRL": 10_000}, on_hand=100)
             for number in range(CHECKOUTS)
         ]
+        for number in range(CHECKOUTS):
+            await create_coupon(mall, "olga", merchant, f"{merchant.slug}-{number}", percentBps=500)
         lines.append(a_line(merchant, products[0]))
+    for number in range(CHECKOUTS):
+        await set_tax(mall, "adam", "FR", number, effectiveFrom=f"2026-04-{number + 1:02}T00:00:00Z")
     for _ in range(CHECKOUTS):
         await buy(mall, "bea", *lines)
         mall.clock.advance(minutes=1)
@@ -195,3 +202,33 @@ async def test_a_field_costs_the_same_statements_for_one_row_and_for_many(
     assert counts[0] == counts[1] > 0, (counts, sent)
     assert rows[0] == (0 if name == "settlementReport" else 1)
     assert rows[1] >= MANY.get(name, CHECKOUTS)
+
+
+async def test_coupons_and_taxes_cost_placing_a_few_statements_and_no_coupon_costs_one(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any number of merchants and lines. Without coupons there is the one look-up of rates."""
+    merchants = await some_merchants(mall.database, *(a_shop(f"priced-{number}") for number in range(4)))
+    lines = [
+        a_line(each, await a_product(mall.database, each, prices={"BRL": 10_000}, on_hand=100)) for each in merchants
+    ]
+    await create_platform_coupon(mall, "adam", "COUNTED", percentBps=1000, mostUsesPerBuyer=9, mostUses=99)
+    await set_tax(mall, "adam", "DE", 1900, inclusive=False)
+    await place_cart(mall, "bea", *lines, shipTo=to("DE"), couponCodes=["COUNTED"])  # everything is compiled
+    await place_cart(mall, "bea", *lines)
+    counts: dict[tuple[str, int], int] = {}
+    carts: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "taxed": {"shipTo": to("DE")},
+        "coupon": {"shipTo": to("DE"), "couponCodes": ["COUNTED"]},
+    }
+    for few in (2, 4):
+        for name, cart in carts.items():
+            with counted(monkeypatch) as sent:
+                placed = await place_cart(mall, "bea", *lines[:few], **cart)
+            assert placed["__typename"] == "CheckoutPlaced", placed
+            assert len([text for text in sent if "platform.tax_rate" in text]) == 1
+            counts[name, few] = len(sent)
+    for few in (2, 4):
+        assert counts["taxed", few] == counts["plain", few]
+        assert counts["coupon", few] - counts["plain", few] == 3  # lock, uses of this buyer, and to show them

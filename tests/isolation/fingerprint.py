@@ -19,6 +19,8 @@ WHOLE = {
     "platform_role",
     "mall",
     "settlement_run",
+    "coupon_use",
+    "tax_rate",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do."""
 

@@ -22,6 +22,7 @@ from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, place, ship
 from tests.graphql_api.mall import Mall, open_mall
+from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.settled import settle
 
 NOTICE_SECONDS = 15.0
@@ -263,6 +264,7 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     await _payees(mall, made)
     subjects, made.statement_number, made.payout_number = await settle(mall, merchant, amount)
     made.subjects |= subjects
+    await _coupons(mall, made)
     return made
 
 
@@ -295,6 +297,18 @@ async def _payees(mall: Mall, made: Sphere) -> None:
                 reason = f"{made.slug}: the provider asks who this is"
                 await payee.flag_account(session, account.id, reason, an_act())
         made.subjects[mutation] = {"payeeAccountId": encode_id("PayeeAccount", merchant_id, account.id)}
+
+
+async def _coupons(mall: Mall, made: Sphere) -> None:
+    """One coupon for each mutation about coupons; the one to resume is paused."""
+    for mutation in ("couponPause", "couponResume", "couponEnd"):
+        code = f"{made.slug}-{mutation}"
+        coupon = (await create_coupon(mall, made.owner, made.merchant, code, percentBps=500))["coupon"]
+        made.subjects[mutation] = {"couponId": coupon["id"]}
+    await change_coupon(mall, made.owner, "couponPause", made.subjects["couponResume"]["couponId"], made.merchant.slug)
+    code = f"{made.slug}-used"
+    await create_coupon(mall, made.owner, made.merchant, code, percentBps=500)
+    made.subjects["couponCodes"] = {"code": code}
 
 
 async def _orders(mall: Mall, made: Sphere, line: Any) -> None:

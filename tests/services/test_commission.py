@@ -75,6 +75,7 @@ async def test_what_can_have_no_effect_is_told(database: Database) -> None:
     assert found["$.merchants.nobody"] == "name a merchant that exists; nobody does not"
     assert found["$.product_categories.gone"] == "name a product category that exists; gone does not"
     assert found["merchant:elsewhere"] == "can never apply: none of the merchants that it is for has this plan"
-    assert found["merchant_category:food"] == "can never apply: more exact rules apply to every line that it could be for"
+    shadowed = "can never apply: more exact rules apply to every line that it could be for"
+    assert found["merchant_category:food"] == shadowed
     assert "merchant:acme" not in found
     assert "merchant:elsewhere" not in nobodys

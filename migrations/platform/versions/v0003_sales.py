@@ -238,4 +238,5 @@ def upgrade() -> None:
         unique=False,
         schema="platform",
     )
+    op.create_index(op.f("coupon_use_checkout_id_idx"), "coupon_use", ["checkout_id"], unique=False, schema="platform")
     op.execute(AFTER)

@@ -1,0 +1,104 @@
+"""Quotes: what a cart costs now."""
+
+from datetime import datetime
+
+import strawberry
+
+from graphql_api.money import Money
+from graphql_api.relay import encode_id
+from graphql_api.tax import LineTax
+from merchantry.services.pricing import PricedPart
+from merchantry.services.quote import Quote
+
+
+@strawberry.type(description="A line of a quote, at the price that it has now.")
+class QuoteLine:
+    variant_id: strawberry.ID
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Money
+    goods: Money
+    discount: Money
+    tax: LineTax | None
+
+
+@strawberry.type(description="What a coupon takes off a checkout.")
+class UsedCoupon:
+    code: str
+    title: str
+    discount: Money
+
+
+@strawberry.type(description="One merchant's part of a quote.")
+class QuotePart:
+    merchant_name: str
+    lines: list[QuoteLine]
+    shipping_option: str
+    goods: Money
+    shipping: Money
+    discount: Money
+    added_tax: Money
+    total: Money
+
+
+@strawberry.type(
+    description="What a cart costs now. Nothing is reserved until it is placed, coupons neither; if the total is "
+    "another by then, it is refused."
+)
+class CheckoutQuoted:
+    quote_id: strawberry.ID
+    expires_at: datetime
+    parts: list[QuotePart]
+    goods: Money = strawberry.field(description="Before discounts.")
+    shipping: Money
+    discount: Money
+    added_tax: Money = strawberry.field(description="Sales tax on top; what is inside the prices is not in it.")
+    total: Money = strawberry.field(description="goods + shipping - discount + addedTax.")
+    coupons: list[UsedCoupon] = strawberry.field(description="What each coupon does, in the order in which they apply.")
+
+    @staticmethod
+    def of(found: Quote) -> "CheckoutQuoted":
+        """The quote, priced."""
+        currency, priced = found.cart.currency, found.priced
+        return CheckoutQuoted(
+            quote_id=encode_id("Quote", found.id),
+            expires_at=found.expires_at,
+            parts=[_quote_part(part, currency) for part in priced.parts],
+            goods=Money.of(priced.goods_minor, currency),
+            shipping=Money.of(priced.shipping_minor, currency),
+            discount=Money.of(priced.discount_minor, currency),
+            added_tax=Money.of(priced.added_tax_minor, currency),
+            total=Money.of(priced.total_minor, currency),
+            coupons=[
+                UsedCoupon(
+                    code=each.coupon.code, title=each.coupon.title, discount=Money.of(each.discount_minor, currency)
+                )
+                for each in priced.coupons
+            ],
+        )
+
+
+def _quote_part(part: PricedPart, currency: str) -> QuotePart:
+    return QuotePart(
+        merchant_name=part.shop.display_name,
+        lines=[
+            QuoteLine(
+                variant_id=encode_id("Variant", part.shop.merchant_id, line.wanted.variant_id),
+                sku=line.sku,
+                title=line.title,
+                quantity=line.wanted.quantity,
+                unit_price=Money.of(line.unit_price_minor, currency),
+                goods=Money.of(line.goods_minor, currency),
+                discount=Money.of(line.discount_minor, currency),
+                tax=LineTax.of(line.amounts.tax, currency),
+            )
+            for line in part.lines
+        ],
+        shipping_option=part.shipping_option,
+        goods=Money.of(part.goods_minor, currency),
+        shipping=Money.of(part.shipping_minor, currency),
+        discount=Money.of(part.discount_minor, currency),
+        added_tax=Money.of(part.added_tax_minor, currency),
+        total=Money.of(part.total_minor, currency),
+    )

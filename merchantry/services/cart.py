@@ -1,0 +1,179 @@
+"""A cart checked over several merchants: each visited once, in order, and placed there where all is well so far."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select
+
+from merchantry.domain.act import Act
+from merchantry.domain.checkout import Cart
+from merchantry.domain.coupon import AppliedCoupon, CouponLine, Discounts, LineDiscount, Redeemed, redeem
+from merchantry.domain.errors import CheckoutRejected, MarketError, MerchantUnavailable, TotalChanged
+from merchantry.domain.tax_rate import TaxRate
+from merchantry.services import coupon_use, placement, pricing, tax
+from merchantry.services.placement import Placed
+from merchantry.services.pricing import PricedPart, PriceTerms, Shop
+from merchantry.services.terms import without_plan
+from merchantry.tables.platform import merchant_profile
+from tenancy.database import PlatformSession, PublicSession, Transaction
+from tenancy.tables import merchant
+
+
+@dataclass(frozen=True, slots=True)
+class PricedCart:
+    """What a cart costs now; ``placed`` are its orders where it was placed."""
+
+    parts: tuple[PricedPart, ...]
+    coupons: tuple[AppliedCoupon, ...]
+    placed: tuple[Placed, ...]
+
+    @property
+    def goods_minor(self) -> int:
+        """All lines before discounts."""
+        return sum(part.goods_minor for part in self.parts)
+
+    @property
+    def shipping_minor(self) -> int:
+        """All orders' shipping."""
+        return sum(part.shipping_minor for part in self.parts)
+
+    @property
+    def discount_minor(self) -> int:
+        """What the buyer saves."""
+        return sum(part.discount_minor for part in self.parts)
+
+    @property
+    def added_tax_minor(self) -> int:
+        """The tax that comes on top."""
+        return sum(part.added_tax_minor for part in self.parts)
+
+    @property
+    def total_minor(self) -> int:
+        """What the buyer pays."""
+        return sum(part.total_minor for part in self.parts)
+
+
+SHOPS = (
+    select(
+        merchant_profile.c.merchant_id,
+        merchant_profile.c.number,
+        merchant_profile.c.legal_name,
+        merchant_profile.c.display_name,
+        merchant_profile.c.shipping_options,
+        merchant.c.status,
+    )
+    .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+    .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
+)
+
+
+async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_as: UUID | None) -> PricedCart:
+    """Price the cart, and place it as the checkout of this id. Raises CheckoutRejected with all that is in the way.
+
+    Placing locks what it checks: the coupons, then merchant by merchant the variants. A merchant without a commission
+    plan in force can't sell, because its orders could not be paid.
+    """
+    known = await _known(tx, cart, buyer_id, act, lock=place_as is not None)
+    discounts, problems = await _discounts(tx, cart, known, act)
+    terms = PriceTerms(_by_merchant(cart, discounts.lines), known.rates)
+    parts: list[PricedPart] = []
+    placed: list[Placed] = []
+    for part in cart.parts:
+        shop, status = known.shops.get(part.merchant_id, (None, "unknown"))
+        if shop is None:
+            problems += [pricing.unknown(line) for line in part.lines]
+            continue
+        if status != "active" or part.merchant_id in known.closed:
+            problems += [MerchantUnavailable(merchant=shop.display_name, path=line.path) for line in part.lines]
+            continue
+        async with tx.as_merchant(part.merchant_id) as merchant_session:
+            lock = place_as is not None and not problems
+            priced, found = await pricing.check(merchant_session, cart, part, shop, terms, lock=lock)
+            problems += found
+            if priced:
+                parts.append(priced)
+            if priced and place_as and not problems:
+                placed.append(await placement.place(merchant_session, cart, priced, place_as, act))
+    if problems:
+        raise CheckoutRejected(problems=tuple(problems))
+    made = PricedCart(tuple(parts), discounts.coupons, tuple(placed))
+    _check_seen(cart, made.total_minor)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the platform knows of a cart: its shops with their statuses, who can't sell, taxes, the coupons given."""
+
+    shops: Mapping[UUID, tuple[Shop, str]]
+    closed: Collection[UUID]
+    rates: Sequence[TaxRate]
+    redeemed: Sequence[Redeemed]
+
+
+async def _known(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, lock: bool) -> _Known:
+    merchant_ids = [part.merchant_id for part in cart.parts]
+    rates: Sequence[TaxRate] = ()
+    redeemed: Sequence[Redeemed] = ()
+    async with tx.as_platform() as session:
+        shops = await shops_of(session, merchant_ids)
+        closed = await without_plan(session, merchant_ids, act.at)
+        if not cart.prices_agreed:
+            rates = await tax.rates_in_force(session, cart.ship_to.country, cart.ship_to.region, act.at)
+        if cart.coupons:
+            redeemed = await coupon_use.redeemed(session, cart, buyer_id, lock=lock)
+    return _Known(shops, closed, rates, redeemed)
+
+
+def _check_seen(cart: Cart, total_minor: int) -> None:
+    """Raises CheckoutRejected where the buyer was shown another total."""
+    seen = cart.seen
+    if seen is not None and seen.total_minor != total_minor:
+        changed = TotalChanged(
+            seen_minor=seen.total_minor, now_minor=total_minor, currency=cart.currency, path=seen.path
+        )
+        raise CheckoutRejected(problems=(changed,))
+
+
+async def _discounts(tx: Transaction, cart: Cart, known: _Known, act: Act) -> tuple[Discounts, list[MarketError]]:
+    """What the coupons take off the cart's lines, at the prices seen: others are refused with their lines.
+
+    Merchants are looked into only where a coupon depends on what their lines are.
+    """
+    if not cart.coupons:
+        return Discounts(()), []
+    asking = [each.coupon.terms for each in known.redeemed if each.coupon and each.coupon.terms.asks_for_products]
+    kinds: dict[UUID, tuple[UUID, str]] = {}
+    for part in cart.parts:
+        if part.merchant_id in known.shops and any(part.merchant_id in (t.merchants or known.shops) for t in asking):
+            async with tx.as_merchant(part.merchant_id) as session:
+                kinds |= await pricing.kinds_of(session, part)
+    lines = [
+        CouponLine(part.merchant_id, max(line.seen_minor, 0) * line.quantity, *kinds.get(line.variant_id, (None, None)))
+        for part in cart.parts
+        for line in part.lines
+    ]
+    return redeem(known.redeemed, lines, cart.currency, act.at)
+
+
+def _by_merchant(cart: Cart, discounts: Sequence[LineDiscount]) -> Mapping[UUID, Sequence[LineDiscount]]:
+    """The discounts of all lines, cut at the merchants."""
+    found, start = {}, 0
+    for part in cart.parts:
+        found[part.merchant_id] = discounts[start : start + len(part.lines)]
+        start += len(part.lines)
+    return found
+
+
+async def shops_of(
+    session: PlatformSession | PublicSession, merchant_ids: Collection[UUID]
+) -> dict[UUID, tuple[Shop, str]]:
+    """Each merchant's shop and status, one statement."""
+    rows = await session.execute(SHOPS, {"merchants": list(merchant_ids)})
+    return {row.merchant_id: (_shop(row), row.status) for row in rows}
+
+
+def _shop(row: Row[Any]) -> Shop:
+    return Shop(row.merchant_id, row.number, row.legal_name, row.display_name, row.shipping_options)
