@@ -18,6 +18,7 @@ from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id,
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart, CartLine, Path, group
 from merchantry.domain.errors import (
+    CashNotAccepted,
     CheckoutRejected,
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -35,7 +36,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.money import digits
 from merchantry.gateways.payment import Charge, Tender, asked
-from merchantry.services import checkout, payment, tracking
+from merchantry.services import cash, checkout, payment, tracking
 from merchantry.services.checkout import Quote
 from merchantry.services.idempotency import claim
 from merchantry.services.placement import PricedPart
@@ -254,7 +255,8 @@ class CheckoutPlaceInput:
 @strawberry.input(description="One means of payment and its part of the amount.")
 class TenderInput:
     method: str = strawberry.field(
-        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay."
+        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay. Or"
+        " cash_on_delivery alone, where every merchant of the checkout takes cash."
     )
     amount: MoneyInput
 
@@ -387,6 +389,7 @@ class CheckoutMutations:
             NotFound,
             PaymentDeclined,
             PaymentNotPossible,
+            CashNotAccepted,
             TendersMismatch,
             InvalidInput,
             UnknownCurrency,
@@ -414,6 +417,17 @@ class CheckoutMutations:
                 if first:
                     begun = await payment.find(session, first)
                     return begun, payment.charge_again(begun, tenders)
+            if cash.is_asked(tenders):
+                paid = await cash.pay(
+                    tx,
+                    checkout_id,
+                    buyer.account_id,
+                    tenders,
+                    currencies=currencies,
+                    payment_id=payment_id,
+                    act=buyer.act,
+                )
+                return paid, None
             charge = await payment.begin(
                 tx,
                 checkout_id,

@@ -3,6 +3,7 @@
 import strawberry
 
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
+from merchantry.domain.entries import Collector
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
@@ -16,6 +17,7 @@ __all__ = [
     "Account",
     "CaseKind",
     "CaseStatus",
+    "Collector",
     "Cycle",
     "Dimension",
     "InvoiceKind",
@@ -32,6 +34,7 @@ __all__ = [
 strawberry.enum(Account, description="An account of a merchant's ledger.")
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
+strawberry.enum(Collector, name="PaymentCollector", description="Who takes the buyer's money of an order.")
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")

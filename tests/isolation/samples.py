@@ -70,6 +70,8 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "CategoryCreateInput.parent": LEFT_OUT,
         "MerchantCreateInput.slug": lambda: f"new-{uuid4().hex[:12]}",
         "MerchantSuspendInput.slug": sphere.slug,
+        "MerchantUpdateInput.slug": sphere.slug,
+        "acceptsCash": False,
         "legalName": "New Ltda",
         "displayName": "New",
         "timeZone": "America/Sao_Paulo",
