@@ -23,7 +23,7 @@ from merchantry.tables.platform import payment as payment_table
 from merchantry.tables.platform import tender
 from tenancy.database import Database
 from tenancy.principals import Merchant
-from tests.builders import NOON, a_buyer, a_merchant, a_product, an_act
+from tests.builders import NOON, a_buyer, a_merchant, a_product, a_vault, an_act
 
 ADDRESS = Address(name="A", street="S 1", city="C", postal_code="1", country="BR")
 DAY = timedelta(days=1)
@@ -99,7 +99,7 @@ class Stall:
 
     async def work(self) -> int:
         """Let a worker do what is due."""
-        tools = Tools(self.database, self.gateway, lambda: self.now)
+        tools = Tools(self.database, self.gateway, lambda: self.now, a_vault())
         return await worker.run_due(tools, self.now, concurrency=1)
 
     async def order(self, order_id: UUID) -> Order:
