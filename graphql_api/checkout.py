@@ -19,6 +19,7 @@ from graphql_api.quote import CheckoutQuoted, UsedCoupon
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
 from merchantry.domain.act import Act
 from merchantry.domain.errors import (
+    CashNotAccepted,
     CheckoutRejected,
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -33,7 +34,7 @@ from merchantry.domain.errors import (
     UnknownCurrency,
 )
 from merchantry.gateways.payment import Charge, Tender, asked
-from merchantry.services import checkout, coupon_use, payment, tracking
+from merchantry.services import cash, checkout, coupon_use, payment, tracking
 from merchantry.services import quote as quotes
 from merchantry.services.idempotency import claim
 from merchantry.services.quote import Quote
@@ -183,7 +184,8 @@ class CheckoutPlaceInput:
 @strawberry.input(description="One means of payment and its part of the amount.")
 class TenderInput:
     method: str = strawberry.field(
-        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay."
+        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay. Or"
+        " cash_on_delivery alone, where every merchant of the checkout takes cash."
     )
     amount: MoneyInput
 
@@ -265,6 +267,7 @@ class CheckoutMutations:
             NotFound,
             PaymentDeclined,
             PaymentNotPossible,
+            CashNotAccepted,
             TendersMismatch,
             InvalidInput,
             UnknownCurrency,
@@ -292,6 +295,17 @@ class CheckoutMutations:
                 if first:
                     begun = await payment.find(session, first)
                     return begun, payment.charge_again(begun, tenders)
+            if cash.is_asked(tenders):
+                paid = await cash.pay(
+                    tx,
+                    checkout_id,
+                    buyer.account_id,
+                    tenders,
+                    currencies=currencies,
+                    payment_id=payment_id,
+                    act=buyer.act,
+                )
+                return paid, None
             charge = await payment.begin(
                 tx,
                 checkout_id,

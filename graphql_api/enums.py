@@ -4,6 +4,7 @@ import strawberry
 
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
 from merchantry.domain.coupon import CouponKind, CouponStatus
+from merchantry.domain.entries import Collector
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
@@ -18,6 +19,7 @@ __all__ = [
     "Account",
     "CaseKind",
     "CaseStatus",
+    "Collector",
     "CouponKind",
     "CouponStatus",
     "Cycle",
@@ -39,6 +41,7 @@ strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")
 strawberry.enum(CouponStatus, description="Where a coupon stands.")
+strawberry.enum(Collector, name="PaymentCollector", description="Who takes the buyer's money of an order.")
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")

@@ -81,6 +81,9 @@ class Shop(Node):
     legal_name: str
     category: str
     shipping_options: list[ShippingOption]
+    accepts_cash: bool = strawberry.field(
+        description="Whether cash on delivery is taken; a checkout needs it of all its merchants."
+    )
 
     @staticmethod
     def of(found: merchant.ListedMerchant) -> "Shop":
@@ -100,6 +103,7 @@ class Shop(Node):
                 )
                 for each in profile.shipping_options
             ],
+            accepts_cash=profile.accepts_cash,
         )
 
 

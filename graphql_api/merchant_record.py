@@ -29,6 +29,7 @@ class MerchantRecord:
     currency: str
     settlement_cycle: Cycle
     commission_plan: str
+    accepts_cash: bool = strawberry.field(description="Whether it takes the buyer's money on delivery.")
     payee_accounts: list[PayeeAccount] | None = strawberry.field(
         description="Those in use, at `platform { merchant }` and for people with platform.payee.verify; else null."
     )
@@ -49,6 +50,7 @@ class MerchantRecord:
             currency=profile.currency,
             settlement_cycle=profile.settlement_cycle,
             commission_plan=profile.commission_plan,
+            accepts_cash=profile.accepts_cash,
             payee_accounts=accounts,
         )
 
@@ -71,6 +73,15 @@ class MerchantCreateInput:
     settlement_cycle: Cycle = Cycle.WEEKLY
     commission_plan: str = "standard"
     shipping_options: list[ShippingOptionInput]
+    accepts_cash: bool = strawberry.field(
+        default=False, description="Whether it may take the buyer's money on delivery; its commission is then a debt."
+    )
+
+
+@strawberry.input(description="What changes of a merchant.")
+class MerchantUpdateInput:
+    slug: str
+    accepts_cash: bool
 
 
 @strawberry.input(description="A merchant to suspend, or to let sell again.")
@@ -80,6 +91,11 @@ class MerchantSuspendInput:
 
 @strawberry.type(description="The merchant exists, with a schema and a role of its own.")
 class MerchantCreated:
+    merchant: MerchantRecord
+
+
+@strawberry.type(description="The merchant is as it was asked to be.")
+class MerchantUpdated:
     merchant: MerchantRecord
 
 
@@ -103,6 +119,7 @@ def _shop(given: MerchantCreateInput) -> NewShop:
         currency=given.currency,
         settlement_cycle=given.settlement_cycle,
         commission_plan=given.commission_plan,
+        accepts_cash=given.accepts_cash,
         shipping_options=tuple(
             ShippingOption(
                 each.code,
@@ -128,6 +145,19 @@ class MerchantRecordMutations:
         async with context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             (found,) = await merchants.by_ids(session, [made.id])
         return MerchantCreated(merchant=MerchantRecord.of(found))
+
+    @mutation(problems=[NotFound, NotPermitted])
+    async def merchant_update(self, info: Info, input: MerchantUpdateInput) -> MerchantUpdated:
+        """Let a merchant take cash on delivery, or no longer. Needs platform.merchant.write."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_WRITE)
+
+        async def work(tx: Transaction) -> ListedMerchant:
+            async with tx.as_platform() as session:
+                changed = await merchants.set_accepts_cash(session, input.slug, input.accepts_cash, allowed.act)
+                (found,) = await merchants.by_ids(session, [changed])
+                return found
+
+        return MerchantUpdated(merchant=MerchantRecord.of(await info.context.database.run(allowed.act.actor, work)))
 
     @mutation(problems=[NotFound, NotPermitted, InvalidInput])
     async def merchant_suspend(self, info: Info, input: MerchantSuspendInput) -> MerchantSuspended:

@@ -10,7 +10,7 @@ import strawberry
 from graphql_api import access
 from graphql_api.address import Address
 from graphql_api.context import Context, Info
-from graphql_api.enums import OrderStatus
+from graphql_api.enums import Collector, OrderStatus
 from graphql_api.money import Money
 from graphql_api.problems import mutation
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
@@ -95,6 +95,7 @@ class Order(Node):
     checkout_id: strawberry.ID
     merchant_name: str = strawberry.field(description="The merchant's legal name when the order was placed.")
     status: OrderStatus
+    collected_by: Collector
     goods: Money
     shipping: Money
     discount: Money
@@ -126,6 +127,7 @@ class Order(Node):
             checkout_id=encode_id("Checkout", found.checkout_id),
             merchant_name=found.legal_name,
             status=found.status,
+            collected_by=Collector(found.collected_by),
             goods=Money.of(found.goods_minor, found.currency),
             shipping=Money.of(found.shipping_minor, found.currency),
             discount=Money.of(found.discount_minor, found.currency),

@@ -35,6 +35,7 @@ def create(
     shipping: Annotated[str, typer.Option(help="Flat rate per order in its currency: 12.90.")] = "0",
     settlement_cycle: Annotated[Cycle, typer.Option()] = Cycle.WEEKLY,
     commission_plan: Annotated[str, typer.Option()] = "standard",
+    accepts_cash: Annotated[bool, typer.Option(help="It may take the buyer's money on delivery.")] = False,
     owner_email: Annotated[str | None, typer.Option(help="Whoever signs in with this address owns it.")] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -52,6 +53,7 @@ def create(
             shipping_options=(rate,),
             settlement_cycle=settlement_cycle,
             commission_plan=commission_plan,
+            accepts_cash=accepts_cash,
         )
         merchants.check(shop)
         if owner_email:
@@ -95,6 +97,19 @@ async def _all(session: PlatformSession) -> list[ListedMerchant]:
         if len(page) <= PAGE:
             return found
         after = found[-1].cursor
+
+
+@app.command()
+def update(
+    slug: str,
+    accepts_cash: Annotated[bool, typer.Option(help="It may take the buyer's money on delivery.")],
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let a merchant take cash on delivery, or no longer."""
+    with installation(database_url, data_dir) as opened:
+        as_platform(opened, lambda session: merchants.set_accepts_cash(session, slug, accepts_cash, now()))
+    typer.echo(f"{slug} takes cash on delivery." if accepts_cash else f"{slug} takes no cash.")
 
 
 @app.command()

@@ -204,6 +204,13 @@ class PaymentNotPossible(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class CashNotAccepted(MarketError):
+    """Cash on delivery is not taken by {merchants}; pay by other means, or leave their goods out."""
+
+    merchants: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
 class TendersMismatch(MarketError):
     """The tenders do not add up to what is due; give tenders that sum to it exactly, in its currency."""
 

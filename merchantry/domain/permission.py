@@ -48,6 +48,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     PLATFORM_MERCHANT_READ = "platform.merchant.read"
     PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
+    PLATFORM_MERCHANT_WRITE = "platform.merchant.write"
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
     PLATFORM_COUPON_READ = "platform.coupon.read"
@@ -99,6 +100,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.PLATFORM_MERCHANT_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
+        _P.PLATFORM_MERCHANT_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_COUPON_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),

@@ -28,6 +28,7 @@ from tenancy.directory import announce
 from tenancy.principals import Merchant
 from tenancy.provisioning import Blueprint, MerchantExists, NewMerchant, provision
 from tenancy.tables import membership, merchant
+from tenancy.writes import Changed, write
 
 FIRST_NUMBER = 100_001
 MAX_NAME = 200
@@ -67,6 +68,7 @@ class Profile:
     shipping_options: tuple[ShippingOption, ...]
     complete_days_after_delivery: int
     complete_days_after_shipping: int
+    accepts_cash: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class NewShop:
     shipping_options: Sequence[ShippingOption] = ()
     complete_days_after_delivery: int = 7
     complete_days_after_shipping: int = 30
+    accepts_cash: bool = False
     owner: UUID | None = None
     id: UUID = field(default_factory=uuid4)
 
@@ -184,6 +187,7 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
         "shipping_options": [_option_json(option) for option in shop.shipping_options],
         "complete_days_after_delivery": shop.complete_days_after_delivery,
         "complete_days_after_shipping": shop.complete_days_after_shipping,
+        "accepts_cash": shop.accepts_cash,
     }
     options = {"merchant_id": shop.id, "shipping_options": Jsonb(facts["shipping_options"])}
     _insert(connection, merchant_profile.name, {**facts, **options})
@@ -244,6 +248,21 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
         await audit.record(session, held.id, act, "merchant.set_status", str(held.id), before, after)
         await announce(session)
     return Merchant(held.id, slug, status)
+
+
+async def set_accepts_cash(session: PlatformSession, slug: str, accepts_cash: bool, act: Act) -> UUID:
+    """Let a merchant take cash on delivery, or no longer; checkouts paid before stay as they are. Raises NotFound."""
+    table = merchant_profile.c
+    locked = select(merchant.c.id, table.accepts_cash).join(merchant_profile, table.merchant_id == merchant.c.id)
+    held = (await session.execute(locked.where(merchant.c.slug == slug).with_for_update())).one_or_none()
+    if held is None:
+        raise NotFound(what="merchant", path=("slug",))
+    merchant_id: UUID = held.id
+    if held.accepts_cash != accepts_cash:
+        await write(session, Changed(merchant_profile, {"merchant_id": merchant_id}, {"accepts_cash": accepts_cash}))
+        before, after = {"accepts_cash": held.accepts_cash}, {"accepts_cash": accepts_cash}
+        await audit.record(session, merchant_id, act, "merchant.update", str(merchant_id), before, after)
+    return merchant_id
 
 
 async def list_merchants(

@@ -12,6 +12,7 @@ from sqlalchemy import Integer as SqlInteger
 
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
+from merchantry.domain.entries import Collector
 from merchantry.domain.errors import NotFound, OrderTransitionRefused
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.settlement import hold_ends_at
@@ -335,6 +336,11 @@ async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: Orde
     state = rules.expire(order.state) if by is OrderAct.EXPIRE else rules.cancel(order.state)
     await free_stock(session, order, {line.id: line.quantity for line in order.lines})
     return await move(session, order, state, by, act, {}, cancelled_at=act.at)
+
+
+async def collect_at_the_door(session: MerchantSession, order_id: UUID) -> None:
+    """The merchant takes the buyer's money for an order that is not captured yet."""
+    await write(session, Changed(orders, {"id": order_id}, {"collected_by": Collector.MERCHANT}))
 
 
 async def _profile(session: MerchantSession) -> Row[Any]:

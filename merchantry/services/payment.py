@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, func, select
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
-from merchantry.services import audit, checkout, queue, split
+from merchantry.services import audit, checkout, order, queue, split
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
@@ -28,6 +28,9 @@ LONGEST_POLL = timedelta(minutes=10)
 MAX_TENDERS = 10
 ELSEWHERE = "elsewhere"
 """The provider of payments that were taken by somebody else (an import): nothing can be asked of it."""
+
+AT_THE_DOOR = "merchant"
+"""The provider of payments that the merchants collect themselves: nothing is asked of anybody."""
 
 STATUS_OF = {
     ChargeStatus.CAPTURED: "captured",
@@ -72,36 +75,54 @@ async def begin(
     gateway: PaymentGateway,
     act: Act,
 ) -> Charge:
-    """Write down what the provider will be asked for; commit before asking.
-
-    Raises NotFound, PaymentNotPossible (paid, expired, or another payment is open), TendersMismatch.
-    """
+    """Write down what the provider will be asked for; commit before asking. Raises what :func:`payable` raises."""
     async with tx.as_platform() as session:
-        found = await checkout.locked(session, checkout_id, buyer_id)
-        if found.status != "awaiting_payment" or found.expires_at <= act.at:
-            status = found.status if found.status != "awaiting_payment" else "expired"
-            raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
-        if await checkout.has_open_payment(session, checkout_id):
-            raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
-        if len(tenders) > MAX_TENDERS:
-            raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
-        for position, each in enumerate(tenders):
-            if each.method not in gateway.methods:
-                known = ", ".join(sorted(gateway.methods))
-                raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
-        if set(currencies) - {found.currency}:
-            names = (found.currency, *sorted(set(currencies) - {found.currency}))
-            raise MixedCurrencies(currencies=names, path=("input", "tenders"))
-        given = sum(each.amount_minor for each in tenders)
-        if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
-            raise TendersMismatch(
-                expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("input", "tenders")
-            )
+        found = await payable(
+            session, checkout_id, buyer_id, tenders, currencies=currencies, methods=gateway.methods, act=act
+        )
         await record(session, found, tenders, payment_id=payment_id, provider=gateway.name, act=act)
         await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
         after = {"checkout": str(checkout_id), "provider": gateway.name, "amount_minor": found.total_minor}
         await audit.record(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
         return Charge(payment_id, found.currency, found.total_minor, tenders)
+
+
+async def payable(
+    session: PlatformSession,
+    checkout_id: UUID,
+    buyer_id: UUID,
+    tenders: Sequence[Tender],
+    *,
+    currencies: Collection[str],
+    methods: Collection[str],
+    act: Act,
+) -> checkout.Checkout:
+    """The buyer's checkout, locked, which these tenders can pay.
+
+    Raises NotFound, PaymentNotPossible (paid, expired, or another payment is open), InvalidInput, MixedCurrencies,
+    TendersMismatch.
+    """
+    found = await checkout.locked(session, checkout_id, buyer_id)
+    if found.status != "awaiting_payment" or found.expires_at <= act.at:
+        status = found.status if found.status != "awaiting_payment" else "expired"
+        raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
+    if await checkout.has_open_payment(session, checkout_id):
+        raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
+    if len(tenders) > MAX_TENDERS:
+        raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
+    for position, each in enumerate(tenders):
+        if each.method not in methods:
+            known = ", ".join(sorted(methods))
+            raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
+    if set(currencies) - {found.currency}:
+        names = (found.currency, *sorted(set(currencies) - {found.currency}))
+        raise MixedCurrencies(currencies=names, path=("input", "tenders"))
+    given = sum(each.amount_minor for each in tenders)
+    if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
+        raise TendersMismatch(
+            expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("input", "tenders")
+        )
+    return found
 
 
 def charge_again(begun: Payment, tenders: Sequence[Tender]) -> Charge | None:
@@ -154,7 +175,7 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
             return await find(session, payment_id)
         settled = await _write(session, row, status, outcome, act, queue.done(NOBODY, JobKind.PAYMENT_POLL, payment_id))
     if status == "captured":
-        await _captured(tx, held, act)
+        await _captured(tx, held, act, at_the_door=row.provider == AT_THE_DOOR)
     return settled
 
 
@@ -184,7 +205,7 @@ async def _write(
     return replace(_payment(row), **changes)
 
 
-async def _captured(tx: Transaction, held: checkout.Checkout, act: Act) -> None:
+async def _captured(tx: Transaction, held: checkout.Checkout, act: Act, *, at_the_door: bool) -> None:
     if held.status != "awaiting_payment":
         raise CapturedTooLate(str(held.id))
     async with tx.as_platform() as session:
@@ -197,6 +218,8 @@ async def _captured(tx: Transaction, held: checkout.Checkout, act: Act) -> None:
         terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
     for row in rows:
         async with tx.as_merchant(row.merchant_id) as merchant_session:
+            if at_the_door:
+                await order.collect_at_the_door(merchant_session, row.order_id)
             await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act)
 
 

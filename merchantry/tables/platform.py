@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-from merchantry.tables.columns import count, document, id_of, instant, minor, words
+from merchantry.tables.columns import count, document, flag, id_of, instant, minor, words
 from tenancy.tables import grants, merchant, platform_metadata
 
 NOBODY = UUID(int=0)
@@ -54,6 +54,7 @@ merchant_profile = Table(
     document("shipping_options"),
     count("complete_days_after_delivery"),
     count("complete_days_after_shipping"),
+    flag("accepts_cash", server_default="false"),
     ForeignKeyConstraint(["merchant_id"], [merchant.c.id]),
     CheckConstraint(
         "settlement_cycle IN ('daily', 'weekly', 'monthly', 'every_n_days', 'days_of_month')", name="cycle_is_known"

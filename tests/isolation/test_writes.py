@@ -60,6 +60,7 @@ MUTATIONS = {
     "platformRoleRevoke": Whose.PLATFORM,
     "categoryCreate": Whose.PLATFORM,
     "merchantCreate": Whose.PLATFORM,
+    "merchantUpdate": Whose.PLATFORM,
     "merchantSuspend": Whose.PLATFORM,
     "merchantReactivate": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
