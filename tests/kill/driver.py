@@ -46,7 +46,7 @@ from tests.kill.failpoints import Failpoints, cut_off, kill, swallow_answer
 WEEK = timedelta(days=7)
 PAYING = (JobKind.PAYOUT_SEND, JobKind.PAYOUT_POLL)
 MOST_POINTS = 2_000
-WITHOUT_ORDERS = (Law.DAILY_TOTAL, Law.DAILY_AVAILABLE, Law.ORDER_COMMISSION)
+WITHOUT_ORDERS = (Law.DAILY_TOTAL, Law.DAILY_AVAILABLE, Law.ORDER_COMMISSION, Law.RELEASE)
 """What does not hold for money that was booked by hand, without an order behind it."""
 
 AFTER_A_LEASE = timedelta(minutes=10)
