@@ -84,7 +84,11 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         paid_at=None,
     )
     async with tx.as_platform() as session:
-        after = {"orders": [each.number for each in priced.placed], "total_minor": made.total_minor}
+        after = {
+            "orders": [each.number for each in priced.placed],
+            "total_minor": made.total_minor,
+            "coupons": [each.coupon.code for each in priced.coupons],
+        }
         await write(
             session,
             New(checkout, {name: getattr(made, name) for name in Checkout.__slots__}),

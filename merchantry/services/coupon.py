@@ -1,6 +1,6 @@
 """Coupons: created, paused, resumed and ended by whose they are. What one promises never changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -141,12 +141,8 @@ def from_row(row: Row[Any]) -> Coupon:
 def _columns(terms: CouponTerms) -> dict[str, Any]:
     columns = {each.name: getattr(terms, each.name) for each in fields(terms)}
     amounts = {name: dict(columns[name] or {}) for name in ("amount_minor", "minimum_minor", "most_minor")}
-    lists = {name: _ordered(columns[name]) for name in ("merchants", "categories", "products")}
+    lists = {name: sorted(columns[name]) for name in ("merchants", "categories", "products")}
     return columns | amounts | lists
-
-
-def _ordered(several: Sequence[Any] | frozenset[Any]) -> list[Any]:
-    return sorted(several)
 
 
 def _readable(terms: CouponTerms) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 Coupons are locked in the order of their ids, after checkout and before merchants.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select
 
-from merchantry.domain.checkout import Cart
-from merchantry.domain.coupon import AppliedCoupon, Redeemed
+from merchantry.domain.checkout import Cart, CartCoupon
+from merchantry.domain.coupon import AppliedCoupon, Coupon, Redeemed
 from merchantry.domain.new_coupon import is_code
 from merchantry.services.coupon import from_row
 from merchantry.tables.price_terms import coupon, coupon_use
@@ -70,11 +70,11 @@ async def redeemed(session: PlatformSession, cart: Cart, buyer_id: UUID, *, lock
     if limited:
         counted = await session.execute(USES_OF_BUYER, {"coupons": limited, "buyer": buyer_id})
         uses = {row.coupon_id: row.uses for row in counted}
-    return [
-        Redeemed(given.code, each, uses.get(each.id, 0) if each else 0, given.path)
-        for given in cart.coupons
-        for each in [found.get(given.code)]
-    ]
+    return [_redeemed(given, found.get(given.code), uses) for given in cart.coupons]
+
+
+def _redeemed(given: CartCoupon, known: Coupon | None, uses: Mapping[UUID, int]) -> Redeemed:
+    return Redeemed(given.code, known, uses.get(known.id, 0) if known else 0, given.path)
 
 
 def uses(
