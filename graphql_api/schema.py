@@ -23,6 +23,7 @@ from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
+from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
 from graphql_api.settlement_mutations import SettlementMutations
 from graphql_api.split import Split
@@ -65,6 +66,7 @@ class Query(ListingQueries):
 class Mutation(
     CheckoutMutations,
     OrderMutations,
+    RefundMutations,
     ProductMutations,
     CouponMutations,
     TaxMutations,

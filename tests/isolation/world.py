@@ -20,7 +20,7 @@ from merchantry.services.variant import NewVariant
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
-from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, place, ship
+from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.settled import settle
@@ -324,6 +324,8 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
     given = {"orderId": refunded["id"], "reason": f"{made.slug} regrets", "idempotencyKey": str(uuid4())}
     cancelled = (await mall.ask(CANCEL, {"input": given}, who=made.buyer)).data["orderCancel"]
     assert cancelled["__typename"] == "OrderCancelled", cancelled
+    to_refund = (await buy(mall, made.buyer, line))["orders"][0]
+    refused = [await _refused_refund(mall, made, line) for _ in range(2)]
     unpaid = [(await place(mall, made.buyer, line))["checkout"] for _ in range(2)]
     quote = (await mall.ask(QUOTE, {"i": {"cart": a_cart(line, shipTo=ADDRESS)}}, who=made.buyer)).data
     made.order_number = done["number"]
@@ -335,6 +337,9 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
         "shipmentDeliver": {"shipmentId": sent["order"]["shipments"][0]["id"]},
         "orderConfirmReceipt": {"orderId": to_confirm["id"]},
         "orderCancel": {"orderId": to_cancel["id"]},
+        "refundCreate": {"orderId": to_refund["id"]},
+        "refundRetry": {"refundId": refused[0]},
+        "refundMarkOffline": {"refundId": refused[1]},
         "checkoutPay": {
             "checkoutId": unpaid[0]["id"],
             "tenders": [{"method": "sandbox_approve", "amount": unpaid[0]["total"]}],
@@ -342,3 +347,19 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
         "checkoutCancel": {"checkoutId": unpaid[1]["id"]},
         "checkoutPlace": {"quoteId": quote["checkoutQuote"]["quoteId"]},
     }
+
+
+async def _refused_refund(mall: Mall, made: Sphere, line: Any) -> str:
+    """The id of a refund that the provider refuses."""
+    checkout = (await place(mall, made.buyer, line))["checkout"]
+    paid = await pay(mall, made.buyer, checkout, "sandbox_refund_fail")
+    assert paid["__typename"] == "CheckoutPaid", paid
+    given = {
+        "orderId": checkout["orders"][0]["id"],
+        "amount": {"amount": "1.00", "currency": "BRL"},
+        "reason": f"{made.slug} was late",
+    }
+    made_refund = await refund(mall, made.owner, made.merchant, **given)
+    await mall.work()
+    refund_id: str = made_refund["refund"]["id"]
+    return refund_id
