@@ -9,8 +9,21 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, coupon, payee, payout, product, settlement_terms, split, statement
+from graphql_api import (
+    access,
+    case,
+    chargeback,
+    coupon,
+    payee,
+    payout,
+    product,
+    return_request,
+    settlement_terms,
+    split,
+    statement,
+)
 from graphql_api.case import Case
+from graphql_api.chargeback import Chargeback
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
@@ -21,6 +34,7 @@ from graphql_api.payout import Payout
 from graphql_api.product import Product
 from graphql_api.refund import Refund
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
+from graphql_api.return_request import ReturnRequest
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
@@ -201,6 +215,20 @@ class Merchant:
             cursor_of=lambda each: (each.occurred_at, each.id),
             node_of=lambda each: Refund.of(allowed.merchant_id, each, for_staff=True, with_parties=with_parties),
         )
+
+    @strawberry.field
+    async def returns(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ReturnRequest] | None:
+        """What buyers asked to send back, newest first. Needs order.read."""
+        return await return_request.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def chargebacks(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Chargeback] | None:
+        """What buyers' banks take back, newest first. Needs ledger.read."""
+        return await chargeback.of_merchant(info, first, after)
 
     @strawberry.field
     async def balance(self, info: Info, at: datetime | None = None) -> list[Balance] | None:

@@ -370,7 +370,7 @@ def quantities(
     return given
 
 
-async def _require_own(
+async def require_own(
     session: PlatformSession, buyer_id: UUID, merchant_id: UUID, order_id: UUID, path: tuple[str, ...]
 ) -> None:
     """Raises NotFound unless the order is the buyer's."""
@@ -447,7 +447,7 @@ class OrderMutations:
 
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as platform:
-                await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                await require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, NOBODY, buyer.act, request, order_id):
                     return
                 await audit.record(platform, NOBODY, buyer.act, "order.confirm_receipt", str(order_id))
@@ -476,7 +476,7 @@ class OrderMutations:
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as platform:
                 if not is_staff:
-                    await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                    await require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, merchant_id if is_staff else NOBODY, act, request, order_id):
                     return
                 if not is_staff:  # the merchant's own trail doesn't say which buyer it was

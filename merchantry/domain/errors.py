@@ -423,6 +423,7 @@ class CouponEnded(MarketError):
     coupon: str
 
 
+@dataclass(eq=False, kw_only=True)
 class ChargebackRefused(MarketError):
     """A chargeback that is {status} does not allow the act {act}; look at the chargeback again."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, insert, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import (
@@ -31,6 +31,7 @@ from merchantry.services.order import Order
 from merchantry.services.queue import JobKind
 from merchantry.services.refund import NewRefund
 from merchantry.tables.dispute import return_request
+from merchantry.tables.platform import buyer_order
 from tenancy.database import MerchantSession, PlatformSession, Transaction
 from tenancy.writes import Changed, write
 
@@ -220,6 +221,14 @@ async def of_orders(session: MerchantSession | PlatformSession, order_ids: Seque
     statement = select(*COLUMNS).where(return_request.c.order_id == func.any(list(order_ids)))
     rows = await session.execute(statement.order_by(return_request.c.requested_at, return_request.c.id))
     return [from_row(row._asdict()) for row in rows]
+
+
+def is_of_buyer(buyer_id: UUID) -> ColumnElement[bool]:
+    """For the platform's session: returns of this buyer's orders."""
+    index, table = buyer_order.c, return_request.c
+    return exists().where(
+        index.merchant_id == table.merchant_id, index.order_id == table.order_id, index.buyer_id == buyer_id
+    )
 
 
 async def page(

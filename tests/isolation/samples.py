@@ -40,6 +40,7 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Platform.statement.number": sphere.statement_number,
         "Platform.payout.number": sphere.payout_number,
         "merchant": encode_id("MerchantRecord", sphere.merchant.id),
+        "Platform.chargebacks.status": LEFT_OUT,
         "Platform.case.id": sphere.subjects["caseComment"]["caseId"],
     }
 
@@ -83,6 +84,14 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "refundCreate.amount": {"amount": "1.00", "currency": "BRL"},
         "refundCreate.tenders": LEFT_OUT,
         "restock": False,
+        "returnRequest.note": "it is too small",
+        "answer": "it was worn",
+        "chargebackOpen.reference": lambda: f"CB-{uuid4().hex}",
+        "chargebackOpen.amount": {"amount": "1.00", "currency": "BRL"},
+        "chargebackOpen.fee": LEFT_OUT,
+        "feeBorneBy": "MERCHANT",
+        "debtWriteOffPropose.currency": "EUR",
+        "respondBy": LEFT_OUT,
         "refundMarkOffline.evidence": "bank transfer 17",
         "change": 1,
         "title": "A new title",

@@ -33,6 +33,8 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "orders": P.ORDER_READ,
     "order": P.ORDER_READ,
     "refunds": P.ORDER_READ,
+    "returns": P.ORDER_READ,
+    "chargebacks": P.LEDGER_READ,
     "balance": P.LEDGER_READ,
     "splits": P.LEDGER_READ,
     "payeeAccounts": P.PAYEE_READ,
@@ -51,6 +53,8 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
 }
 
 PLATFORM_FIELDS = {
+    "chargebacks": P.PLATFORM_CHARGEBACK_READ,
+    "debts": P.PLATFORM_DEBT_READ,
     "merchants": P.PLATFORM_MERCHANT_READ,
     "merchant": P.PLATFORM_MERCHANT_READ,
     "commissionReport": P.PLATFORM_REPORT_READ,
@@ -83,6 +87,15 @@ MUTATIONS: dict[str, Permission | None] = {
     "refundCreate": P.REFUND_WRITE,
     "refundRetry": P.REFUND_WRITE,
     "refundMarkOffline": P.REFUND_WRITE,
+    "returnRequest": FREE,
+    "returnWithdraw": FREE,
+    "returnApprove": P.REFUND_WRITE,
+    "returnReject": P.REFUND_WRITE,
+    "returnReceive": P.REFUND_WRITE,
+    "chargebackOpen": P.PLATFORM_CHARGEBACK_WRITE,
+    "chargebackLose": P.PLATFORM_CHARGEBACK_WRITE,
+    "chargebackWin": P.PLATFORM_CHARGEBACK_WRITE,
+    "debtWriteOffPropose": P.PLATFORM_DEBT_WRITE,
     "shipmentDeliver": P.ORDER_SHIP,
     "orderCancel": P.ORDER_CANCEL,
     "productCreate": P.PRODUCT_WRITE,
