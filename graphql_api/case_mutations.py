@@ -23,7 +23,11 @@ from merchantry.domain.errors import (
     MarketError,
     NotFound,
     NotPermitted,
+    OrderTransitionRefused,
     OwnAct,
+    QuantityRefused,
+    RefundRefused,
+    RefundTooLarge,
     UnknownCurrency,
     VotedAlready,
 )
@@ -109,6 +113,10 @@ class CaseDecided:
 EXPECTED: list[type[MarketError]] = [NotFound, NotPermitted, InvalidInput, IdempotencyConflict, IdempotencyInProgress]
 
 
+EFFECTS_REFUSE: list[type[MarketError]] = [OrderTransitionRefused, QuantityRefused, RefundTooLarge, RefundRefused]
+"""Why what follows from a decision may not be possible any more."""
+
+
 class OfCase(Protocol):
     """An input about a case."""
 
@@ -165,7 +173,7 @@ class CaseMutations:
 
         return CaseAssigned(case=await _done(context, allowed, "caseAssign", input, work))
 
-    @mutation(problems=[*EXPECTED, CaseClosed, OwnAct, VotedAlready])
+    @mutation(problems=[*EXPECTED, CaseClosed, OwnAct, VotedAlready, *EFFECTS_REFUSE])
     async def case_decide(self, info: Info, input: CaseDecideInput) -> CaseDecided:
         """Approve or reject a case; what follows from it happens at once. Needs platform.case.decide.
 

@@ -4,6 +4,7 @@ import strawberry
 
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
 from merchantry.domain.coupon import CouponKind, CouponStatus
+from merchantry.domain.dispute import ReturnStatus
 from merchantry.domain.entries import Collector
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
@@ -32,6 +33,7 @@ __all__ = [
     "PayoutStatus",
     "PlatformRole",
     "Remitter",
+    "ReturnStatus",
     "TransferState",
     "Vote",
 ]
@@ -53,4 +55,5 @@ strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
+strawberry.enum(ReturnStatus, description="Where a return stands.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

@@ -9,8 +9,21 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, coupon, payee, payout, product, settlement_terms, split, statement
+from graphql_api import (
+    access,
+    case,
+    chargeback,
+    coupon,
+    payee,
+    payout,
+    product,
+    return_request,
+    settlement_terms,
+    split,
+    statement,
+)
 from graphql_api.case import Case
+from graphql_api.chargeback import Chargeback
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
@@ -19,7 +32,9 @@ from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
 from graphql_api.product import Product
+from graphql_api.refund import Refund
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
+from graphql_api.return_request import ReturnRequest
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
@@ -167,7 +182,9 @@ class Merchant:
             views,
             asked,
             cursor_of=lambda each: (each.order.placed_at, each.order.id),
-            node_of=lambda each: Order.of(each, splits.get(each.order.id)),
+            node_of=lambda each: Order.of(
+                each, splits.get(each.order.id), for_staff=True, with_parties=_may_read_ledger(info)
+            ),
         )
 
     @strawberry.field
@@ -180,7 +197,38 @@ class Merchant:
             if view is None:
                 return None
             splits = await _splits(info, tx, allowed.merchant_id, [view], ())
-        return Order.of(view, splits.get(view.order.id))
+        return Order.of(view, splits.get(view.order.id), for_staff=True, with_parties=_may_read_ledger(info))
+
+    @strawberry.field
+    async def refunds(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Refund] | None:
+        """Refunds of all orders, newest first. Needs order.read; what parties gave back needs ledger.read."""
+        allowed = access.of_merchant(info.context, Permission.ORDER_READ)
+        asked = page("refunds", (datetime, UUID), first, after)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            found = await tracking.refunds_page(session, limit=asked.limit, after=asked.after)
+        with_parties = _may_read_ledger(info)
+        return connection_of(
+            found,
+            asked,
+            cursor_of=lambda each: (each.occurred_at, each.id),
+            node_of=lambda each: Refund.of(allowed.merchant_id, each, for_staff=True, with_parties=with_parties),
+        )
+
+    @strawberry.field
+    async def returns(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ReturnRequest] | None:
+        """What buyers asked to send back, newest first. Needs order.read."""
+        return await return_request.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def chargebacks(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Chargeback] | None:
+        """What buyers' banks take back, newest first. Needs ledger.read."""
+        return await chargeback.of_merchant(info, first, after)
 
     @strawberry.field
     async def balance(self, info: Info, at: datetime | None = None) -> list[Balance] | None:
@@ -295,6 +343,12 @@ class Merchant:
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             found = await staff.staff(session, allowed.merchant_id)
         return [StaffMember.of(each) for each in found]
+
+
+def _may_read_ledger(info: Info) -> bool:
+    caller = info.context.caller
+    roles = caller.principal.roles_in(caller.merchant.id) if caller.merchant else frozenset()
+    return may(roles, Permission.LEDGER_READ)
 
 
 async def _splits(

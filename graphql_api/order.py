@@ -13,6 +13,7 @@ from graphql_api.context import Context, Info
 from graphql_api.enums import Collector, OrderStatus
 from graphql_api.money import Money
 from graphql_api.problems import mutation
+from graphql_api.refund import Refund
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
 from graphql_api.selection import wanted
 from graphql_api.split import Split
@@ -29,7 +30,7 @@ from merchantry.domain.errors import (
     QuantityRefused,
 )
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, explanation, order, refund, tracking
+from merchantry.services import audit, explanation, order, refund, reversal, tracking
 from merchantry.services.idempotency import claim
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
@@ -49,10 +50,15 @@ class OrderLine(Node):
     shipped_quantity: int
     delivered_quantity: int
     unit_price: Money
+    cancelled_quantity: int = strawberry.field(description="Pieces that were refunded before they shipped.")
+    refunded_quantity: int
     goods: Money
     shipping: Money = strawberry.field(description="This line's part of the order's shipping.")
     discount: Money
     tax: LineTax | None
+    refunded: Money
+    refundable: Money = strawberry.field(description="What can still be refunded of goods and shipping, once paid.")
+    refundable_quantity: int
 
 
 @strawberry.type(description="Some of a line, in a parcel.")
@@ -76,16 +82,6 @@ class OrderEvent:
     kind: str = strawberry.field(description="The act: place, pay, ship, deliver, confirm_receipt, release, …")
     actor: str = strawberry.field(description="Whose act it was: buyer, staff, platform or system.")
     occurred_at: datetime
-
-
-@strawberry.type(description="Money of an order that goes back to its buyer.")
-class Refund(Node):
-    id: strawberry.ID
-    amount: Money
-    reason: str
-    status: str = strawberry.field(description="pending until the payment provider has confirmed it, then sent.")
-    occurred_at: datetime
-    sent_at: datetime | None
 
 
 @strawberry.type(description="One merchant's part of a checkout.")
@@ -113,14 +109,23 @@ class Order(Node):
     shipments: list[Shipment]
     events: list[OrderEvent]
     refunds: list[Refund]
+    refunded: Money = strawberry.field(description="All refunds together, and what banks charged back.")
     split: Split | None = strawberry.field(
         description="How the money is shared; for the merchant's staff who may read the ledger, once it is captured."
     )
 
     @staticmethod
-    def of(view: OrderView, explained: explanation.Explanation | None = None) -> "Order":
-        """The order from loaded rows; relations that were not loaded are empty."""
+    def of(
+        view: OrderView,
+        explained: explanation.Explanation | None = None,
+        *,
+        for_staff: bool = False,
+        with_parties: bool = False,
+    ) -> "Order":
+        """The order from loaded rows; relations that were not loaded are empty. ``with_parties`` shows whom refunds
+        were taken back from."""
         found, merchant_id = view.order, view.merchant_id
+        is_paid = found.captured_at is not None
         return Order(
             id=encode_id("Order", merchant_id, found.id),
             number=found.number,
@@ -141,15 +146,18 @@ class Order(Node):
             delivered_at=found.last_delivered_at,
             completed_at=found.completed_at,
             cancelled_at=found.cancelled_at,
-            lines=[_line(merchant_id, line, found.currency) for line in found.lines],
+            lines=[_line(merchant_id, each, found.currency, is_paid=is_paid) for each in found.lines],
             shipments=[_shipment(merchant_id, each) for each in view.shipments],
             events=[_event(each) for each in view.events],
-            refunds=[_refund(merchant_id, each) for each in view.refunds],
+            refunds=[
+                Refund.of(merchant_id, each, for_staff=for_staff, with_parties=with_parties) for each in view.refunds
+            ],
+            refunded=Money.of(found.refunded_minor, found.currency),
             split=Split.of(merchant_id, explained) if explained else None,
         )
 
 
-def _line(merchant_id: UUID, line: order.Line, currency: str) -> OrderLine:
+def _line(merchant_id: UUID, line: order.Line, currency: str, *, is_paid: bool) -> OrderLine:
     return OrderLine(
         id=encode_id("OrderLine", merchant_id, line.order_id, line.id),
         variant_id=encode_id("Variant", merchant_id, line.variant_id),
@@ -160,6 +168,11 @@ def _line(merchant_id: UUID, line: order.Line, currency: str) -> OrderLine:
         shipped_quantity=line.shipped,
         delivered_quantity=line.delivered,
         unit_price=Money.of(line.unit_price_minor, currency),
+        cancelled_quantity=line.cancelled,
+        refunded_quantity=line.refunded,
+        refunded=Money.of(line.refunded_goods_minor + line.refunded_shipping_minor, currency),
+        refundable=Money.of(reversal.left_of(line).total_minor if is_paid else 0, currency),
+        refundable_quantity=line.quantity - line.refunded if is_paid else 0,
         goods=Money.of(line.goods_minor, currency),
         shipping=Money.of(line.shipping_minor, currency),
         discount=Money.of(line.discount_minor, currency),
@@ -183,17 +196,6 @@ def _shipment(merchant_id: UUID, parcel: tracking.Shipment) -> Shipment:
 
 def _event(event: tracking.OrderEvent) -> OrderEvent:
     return OrderEvent(kind=event.kind, actor=event.actor.split(":")[0], occurred_at=event.occurred_at)
-
-
-def _refund(merchant_id: UUID, refund: tracking.Refund) -> Refund:
-    return Refund(
-        id=encode_id("Refund", merchant_id, refund.order_id, refund.id),
-        amount=Money.of(refund.amount_minor, refund.currency),
-        reason=refund.reason,
-        status=refund.status,
-        occurred_at=refund.occurred_at,
-        sent_at=refund.sent_at,
-    )
 
 
 def selects(info: Info, name: str, *paths: tuple[str, ...]) -> bool:
@@ -269,7 +271,7 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
                 return None
             may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
             splits = await explained(tx, merchant_id, [view]) if may_explain and view.order.captured_at else {}
-            return Order.of(view, splits.get(order_id))
+            return Order.of(view, splits.get(order_id), for_staff=True, with_parties=may_explain)
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
         index = await tracking.index_of(platform, buyer.account_id, [order_id])
@@ -350,7 +352,7 @@ async def _shown(context: Context, merchant_id: UUID, order_id: UUID) -> Order:
     return found
 
 
-def _quantities(
+def quantities(
     context: Context, lines: list[QuantityInput] | None, order_id: UUID, merchant_id: UUID
 ) -> dict[UUID, int] | None:
     """Quantities by line; None where the input leaves them out."""
@@ -368,7 +370,7 @@ def _quantities(
     return given
 
 
-async def _require_own(
+async def require_own(
     session: PlatformSession, buyer_id: UUID, merchant_id: UUID, order_id: UUID, path: tuple[str, ...]
 ) -> None:
     """Raises NotFound unless the order is the buyer's."""
@@ -394,7 +396,7 @@ class OrderMutations:
             context, input.order_id, "Order", 2, ("input", "orderId"), allowed.merchant_id
         )
         carrier, number = _text(input.carrier, "carrier"), _text(input.tracking_number, "trackingNumber")
-        given = _quantities(context, input.lines, order_id, merchant_id)
+        given = quantities(context, input.lines, order_id, merchant_id)
         request, shipment_id = access.request("orderShip", input), uuid4()
 
         async def work(tx: Transaction) -> None:
@@ -445,7 +447,7 @@ class OrderMutations:
 
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as platform:
-                await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                await require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, NOBODY, buyer.act, request, order_id):
                     return
                 await audit.record(platform, NOBODY, buyer.act, "order.confirm_receipt", str(order_id))
@@ -474,7 +476,7 @@ class OrderMutations:
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as platform:
                 if not is_staff:
-                    await _require_own(platform, buyer.account_id, merchant_id, order_id, path)
+                    await require_own(platform, buyer.account_id, merchant_id, order_id, path)
                 if await claim(platform, merchant_id if is_staff else NOBODY, act, request, order_id):
                     return
                 if not is_staff:  # the merchant's own trail doesn't say which buyer it was

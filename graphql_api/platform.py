@@ -9,8 +9,10 @@ import strawberry
 from graphql_api import (
     access,
     case,
+    chargeback,
     commission,
     coupon,
+    debt,
     payee,
     payout,
     report,
@@ -21,9 +23,11 @@ from graphql_api import (
     tax,
 )
 from graphql_api.case import Case
+from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
+from graphql_api.debt import Debt
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.merchant import AuditEvent
@@ -227,6 +231,18 @@ class Platform:
     async def payout_release_limits(self, info: Info) -> list[Money] | None:
         """Amounts above which a person must release a payout. Needs platform.settlement.read."""
         return await settlement.release_limits(info)
+
+    @strawberry.field
+    async def chargebacks(
+        self, info: Info, status: str | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Chargeback] | None:
+        """Chargebacks of all merchants, newest first. Needs platform.chargeback.read."""
+        return await chargeback.of_platform(info, status, first, after)
+
+    @strawberry.field
+    async def debts(self, info: Info) -> list[Debt] | None:
+        """What merchants' last statements left owing, the oldest first. Needs platform.debt.read."""
+        return await debt.debts(info)
 
     @strawberry.field
     async def audit_events(

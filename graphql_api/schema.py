@@ -7,11 +7,13 @@ import strawberry
 from graphql_api import merchant, platform, relay, viewer
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
+from graphql_api.chargeback import ChargebackMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.commission import CommissionPlanMutations
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.coupon_mutations import CouponMutations
+from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
@@ -23,7 +25,9 @@ from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
+from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
+from graphql_api.return_request import ReturnMutations
 from graphql_api.settlement_mutations import SettlementMutations
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
@@ -65,6 +69,10 @@ class Query(ListingQueries):
 class Mutation(
     CheckoutMutations,
     OrderMutations,
+    RefundMutations,
+    ReturnMutations,
+    ChargebackMutations,
+    DebtMutations,
     ProductMutations,
     CouponMutations,
     TaxMutations,

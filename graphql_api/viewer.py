@@ -5,12 +5,13 @@ from uuid import UUID
 
 import strawberry
 
-from graphql_api import access, checkout
+from graphql_api import access, checkout, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.context import Info
 from graphql_api.enums import MerchantRole, PlatformRole
 from graphql_api.order import IN_PAGE, Order, parts_wanted
 from graphql_api.relay import Connection, connection_of, encode_id, page
+from graphql_api.return_request import ReturnRequest
 from merchantry.services import merchant, tracking
 
 
@@ -61,6 +62,13 @@ class Viewer:
         return connection_of(
             views, asked, cursor_of=lambda each: (each.order.placed_at, each.order.id), node_of=Order.of
         )
+
+    @strawberry.field
+    async def returns(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ReturnRequest] | None:
+        """What the buyer asked to send back, at all merchants, newest first."""
+        return await return_request.of_buyer(info, first, after)
 
 
 def viewer(info: Info) -> Viewer:

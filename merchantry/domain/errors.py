@@ -421,3 +421,26 @@ class CouponEnded(MarketError):
     """The coupon {coupon} has ended, and an ended coupon stays so; create another."""
 
     coupon: str
+
+
+@dataclass(eq=False, kw_only=True)
+class ChargebackRefused(MarketError):
+    """A chargeback that is {status} does not allow the act {act}; look at the chargeback again."""
+
+    status: str
+    act: str
+
+
+@dataclass(eq=False, kw_only=True)
+class ReturnTooLate(MarketError):
+    """This could be returned until {until:%Y-%m-%d %H:%M:%S %Z}; ask the merchant for goodwill."""
+
+    until: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class ReturnRefused(MarketError):
+    """A return that is {status} does not allow the act {act}; look at the return again."""
+
+    status: str
+    act: str

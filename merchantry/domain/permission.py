@@ -37,6 +37,7 @@ class Permission(StrEnum):
     ORDER_READ = "order.read"
     ORDER_SHIP = "order.ship"
     ORDER_CANCEL = "order.cancel"
+    REFUND_WRITE = "refund.write"
     LEDGER_READ = "ledger.read"
     PAYEE_READ = "payee.read"
     PAYEE_WRITE = "payee.write"
@@ -70,6 +71,11 @@ class Permission(StrEnum):
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
     PLATFORM_PAYEE_VERIFY = "platform.payee.verify"
+    PLATFORM_REFUND_WRITE = "platform.refund.write"
+    PLATFORM_CHARGEBACK_READ = "platform.chargeback.read"
+    PLATFORM_CHARGEBACK_WRITE = "platform.chargeback.write"
+    PLATFORM_DEBT_READ = "platform.debt.read"
+    PLATFORM_DEBT_WRITE = "platform.debt.write"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
 
@@ -89,6 +95,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.ORDER_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.ORDER_SHIP: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
         _P.ORDER_CANCEL: frozenset({_OWNER, _MANAGER}),
+        _P.REFUND_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.LEDGER_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.PAYEE_READ: frozenset({_OWNER, _ACCOUNTANT}),
         _P.PAYEE_WRITE: frozenset({_OWNER}),
@@ -122,6 +129,11 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_PAYEE_VERIFY: frozenset({_FINANCE, _REVIEWER}),
+        _P.PLATFORM_REFUND_WRITE: frozenset({_FINANCE}),
+        _P.PLATFORM_CHARGEBACK_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
+        _P.PLATFORM_CHARGEBACK_WRITE: frozenset({_FINANCE}),
+        _P.PLATFORM_DEBT_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
+        _P.PLATFORM_DEBT_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

@@ -75,7 +75,9 @@ def chargeback(
     return _of_sale(EntryKind.CHARGEBACK, sale, amounts, occurred_at, details)
 
 
-def chargeback_reversed(lost: Entry, lost_seq: int, sale: Sale, reversal: Reversal, *, occurred_at: datetime) -> Entry:
+def chargeback_reversed(
+    lost: Entry, lost_seq: int, sale: Sale, reversal: Reversal, *, occurred_at: datetime, details: Mapping[str, Json]
+) -> Entry:
     """A lost chargeback was won later: everybody has what the reversal took again, and the excess comes back too.
 
     `reversal` is what its amount takes back now, after other refunds; its roundings may differ from those of the loss.
@@ -85,11 +87,12 @@ def chargeback_reversed(lost: Entry, lost_seq: int, sale: Sale, reversal: Revers
         raise ValueError(f"Only a chargeback can be reversed, not a {lost.kind}")
     taken_minor = sum(each.amount_minor for each in lost.postings if each.account == Account.BUYER_FUNDS)
     excess_minor = taken_minor - reversal.refund_minor
-    excess_from = Account.PLATFORM_EXPENSE if lost.details["excess_borne_by"] == "platform" else sale.merchant_account
+    by_platform = lost.details["excess_borne_by"] == "platform"
+    excess_from = Account.PLATFORM_EXPENSE if by_platform else Account.MERCHANT_AVAILABLE
     amounts = {account: -amount for account, amount in _taken_back(sale, reversal).items()}
     amounts[excess_from] = amounts.get(excess_from, 0) + excess_minor
     amounts[Account.BUYER_FUNDS] = -taken_minor
-    return _of_sale(EntryKind.CHARGEBACK_REVERSED, sale, amounts, occurred_at, lost.details, reverses=lost_seq)
+    return _of_sale(EntryKind.CHARGEBACK_REVERSED, sale, amounts, occurred_at, details, reverses=lost_seq)
 
 
 def chargeback_fee(

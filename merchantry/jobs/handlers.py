@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import MarketError, OrderTransitionRefused
+from merchantry.domain.errors import MarketError, OrderTransitionRefused, ReturnRefused
 from merchantry.gateways.payment import ChargeStatus, Outcome, asked
 from merchantry.jobs import payouts, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import checkout, order, payment, queue, refund_sending, split
+from merchantry.services import checkout, order, payment, queue, refund_sending, return_request, split
 from merchantry.services.queue import JobKind
 from merchantry.services.refund_sending import refund_to_send
 from merchantry.services.terms import terms_of
-from tenancy.database import Transaction
+from tenancy.database import MerchantSession, Transaction
 
 GIVE_UP_AFTER = timedelta(minutes=2)
 """How long a payment may have been on its way to a provider that has not heard of it."""
@@ -87,12 +87,45 @@ async def refund_send(tools: Tools, job: Job) -> None:
         raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")
 
 
+async def return_decide(tools: Tools, job: Job) -> None:
+    """The merchant has not answered a buyer who wants to return something: silence approves."""
+
+    async def approve(session: MerchantSession, act: Act) -> None:
+        await return_request.approve(session, job.subject_id, None, act)
+
+    await _return_step(tools, job, approve)
+
+
+async def return_expire(tools: Tools, job: Job) -> None:
+    """The buyer has not sent what may be returned."""
+
+    async def expire(session: MerchantSession, act: Act) -> None:
+        await return_request.expire(session, job.subject_id, act)
+
+    await _return_step(tools, job, expire)
+
+
+async def _return_step(tools: Tools, job: Job, step: Callable[[MerchantSession, Act], Awaitable[None]]) -> None:
+    act = Act(ACTOR, job.due_at, tools.clock())
+
+    async def work(tx: Transaction) -> None:
+        async with tx.as_merchant(job.merchant_id) as session:
+            try:
+                await step(session, act)
+            except ReturnRefused:  # somebody was faster
+                await queue.dequeue(session, job.merchant_id, job.kind, job.subject_id)
+
+    await tools.database.run(ACTOR, work)
+
+
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
     JobKind.ORDER_COMPLETE: order_complete,
     JobKind.HOLD_RELEASE: hold_release,
     JobKind.REFUND_SEND: refund_send,
+    JobKind.RETURN_DECIDE: return_decide,
+    JobKind.RETURN_EXPIRE: return_expire,
     JobKind.STATEMENT_ACCEPT: settling.statement_accept,
     JobKind.RESERVE_RELEASE: settling.reserve_release,
     JobKind.SETTLEMENT_RUN: settling.run_asked_for,

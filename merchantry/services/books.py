@@ -163,7 +163,7 @@ class Books:
             self._check_capture(name, entry, parts)
             self._count_day(day, entry, [totals.captured(part.category, part.split) for part in parts], orders=1)
         elif kind in TAKEN_BACK:
-            self._count_day(day, entry, _taken_back(entry.entry), orders=0)
+            self._count_day(day, entry, _taken_back(entry.entry, parts), orders=0)
         elif kind is EntryKind.TIER_TRUE_UP:
             self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
         elif kind is EntryKind.FEE_TRUE_UP:
@@ -250,9 +250,18 @@ def _of(entry: BookedEntry, account: Account) -> int:
     return sum(each.amount_minor for each in entry.entry.postings if each.account == account)
 
 
-def _taken_back(entry: Entry) -> list[LineFigures]:
-    """What a refund or a chargeback counts by category, as its details say; they are committed to."""
-    rows = entry.details.get("categories", ())
+def _taken_back(entry: Entry, parts: Sequence[SplitPart]) -> list[LineFigures]:
+    """What a refund or a chargeback counts by category, as its details say; they are committed to.
+
+    One from before refunds said so was of a whole order.
+    """
+    rows = entry.details.get("categories")
+    if rows is None:
+        splits = [(part.category, part.split) for part in parts]
+        return [
+            totals.taken_back(category, split.paid_minor, split.charged_minor, split.merchant_minor)
+            for category, split in splits
+        ]
     found = rows if isinstance(rows, list | tuple) else ()
     return [totals.taken_back(str(row[0]), *map(_int, row[1:])) for row in found if isinstance(row, list | tuple)]
 

@@ -8,12 +8,14 @@ from types import MappingProxyType
 from typing import Final
 
 from merchantry.domain.case import CaseKind
-from merchantry.services import objection, refund_sending
+from merchantry.services import debt, objection, refund_approval, refund_sending
 from merchantry.services.case_decision import Effects
 
 EFFECTS: Final[Effects] = MappingProxyType(
     {
         CaseKind.STATEMENT_OBJECTION: objection.decided,
+        CaseKind.REFUND_APPROVAL: refund_approval.decided,
+        CaseKind.WRITE_OFF: debt.write_off_decided,
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
     }
 )

@@ -167,6 +167,14 @@ async def load(session: MerchantSession, order_id: UUID) -> Order:
     return from_row(row, lines.get(order_id, ()))
 
 
+async def currency_of(session: MerchantSession, order_id: UUID) -> str:
+    """The order's currency. Raises NotFound."""
+    found: str | None = await session.scalar(select(orders.c.currency).where(orders.c.id == order_id))
+    if found is None:
+        raise NotFound(what="order", path=("order_id",))
+    return found
+
+
 async def held(session: MerchantSession, order: UUID | Order) -> Order:
     """The order, locked until the transaction ends; one that this very transaction changed last is taken as it is.
 

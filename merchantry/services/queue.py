@@ -19,6 +19,8 @@ class JobKind(StrEnum):
     ORDER_COMPLETE = "order.complete"
     HOLD_RELEASE = "hold.release"
     REFUND_SEND = "refund.send"
+    RETURN_DECIDE = "return.decide"
+    RETURN_EXPIRE = "return.expire"
     STATEMENT_ACCEPT = "statement.accept"
     RESERVE_RELEASE = "reserve.release"
     SETTLEMENT_RUN = "settlement.run"

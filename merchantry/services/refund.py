@@ -72,17 +72,17 @@ async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act) -
     Raises NotFound, OrderTransitionRefused for an order that is unpaid, cancelled or refunded, and what
     `domain.refund.divide` and `domain.tender.backwards` raise.
     """
-    held, terms = await _prepare(tx, merchant_id, new.order_id, act)
+    held, terms = await prepare(tx, merchant_id, new.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         planned = await plan(session, new, terms, act)
-        back = await _book(session, planned, held, act)
-    await _count(tx, held, back)
+        back = await book(session, planned, held, act)
+    await count(tx, held, back)
     return new.id
 
 
 async def plan(session: MerchantSession, new: NewRefund, terms: Terms, act: Act) -> Planned:
     """Lock the order and decide what the refund comes to. Raises as :func:`create`."""
-    found = await _caught_up(session, new.order_id, terms, act)
+    found = await caught_up(session, new.order_id, terms, act)
     if found.capture_seq is None:
         raise OrderTransitionRefused(status=found.status, act=OrderAct.REFUND)
     order_rules.refund(found.state, {}, is_whole=False)  # refuses what can't be refunded, before what for is looked at
@@ -102,7 +102,7 @@ async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str
     Returns the refund's id, None where nothing is owed. Raises NotFound, OrderTransitionRefused where the order is not
     paid or has begun to ship.
     """
-    held, terms = await _prepare(tx, merchant_id, order_id, act)
+    held, terms = await prepare(tx, merchant_id, order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         found = await order.load(session, order_id)
         if found.capture_seq is None:
@@ -113,25 +113,27 @@ async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str
         pieces = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=True)
         new = NewRefund(order_id, reason, kind=RefundKind.CANCELLATION)
         planned = Planned(new, found, parts, replace(called_off, lines=pieces.lines), True, terms)
-        back = await _book(session, planned, held, act)
-    await _count(tx, held, back)
+        back = await book(session, planned, held, act)
+    await count(tx, held, back)
     return new.id if planned.amount_minor else None
 
 
-async def _prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Terms]:
+async def prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Terms]:
+    """The order's payment, locked, and the merchant's terms: what every refund begins with."""
     async with tx.as_platform() as platform:
         held = await tender.hold(platform, merchant_id, order_id)
         terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
     return held, terms
 
 
-async def _count(tx: Transaction, held: HeldPayment | None, back: Sequence[Back]) -> None:
+async def count(tx: Transaction, held: HeldPayment | None, back: Sequence[Back]) -> None:
+    """Count what goes back on the payment and its tenders: what every refund ends with."""
     if held is not None and back:
         async with tx.as_platform() as platform:
             await tender.refunded(platform, held, back)
 
 
-async def _caught_up(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:
+async def caught_up(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:
     """The order, locked, and released where its hold is over: whether a worker was there makes no difference."""
     found = await order.load(session, order_id)
     due = found.hold_ends_at
@@ -141,7 +143,7 @@ async def _caught_up(session: MerchantSession, order_id: UUID, terms: Terms, act
     return await order.load(session, order_id)
 
 
-async def _book(session: MerchantSession, planned: Planned, held: HeldPayment | None, act: Act) -> tuple[Back, ...]:
+async def book(session: MerchantSession, planned: Planned, held: HeldPayment | None, act: Act) -> tuple[Back, ...]:
     """Write a refund that was decided on; what goes back to which tender is to be counted by the platform."""
     new, found, parts = planned.new, planned.found, planned.parts
     back = tender.shared(held, planned.amount_minor, found.currency, new.tenders)

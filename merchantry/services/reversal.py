@@ -9,12 +9,13 @@ from merchantry.domain.act import Act
 from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.entries import Collector
 from merchantry.domain.ledger import Entry, Json
+from merchantry.domain.line_amounts import LineAmounts
 from merchantry.domain.refund import RefundLine, RefundPart
 from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded
 from merchantry.domain.settlement import local_day
 from merchantry.services import ledger, split, totals
-from merchantry.services.order import Order
+from merchantry.services.order import Line, Order
 from merchantry.services.terms import Terms
 from merchantry.tables.merchant import order_line
 from tenancy.database import MerchantSession
@@ -49,6 +50,20 @@ async def lines_of(session: MerchantSession, found: Order) -> tuple[RefundLine, 
             Refunded(line.refunded_goods_minor, line.refunded_shipping_minor),
         )
         for line in found.lines
+    )
+
+
+def left_of(line: Line) -> Refunded:
+    """What can still be refunded of a paid line."""
+    amounts = LineAmounts(
+        line.goods_minor,
+        line.shipping_minor,
+        line.discount_merchant_minor,
+        line.discount_platform_minor,
+        split.tax_of(line),
+    )
+    return Refunded(
+        amounts.paid_goods_minor - line.refunded_goods_minor, amounts.paid_shipping_minor - line.refunded_shipping_minor
     )
 
 

@@ -49,10 +49,21 @@ class Refund:
 
     id: UUID
     order_id: UUID
+    kind: str
     currency: str
     amount_minor: int
+    commission_minor: int
+    merchant_minor: int
+    line_ids: Sequence[UUID]
+    quantities: Sequence[int]
+    goods_minor: Sequence[int]
+    shipping_minor: Sequence[int]
+    parties: Mapping[str, Any]
+    restocked: bool
     reason: str
+    requested_by: str
     status: str
+    failure: str | None
     occurred_at: datetime
     sent_at: datetime | None
 
@@ -133,6 +144,25 @@ async def page(
     if statuses:
         statement = statement.where(orders.c.status.in_(statuses))
     return await _views(session, statement, parts)
+
+
+async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:
+    """The merchant's refunds, newest first."""
+    table = refund.c
+    statement = select(*(table[name] for name in Refund.__slots__)).limit(limit)
+    statement = statement.order_by(table.occurred_at.desc(), table.id.desc())
+    if after is not None:
+        statement = statement.where(tuple_(table.occurred_at, table.id) < tuple_(*after))
+    return [Refund(**row._asdict()) for row in await session.execute(statement)]
+
+
+async def refund_of_id(session: MerchantSession, refund_id: UUID) -> Refund | None:
+    """The merchant's refund of this id."""
+    table = refund.c
+    row = (
+        await session.execute(select(*(table[name] for name in Refund.__slots__)).where(table.id == refund_id))
+    ).one_or_none()
+    return Refund(**row._asdict()) if row else None
 
 
 async def by_number(session: MerchantSession, number: str, parts: Parts) -> OrderView | None:

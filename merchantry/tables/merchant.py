@@ -270,6 +270,7 @@ refund = Table(
         name="has_parallel_lines",
     ),
     Index(None, "order_id"),
+    Index(None, "occurred_at", "id"),
     info=grants(merchant="SELECT, INSERT, UPDATE (status, sent_at, failure, restocked)", analyst=READ),
 )
 """Money owed back to a buyer. Lines, quantities and amounts stand side by side; ``parties`` is what each gives back."""

@@ -171,11 +171,11 @@ def test_a_chargeback_above_the_sale_is_borne_by_whom_the_contract_names() -> No
         "platform_expense": -300,
         "buyer_funds": 10_800,
     }
-    won = refund_entries.chargeback_reversed(lost, 7, SALE, total_of(parts), occurred_at=NOW)
+    won = refund_entries.chargeback_reversed(lost, 7, SALE, total_of(parts), occurred_at=NOW, details={})
     assert postings(won) == {account: -amount for account, amount in postings(lost).items()}
     assert won.reverses == 7
     with pytest.raises(ValueError, match="Only a chargeback"):
-        refund_entries.chargeback_reversed(won, 8, SALE, total_of(parts), occurred_at=NOW)
+        refund_entries.chargeback_reversed(won, 8, SALE, total_of(parts), occurred_at=NOW, details={})
 
 
 steps = st.lists(

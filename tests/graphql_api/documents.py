@@ -71,6 +71,24 @@ mutation Cancel($input: OrderCancelInput!) {{
 """
 
 
+REFUND = f"""
+mutation Refund($input: RefundCreateInput!) {{
+  refundCreate(input: $input) {{
+    __typename
+    ... on RefundCreated {{
+      approvalCaseId
+      refund {{
+        id status kind amount {{ amount }} restocked lines {{ lineId quantity goods {{ amount }} }}
+        parties {{ merchant {{ amount }} commission {{ amount }} }}
+      }}
+    }}
+    ... on RefundTooLarge {{ refundable {{ amount currency }} }}
+    {PROBLEM}
+  }}
+}}
+"""
+
+
 def a_line(merchant: Merchant, product: Product, quantity: int = 1, price: str = "100.00", variant: int = 0) -> Any:
     """A line of a cart in BRL."""
     variant_id = encode_id("Variant", merchant.id, product.variants[variant].id)
@@ -129,4 +147,12 @@ async def confirm(mall: Mall, who: str, order_id: str) -> dict[str, Any]:
     """The buyer confirms receipt; whatever ``orderConfirmReceipt`` answers."""
     given = {"orderId": order_id, "idempotencyKey": str(uuid4())}
     found: dict[str, Any] = (await mall.ask(CONFIRM, {"input": given}, who=who)).data["orderConfirmReceipt"]
+    return found
+
+
+async def refund(mall: Mall, who: str, merchant: Merchant | None, **given: Any) -> dict[str, Any]:
+    """Refund an order, as staff of a merchant or of the platform; whatever ``refundCreate`` answers."""
+    sent = {"idempotencyKey": str(uuid4()), "reason": "late", **given}
+    slug = merchant.slug if merchant else None
+    found: dict[str, Any] = (await mall.ask(REFUND, {"input": sent}, who=who, merchant=slug)).data["refundCreate"]
     return found

@@ -20,7 +20,7 @@ from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_product, a_shop, an_act, some_merchants
 from tests.cluster import Cluster
-from tests.graphql_api.documents import a_line, buy
+from tests.graphql_api.documents import a_line, buy, refund
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import create_coupon, create_platform_coupon, place_cart, set_tax, to
 from tests.services.books import Shelf
@@ -42,6 +42,7 @@ STATEMENT = f"""id number kinds {{ kind amount {{ amount }} }} payouts {{ {PAYOU
 MERCHANT = {
     "orders": f"orders(first: %d) {{ nodes {{ {ORDER} }} edges {{ node {{ {ORDER} }} }} }}",
     "products": "products(first: %d) { nodes { id title variants { sku prices { amount } } } }",
+    "refunds": "refunds(first: %d) { nodes { id status lines { quantity } parties { merchant { amount } } } }",
     "splits": "splits(first: %d) { nodes { id lines { explanation } entries { postings { account } } } }",
     "payeeAccounts": "payeeAccounts(first: %d) { nodes { id kind currency shown status usableFrom flagged } }",
     "statements": f"statements(first: %d) {{ nodes {{ {STATEMENT} }} edges {{ node {{ {STATEMENT} }} }} }}",
@@ -132,6 +133,7 @@ async def _trade(mall: Mall) -> None:
     for _ in range(CHECKOUTS):
         await buy(mall, "bea", *lines)
         mall.clock.advance(minutes=1)
+    await _give_back(mall, merchants)
     for merchant in merchants:
         await _settle(mall, merchant)
     await _change_accounts(mall, merchants[0].id)
@@ -163,6 +165,15 @@ async def _change_accounts(mall: Mall, merchant_id: UUID) -> None:
     async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
         for _ in range(CHECKOUTS):
             await payee.add_account(session, mall.tools.vault, wallet, uuid4(), an_act())
+
+
+async def _give_back(mall: Mall, merchants: list[Merchant]) -> None:
+    """A real of each order of each merchant."""
+    shown = "{ merchant { orders(first: 60) { nodes { id } } } }"
+    for merchant in merchants:
+        for order in (await mall.ask(shown, who="olga", merchant=merchant.slug)).data["merchant"]["orders"]["nodes"]:
+            amount = {"amount": "1.00", "currency": "BRL"}
+            await refund(mall, "olga", merchant, orderId=order["id"], amount=amount)
 
 
 async def _object(mall: Mall, merchant_ids: list[UUID]) -> None:

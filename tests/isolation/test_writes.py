@@ -42,6 +42,18 @@ MUTATIONS = {
     "shipmentDeliver": Whose.MERCHANT,
     "orderConfirmReceipt": Whose.BUYER,
     "orderCancel": Whose.BUYER_OR_MERCHANT,
+    "refundCreate": Whose.MERCHANT,
+    "refundRetry": Whose.MERCHANT,
+    "refundMarkOffline": Whose.MERCHANT,
+    "returnRequest": Whose.BUYER,
+    "returnWithdraw": Whose.BUYER,
+    "returnApprove": Whose.MERCHANT,
+    "returnReject": Whose.MERCHANT,
+    "returnReceive": Whose.MERCHANT,
+    "chargebackOpen": Whose.PLATFORM,
+    "chargebackLose": Whose.PLATFORM,
+    "chargebackWin": Whose.PLATFORM,
+    "debtWriteOffPropose": Whose.PLATFORM,
     "productCreate": Whose.SELECTED,
     "productUpdate": Whose.MERCHANT,
     "productPublish": Whose.MERCHANT,
@@ -196,7 +208,17 @@ async def test_the_same_mutation_succeeds_for_whoever_may(world: World, mutation
 async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> None:
     admin = Asker("admin", world.platform_roles[PlatformRole.ADMIN])
     finance = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
-    of_finance = ("commissionPlanPropose", "payoutRelease", "payoutRetry", "payoutCancel", "payoutResolve")
+    of_finance = (
+        "commissionPlanPropose",
+        "payoutRelease",
+        "payoutRetry",
+        "payoutCancel",
+        "payoutResolve",
+        "chargebackOpen",
+        "chargebackLose",
+        "chargebackWin",
+        "debtWriteOffPropose",
+    )
     for mutation in of_finance:
         await succeeds(world, finance, mutation)
     await succeeds(world, admin, "commissionPlanApprove")

@@ -9,18 +9,21 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from graphql_api.relay import encode_id, parse_id
+from merchantry.domain import entries
 from merchantry.domain.case import CaseKind
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import case, payee, staff
+from merchantry.services import case, chargeback, ledger, payee, return_request, staff
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
+from merchantry.services.chargeback import NewChargeback
 from merchantry.services.payee_details import NewAccount
+from merchantry.services.return_request import NewReturn
 from merchantry.services.variant import NewVariant
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
-from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, place, ship
+from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.settled import settle
@@ -324,6 +327,8 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
     given = {"orderId": refunded["id"], "reason": f"{made.slug} regrets", "idempotencyKey": str(uuid4())}
     cancelled = (await mall.ask(CANCEL, {"input": given}, who=made.buyer)).data["orderCancel"]
     assert cancelled["__typename"] == "OrderCancelled", cancelled
+    to_refund = (await buy(mall, made.buyer, line))["orders"][0]
+    refused = [await _refused_refund(mall, made, line) for _ in range(2)]
     unpaid = [(await place(mall, made.buyer, line))["checkout"] for _ in range(2)]
     quote = (await mall.ask(QUOTE, {"i": {"cart": a_cart(line, shipTo=ADDRESS)}}, who=made.buyer)).data
     made.order_number = done["number"]
@@ -335,6 +340,10 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
         "shipmentDeliver": {"shipmentId": sent["order"]["shipments"][0]["id"]},
         "orderConfirmReceipt": {"orderId": to_confirm["id"]},
         "orderCancel": {"orderId": to_cancel["id"]},
+        **await _disputes(mall, made, line),
+        "refundCreate": {"orderId": to_refund["id"]},
+        "refundRetry": {"refundId": refused[0]},
+        "refundMarkOffline": {"refundId": refused[1]},
         "checkoutPay": {
             "checkoutId": unpaid[0]["id"],
             "tenders": [{"method": "sandbox_approve", "amount": unpaid[0]["total"]}],
@@ -342,3 +351,57 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
         "checkoutCancel": {"checkoutId": unpaid[1]["id"]},
         "checkoutPlace": {"quoteId": quote["checkoutQuote"]["quoteId"]},
     }
+
+
+async def _refused_refund(mall: Mall, made: Sphere, line: Any) -> str:
+    """The id of a refund that the provider refuses."""
+    checkout = (await place(mall, made.buyer, line))["checkout"]
+    paid = await pay(mall, made.buyer, checkout, "sandbox_refund_fail")
+    assert paid["__typename"] == "CheckoutPaid", paid
+    given = {
+        "orderId": checkout["orders"][0]["id"],
+        "amount": {"amount": "1.00", "currency": "BRL"},
+        "reason": f"{made.slug} was late",
+    }
+    made_refund = await refund(mall, made.owner, made.merchant, **given)
+    await mall.work()
+    refund_id: str = made_refund["refund"]["id"]
+    return refund_id
+
+
+async def _disputes(mall: Mall, made: Sphere, line: Any) -> dict[str, dict[str, Any]]:
+    """Orders that arrived: one to be returned, one to be charged back, and returns and chargebacks of others."""
+    merchant_id, act = made.merchant.id, an_act(f"buyer:{await mall.account(made.buyer)}", at=mall.clock())
+    arrived = [(await buy(mall, made.buyer, line))["orders"][0] for _ in range(8)]
+    for order in arrived:
+        await ship(mall, made.owner, made.merchant, order["id"], carrier="Correios", trackingNumber="BR1")
+        await confirm(mall, made.buyer, order["id"])
+    to_return, to_charge_back, *others = arrived
+    subjects: dict[str, dict[str, Any]] = {
+        "returnRequest": {
+            "orderId": to_return["id"],
+            "lines": [{"lineId": to_return["lines"][0]["id"], "quantity": 1}],
+        },
+        "chargebackOpen": {"orderId": to_charge_back["id"]},
+        "debtWriteOffPropose": {"merchantId": encode_id("MerchantRecord", merchant_id)},
+    }
+    for mutation, order in zip(
+        ("returnWithdraw", "returnApprove", "returnReject", "returnReceive"), others[:4], strict=True
+    ):
+        order_id, line_id = (parse_id(text)[1][-1] for text in (order["id"], order["lines"][0]["id"]))  # type: ignore[index]
+        new = NewReturn(order_id, {line_id: 1}, f"{made.slug} regrets {mutation}")
+        async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+            await return_request.request(session, new, act)
+            if mutation == "returnReceive":
+                await return_request.approve(session, new.id, None, act)
+        subjects[mutation] = {"returnId": encode_id("ReturnRequest", merchant_id, new.id)}
+    owed = entries.adjustment(-100, "EUR", occurred_at=mall.clock(), details={"reason": "a debt"})
+    async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+        await ledger.book(session, owed, act, entries.platform_side(owed, earned=True))
+    for mutation, order in zip(("chargebackLose", "chargebackWin"), others[4:], strict=True):
+        order_id = parse_id(order["id"])[1][-1]  # type: ignore[index]
+        opened = NewChargeback(order_id, f"{made.slug}-{mutation}", 100, f"{made.slug} sent nothing")
+        async with mall.database.write("test") as tx:
+            await chargeback.open_(tx, merchant_id, opened, act)
+        subjects[mutation] = {"chargebackId": encode_id("Chargeback", merchant_id, opened.id)}
+    return subjects
