@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from graphql_api import access, case, coupon, payee, payout, product, settlement_terms, split, statement
+from graphql_api import access, case, coupon, payee, payout, product, saved_report, settlement_terms, split, statement
 from graphql_api.case import Case
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
@@ -20,6 +20,7 @@ from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
 from graphql_api.product import Product
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
+from graphql_api.saved_report import SavedReport
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
@@ -276,6 +277,13 @@ class Merchant:
     ) -> Connection[Case] | None:
         """Review cases about the merchant that it is told of, newest first. Needs case.read."""
         return await case.of_merchant(info, first=first, after=after, status=status, kind=kind)
+
+    @strawberry.field
+    async def reports(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[SavedReport] | None:
+        """Saved reports with their files, newest first. Needs report.read."""
+        return await saved_report.of_merchant(info, first, after)
 
     @strawberry.field
     async def audit_events(

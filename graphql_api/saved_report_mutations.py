@@ -45,9 +45,7 @@ class ReportSaveInput:
     currency: str | None = None
     statuses: list[str] = strawberry.field(default_factory=list)
     date_from: date | None = strawberry.field(default=None, name="from")
-    date_to: date | None = strawberry.field(
-        default=None, name="to", description="The first day that no longer counts."
-    )
+    date_to: date | None = strawberry.field(default=None, name="to", description="The first day that no longer counts.")
     schedule: ReportSchedule = ReportSchedule.NONE
     idempotency_key: str
 
@@ -117,7 +115,7 @@ class SavedReportMutations:
 
     @mutation(problems=EXPECTED)
     async def report_produce(self, info: Info, input: ReportProduceInput) -> ReportProducing:
-        """Produce a saved report now. Needs report.read for a merchant's own, platform.report.read for the platform's."""
+        """Produce a saved report now. Needs report.read for one's own, platform.report.read for the platform's."""
         context = info.context
 
         async def produce(session: AnySession, allowed: Allowed, report_id: UUID) -> SavedReport:

@@ -11,11 +11,9 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.report_forms import FORMS
 from merchantry.domain.report_kind import ReportFormat, ReportKind
 from merchantry.domain.report_request import ReportRequest, Span, choose
-from merchantry.services import report, report_rows
+from merchantry.services import refund, report, report_rows
 from merchantry.services.report import Dimension
 from merchantry.services.report_rows import open_report
-from merchantry.services.split import cancel
-from merchantry.services.terms import terms_of
 from tenancy.database import Database
 from tests.builders import NOON, a_merchant, an_act
 from tests.services.sales import Sales, a_plan, some_sales, tiers
@@ -41,10 +39,7 @@ def sums(rows: list[dict[str, Any]], *names: str) -> tuple[int, ...]:
 
 async def refund_of(sales: Sales, order_id: UUID) -> None:
     async with sales.database.write("test") as tx:
-        async with tx.as_platform() as platform:
-            terms = (await terms_of(platform, [sales.merchant.id], NOON))[sales.merchant.id]
-        async with tx.as_merchant(sales.merchant.id) as session:
-            await cancel(session, order_id, terms, "changed my mind", an_act(at=NOON + DAY))
+        await refund.cancel(tx, sales.merchant.id, order_id, "changed my mind", an_act(at=NOON + DAY))
 
 
 async def a_mall_that_sells(database: Database) -> tuple[Sales, Sales]:
