@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-from graphql_api import documents
+from graphql_api import documents, report_routes
 from graphql_api.engine import MarketSchema
 from graphql_api.errors import log_fault
 from graphql_api.http import ContextFactory, GraphQLEndpoint
@@ -39,14 +40,19 @@ def create_app(
     development: bool,
     readiness: Callable[[], Awaitable[bool]],
     context_factory: ContextFactory,
+    reports: Path | None = None,
     lifespan: Lifespan[Starlette] | None = None,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The application that serves `/graphql`, `/documents`, `/health/live`, `/health/ready` and the extra routes."""
+    """The application: `/graphql`, `/documents`, `/reports`, `/health/live`, `/health/ready` and the extra routes.
+
+    ``reports`` is the directory that workers write saved reports to.
+    """
     return Starlette(
         routes=[
             Route("/graphql", GraphQLEndpoint(schema, context_factory, development=development)),
             *documents.routes(context_factory),
+            *report_routes.routes(context_factory, reports),
             Route("/health/live", _live),
             Route("/health/ready", _ready(readiness)),
             *extra_routes,
@@ -58,7 +64,7 @@ def create_app(
                 directory=directory,
                 verifier=verifier,
                 mall_domain=mall_domain,
-                prefixes=("/graphql", PATH),
+                prefixes=("/graphql", PATH, report_routes.PATH),
             ),
         ],
         lifespan=lifespan,

@@ -6,26 +6,25 @@ What is shown is built again from the ledger; where it is not what was issued, n
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from io import BytesIO
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-import orjson
-from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import settled
+from graphql_api import downloads, settled
 from graphql_api.access import NoMerchantSelected
 from graphql_api.context import Context
+from graphql_api.downloads import attached, errors
 from graphql_api.errors import NotAuthenticated, log_fault
-from graphql_api.http import JSON, ContextFactory
+from graphql_api.http import ContextFactory
 from graphql_api.invoice import PATH
 from graphql_api.settled import Reader
 from merchantry.documents import csv_, pdf, xlsx
 from merchantry.documents.invoice import invoice_document
 from merchantry.documents.statement import statement_document
 from merchantry.documents.table import Document
-from merchantry.domain.errors import MarketError, NotFound, NotPermitted
+from merchantry.domain.errors import NotFound, NotPermitted
 from merchantry.services import invoice_list, numbers, statement_list
 from merchantry.services.statement_list import DocumentDiffers
 
@@ -39,11 +38,6 @@ FORMATS: Final[dict[str, tuple[Writer, str]]] = {
     "pdf": (pdf.write_document, "application/pdf"),
     "xlsx": (xlsx.write_document, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     "csv": (csv_.write_document, "text/csv; charset=utf-8"),
-}
-HEADERS: Final = {
-    "cache-control": "no-store",
-    "vary": "Authorization, X-Merchant",
-    "x-content-type-options": "nosniff",
 }
 
 
@@ -81,16 +75,14 @@ async def _answered(context: Context, asked: dict[str, str], load: Load, turns: 
         if document is None:
             raise NotFound(what="document")
     except (NotAuthenticated, NoMerchantSelected, NotPermitted, NotFound) as refused:
-        return _refused(refused)
+        return downloads.refused(refused)
     except DocumentDiffers as differs:
         return _differs(log_fault(differs))
     write, media_type = FORMATS[asked["format"]]
     async with turns:
         data = await asyncio.to_thread(_bytes, write, document)
     name = f"{document.number}.{asked['format']}"
-    return Response(
-        data, media_type=media_type, headers={**HEADERS, "content-disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(data, media_type=media_type, headers=attached(name))
 
 
 async def _reader(context: Context, number: str) -> Reader:
@@ -107,19 +99,6 @@ def _bytes(write: Writer, document: Document) -> bytes:
     return out.getvalue()
 
 
-def _refused(error: GraphQLError | MarketError) -> Response:
-    statuses = {NotAuthenticated: 401, NoMerchantSelected: 400, NotPermitted: 403, NotFound: 404}
-    code = error.code if isinstance(error, MarketError) else (error.extensions or {})["code"]
-    return _errors(statuses[type(error)], {"message": error.message, "extensions": {"code": code}})
-
-
 def _differs(fault_id: str) -> Response:
     message = "This document is not shown, because the books no longer say what it said; the platform must look at it."
-    return _errors(500, {"message": message, "extensions": {"code": "DOCUMENT_DIFFERS", "id": fault_id}})
-
-
-def _errors(status: int, error: dict[str, Any]) -> Response:
-    headers = dict(HEADERS)
-    if status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(orjson.dumps({"errors": [error]}), status, headers, JSON)
+    return errors(500, {"message": message, "extensions": {"code": "DOCUMENT_DIFFERS", "id": fault_id}})

@@ -12,6 +12,8 @@ from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
+from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
 from merchantry.services.report import Dimension
@@ -21,6 +23,7 @@ __all__ = [
     "CaseKind",
     "CaseStatus",
     "Collector",
+    "ColumnType",
     "CouponKind",
     "CouponStatus",
     "Cycle",
@@ -33,6 +36,9 @@ __all__ = [
     "PayoutStatus",
     "PlatformRole",
     "Remitter",
+    "ReportFormat",
+    "ReportKind",
+    "ReportSchedule",
     "ReturnStatus",
     "TransferState",
     "Vote",
@@ -56,4 +62,8 @@ strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")
+strawberry.enum(ColumnType, name="ReportColumnType", description="What a report's column holds.")
+strawberry.enum(ReportFormat, description="How a report is written.")
+strawberry.enum(ReportKind, description="What a report has a row for.")
+strawberry.enum(ReportSchedule, description="How often a saved report is produced by itself.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

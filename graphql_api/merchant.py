@@ -18,6 +18,7 @@ from graphql_api import (
     payout,
     product,
     return_request,
+    saved_report,
     settlement_terms,
     split,
     statement,
@@ -35,6 +36,7 @@ from graphql_api.product import Product
 from graphql_api.refund import Refund
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
 from graphql_api.return_request import ReturnRequest
+from graphql_api.saved_report import SavedReport
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
@@ -324,6 +326,13 @@ class Merchant:
     ) -> Connection[Case] | None:
         """Review cases about the merchant that it is told of, newest first. Needs case.read."""
         return await case.of_merchant(info, first=first, after=after, status=status, kind=kind)
+
+    @strawberry.field
+    async def reports(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[SavedReport] | None:
+        """Saved reports with their files, newest first. Needs report.read."""
+        return await saved_report.of_merchant(info, first, after)
 
     @strawberry.field
     async def audit_events(

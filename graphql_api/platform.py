@@ -16,6 +16,7 @@ from graphql_api import (
     payee,
     payout,
     report,
+    saved_report,
     settled,
     settlement,
     settlement_terms,
@@ -37,6 +38,7 @@ from graphql_api.payout import Payout, PayoutRecord
 from graphql_api.problems import mutation
 from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
+from graphql_api.saved_report import SavedReport
 from graphql_api.selection import wanted
 from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
@@ -243,6 +245,13 @@ class Platform:
     async def debts(self, info: Info) -> list[Debt] | None:
         """What merchants' last statements left owing, the oldest first. Needs platform.debt.read."""
         return await debt.debts(info)
+
+    @strawberry.field
+    async def reports(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[SavedReport] | None:
+        """The platform's saved reports with their files, newest first. Needs platform.report.read."""
+        return await saved_report.of_platform(info, first, after)
 
     @strawberry.field
     async def audit_events(

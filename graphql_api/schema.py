@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import strawberry
 
-from graphql_api import merchant, platform, relay, viewer
+from graphql_api import merchant, platform, relay, saved_report, viewer
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.chargeback import ChargebackMutations
@@ -28,6 +28,8 @@ from graphql_api.product import Product, ProductMutations, Variant
 from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
 from graphql_api.return_request import ReturnMutations
+from graphql_api.saved_report import ReportForm, SavedReport
+from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
@@ -64,6 +66,11 @@ class Query(ListingQueries):
         """The platform's view; null unless the viewer has a platform role."""
         return platform.platform(info)
 
+    @strawberry.field
+    def report_forms(self) -> list[ReportForm]:
+        """The kinds of reports that can be downloaded and saved, with their columns."""
+        return saved_report.forms()
+
 
 @strawberry.type
 class Mutation(
@@ -82,6 +89,7 @@ class Mutation(
     CommissionPlanMutations,
     PayeeMutations,
     CaseMutations,
+    SavedReportMutations,
     StatementMutations,
     SettlementMutations,
     PayoutMutations,
@@ -103,6 +111,7 @@ schema = MarketSchema(
         Split,
         PayeeAccount,
         Case,
+        SavedReport,
         Statement,
         CommissionInvoice,
         Payout,

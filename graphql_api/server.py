@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from sqlalchemy import text
@@ -42,7 +43,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one server is made with. ``public_url`` is where browsers reach it, without a slash at its end."""
+    """What one server is made with. ``public_url`` is where browsers reach it, without a slash at its end; ``reports``
+    the directory of produced reports, the same for servers and workers.
+    """
 
     logins: Logins
     verifier: TokenVerifier
@@ -52,6 +55,7 @@ class Settings:
     development: bool
     with_worker: bool
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
+    reports: Path | None = None
     pool_size: int = 8
 
 
@@ -86,7 +90,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
             if settings.with_worker:
-                tools = Tools(database, gateway, clock, settings.vault, settings.payouts)
+                tools = Tools(database, gateway, clock, settings.vault, settings.payouts, settings.reports)
                 await stack.enter_async_context(_working(tools))
             yield
 
@@ -98,6 +102,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         development=settings.development,
         readiness=_readiness(database),
         context_factory=context,
+        reports=settings.reports,
         lifespan=lifespan,
         extra_routes=_development_routes(database, gateway, clock) if settings.development else (),
     )

@@ -61,6 +61,7 @@ def demo(
                 public_url=address,
                 development=True,
                 with_worker=with_worker,
+                reports=opened.reports,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address)))
 

@@ -45,6 +45,11 @@ class Installation:
         return Vault(lambda: master_keys_in(self.data_dir))
 
     @property
+    def reports(self) -> Path:
+        """Where workers write saved reports and servers read them; on several machines, a shared directory."""
+        return self.data_dir / "reports"
+
+    @property
     def notice_of_keys(self) -> str | None:
         """What an operator of a server should know of where its master keys are; None where that is as it should be."""
         if self.is_embedded or are_master_keys_given():

@@ -58,6 +58,7 @@ def serve(
                 development=development,
                 with_worker=with_worker,
                 payouts=providers,
+                reports=opened.reports,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 

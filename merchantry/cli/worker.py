@@ -33,7 +33,7 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            await work_forever(Tools(database, gateway, utc_now, opened.vault, providers), stop)
+            await work_forever(Tools(database, gateway, utc_now, opened.vault, providers, opened.reports), stop)
 
     providers = payout_providers(payouts)
     with ended_by_signals(), installation(database_url, data_dir) as opened:

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 from merchantry.documents.table import Cell, Column, Document, Row, check_row, exact
 
+_CHUNK_BYTES: Final = 65_536
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n＝＋－＠")
 
 
@@ -23,6 +24,19 @@ async def stream_csv(columns: Sequence[Column], rows: AsyncIterable[Row], out: B
     with _adding(columns, out) as add:
         async for row in rows:
             add(row)
+
+
+async def chunks_of_csv(columns: Sequence[Column], rows: AsyncIterable[Row]) -> AsyncIterator[bytes]:
+    """`write_csv` in pieces of about 64 KiB, each made when it is asked for."""
+    out = io.BytesIO()
+    with _adding(columns, out) as add:
+        async for row in rows:
+            add(row)
+            if out.tell() >= _CHUNK_BYTES:
+                yield out.getvalue()
+                out.seek(0)
+                out.truncate()
+    yield out.getvalue()
 
 
 def write_document(document: Document, out: BinaryIO) -> None:

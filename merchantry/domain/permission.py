@@ -47,6 +47,7 @@ class Permission(StrEnum):
     NOTIFICATION_READ = "notification.read"
     CASE_READ = "case.read"
     AUDIT_READ = "audit.read"
+    REPORT_READ = "report.read"
     PLATFORM_MERCHANT_READ = "platform.merchant.read"
     PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
     PLATFORM_MERCHANT_WRITE = "platform.merchant.write"
@@ -105,6 +106,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.CASE_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
+        _P.REPORT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.PLATFORM_MERCHANT_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_MERCHANT_WRITE: frozenset({_ADMIN}),
@@ -137,9 +139,9 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )
-"""Analysts read reports of all merchants but no single order, because orders show buyers. Who proposes a plan and who
-approves it may hold the same role, but are never the same person: that is checked where it is approved. Whoever may
-release payouts does not decide from which amount on they must be released."""
+"""Analysts read reports of all merchants but no single order, because orders show buyers, and no report does. Who
+proposes a plan and who approves it may hold the same role, but are never the same person: that is checked where it is
+approved. Whoever may release payouts does not decide from which amount on they must be released."""
 
 
 def may(roles: Collection[str], permission: Permission) -> bool:

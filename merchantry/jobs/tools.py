@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 from merchantry.gateways.payment import PaymentGateway
@@ -35,6 +36,8 @@ class Tools:
     vault: Vault
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
     """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
+    reports: Path | None = None
+    """Where files of saved reports are written; None: this process produces none."""
 
 
 class StillOpen(Exception):

@@ -27,6 +27,8 @@ class JobKind(StrEnum):
     PAYOUT_SEND = "payout.send"
     PAYOUT_POLL = "payout.poll"
     PAYOUT_BATCH = "payout.batch"
+    REPORT_PRODUCE = "report.produce"
+    REPORT_FORGET = "report.forget"
 
 
 _NEW = insert(job)
@@ -39,6 +41,14 @@ ENQUEUE = _NEW.on_conflict_do_update(
 async def enqueue(session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> None:
     """Ask for work on a subject; asking again moves it to the new moment."""
     await session.execute(ENQUEUE, asked(merchant_id, kind, subject_id, due_at).row)
+
+
+async def enqueue_unless_asked(
+    session: Session, merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime
+) -> None:
+    """Ask for work on a subject, unless it is asked for already."""
+    row = asked(merchant_id, kind, subject_id, due_at).row
+    await session.execute(insert(job).on_conflict_do_nothing(), row)
 
 
 def asked(merchant_id: UUID, kind: JobKind, subject_id: UUID, due_at: datetime) -> New:

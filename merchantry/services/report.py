@@ -67,7 +67,7 @@ async def commission_report(
     _check_span(date_from, date_to)
     dimensions = list(dict.fromkeys(group_by))
     slugs = await _slugs(database, merchants)
-    across = _commission_by(dimensions)
+    across = commission_by(dimensions)
     merged = await read_across(database, across, list(slugs), parameters={"date_from": date_from, "date_to": date_to})
     keys = [*dimensions, "currency"]
     rows = [_commission_row(row, keys, slugs) for row in merged.rows]
@@ -95,7 +95,7 @@ async def settlement_report(
         raise InvalidInput(reason=reason, path=("groupBy",))
     slugs = await _slugs(database, merchants)
     parameters = {"date_from": date_from, "date_to": date_to}
-    merged = await read_across(database, _settlement_by(dimensions), list(slugs), parameters=parameters)
+    merged = await read_across(database, settlement_by(dimensions), list(slugs), parameters=parameters)
     keys = [*dimensions, *PERIOD, "currency"]
     rows = [_named(row, keys, slugs) | {name: row[name] for name in SETTLED} for row in merged.rows]
     return Report(merged.as_of, _sorted(rows, keys))
@@ -116,7 +116,8 @@ async def _slugs(database: Database, merchants: Sequence[UUID] | None) -> dict[U
         return {row.id: row.slug for row in await session.execute(statement)}
 
 
-def _commission_by(dimensions: Sequence[Dimension]) -> Across:
+def commission_by(dimensions: Sequence[Dimension]) -> Across:
+    """Captures and refunds of days, with the parameters ``date_from`` and ``date_to``."""
     table = daily_total.c
     columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
     one_row_a_day = table.category == literal_column(f"'{ALL_CATEGORIES}'")
@@ -129,7 +130,8 @@ def _commission_by(dimensions: Sequence[Dimension]) -> Across:
     return Across(statement, group_by, COUNTED, with_merchant=Dimension.MERCHANT in dimensions)
 
 
-def _settlement_by(dimensions: Sequence[Dimension]) -> Across:
+def settlement_by(dimensions: Sequence[Dimension]) -> Across:
+    """What became available on days, with the parameters ``date_from`` and ``date_to``."""
     table = daily_available.c
     columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
     periods = [table[name] for name in (*PERIOD, "currency")]

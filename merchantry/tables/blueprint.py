@@ -12,6 +12,7 @@ from merchantry.tables import payout as _payout
 from merchantry.tables import platform as _platform
 from merchantry.tables import price_terms as _price_terms
 from merchantry.tables import reconciliation as _reconciliation
+from merchantry.tables import report as _report
 from merchantry.tables import settlement as _settlement
 from tenancy.migrations import Revisions
 from tenancy.provisioning import Blueprint
@@ -28,6 +29,7 @@ _defined = (
     _platform,
     _price_terms,
     _reconciliation,
+    _report,
     _settlement,
 )
 """Importing them fills the two collections."""

@@ -126,6 +126,7 @@ orders = Table(
         name="status_is_known",
     ),
     Index(None, "placed_at", "id"),
+    Index("orders_captured_at_id_idx", "captured_at", "id", postgresql_where="captured_at IS NOT NULL"),
     info=grants(merchant=CHANGE, analyst=READ),
 )
 

@@ -49,6 +49,7 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "notifications": P.NOTIFICATION_READ,
     "cases": P.CASE_READ,
     "auditEvents": P.AUDIT_READ,
+    "reports": P.REPORT_READ,
     "staff": P.STAFF_READ,
 }
 
@@ -75,6 +76,7 @@ PLATFORM_FIELDS = {
     "payout": P.PLATFORM_SETTLEMENT_READ,
     "payoutReleaseLimits": P.PLATFORM_SETTLEMENT_READ,
     "auditEvents": P.PLATFORM_AUDIT_READ,
+    "reports": P.PLATFORM_REPORT_READ,
 }
 
 MUTATIONS: dict[str, Permission | None] = {
@@ -104,6 +106,10 @@ MUTATIONS: dict[str, Permission | None] = {
     "productUnpublish": P.PRODUCT_WRITE,
     "priceSet": P.PRODUCT_WRITE,
     "stockAdjust": P.STOCK_WRITE,
+    "reportSave": P.REPORT_READ,
+    "platformReportSave": P.PLATFORM_REPORT_READ,
+    "reportProduce": P.REPORT_READ,
+    "reportDelete": P.REPORT_READ,
     "couponCreate": P.COUPON_WRITE,
     "couponPause": P.COUPON_WRITE,
     "couponResume": P.COUPON_WRITE,
@@ -144,6 +150,8 @@ MUTATIONS: dict[str, Permission | None] = {
 }
 
 SPOILT = {
+    "reportSave.name": "",
+    "platformReportSave.name": "",
     "productCreate.title": "",
     "payeeAccountAdd.holder": "",
     "caseOpen.title": "",

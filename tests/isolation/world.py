@@ -26,6 +26,7 @@ from tests.builders import a_merchant, a_product, an_act
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
+from tests.isolation.reports import add_reports
 from tests.isolation.settled import settle
 
 NOTICE_SECONDS = 15.0
@@ -268,6 +269,7 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     subjects, made.statement_number, made.payout_number = await settle(mall, merchant, amount)
     made.subjects |= subjects
     await _coupons(mall, made)
+    await add_reports(mall, made)
     return made
 
 
