@@ -21,6 +21,7 @@ from merchantry.services.ledger import BookedEntry, booked
 from merchantry.services.split import PARTIES
 from merchantry.services.totals import FIGURES, LineFigures
 from merchantry.services.volume import FIGURES as VOLUME_FIGURES
+from merchantry.services.volume import TakenBack
 from merchantry.services.volume_books import VolumeBooks
 
 Figures = tuple[int, ...]
@@ -164,6 +165,8 @@ class Books:
             self._count_day(day, entry, [totals.captured(part.category, part.split) for part in parts], orders=1)
         elif kind in TAKEN_BACK:
             self._count_day(day, entry, _taken_back(entry.entry, parts), orders=0)
+            currency = entry.entry.postings[0].currency
+            self.volumes.lower(_out_of_volumes(entry.entry), currency, entry.entry.occurred_at)
         elif kind is EntryKind.TIER_TRUE_UP:
             self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
         elif kind is EntryKind.FEE_TRUE_UP:
@@ -264,6 +267,16 @@ def _taken_back(entry: Entry, parts: Sequence[SplitPart]) -> list[LineFigures]:
         ]
     found = rows if isinstance(rows, list | tuple) else ()
     return [totals.taken_back(str(row[0]), *map(_int, row[1:])) for row in found if isinstance(row, list | tuple)]
+
+
+def _out_of_volumes(entry: Entry) -> list[TakenBack]:
+    rows = entry.details.get("volumes", ())
+    found = rows if isinstance(rows, list | tuple) else ()
+    return [
+        TakenBack(str(row[0]), _int(row[1]), str(row[2]), _int(row[3]), _int(row[4]), row[5] is True)
+        for row in found
+        if isinstance(row, list | tuple)
+    ]
 
 
 def _int(value: Json) -> int:

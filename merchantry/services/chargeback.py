@@ -49,11 +49,11 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
     Returns its id. Raises NotFound, ChargebackRefused while a round is open, InvalidInput for an order that was not
     paid through the platform, and for one that the reference is not about.
     """
-    held, terms = await refund.prepare(tx, merchant_id, new.order_id, act)
+    held, ground = await refund.prepare(tx, merchant_id, new.order_id, act)
     if held is None:
         raise InvalidInput(reason="No payment was captured for this order.", path=("order_id",))
     async with tx.as_merchant(merchant_id) as session:
-        found = await refund.caught_up(session, new.order_id, terms, act)
+        found = await refund.caught_up(session, new.order_id, ground.terms, act)
         if found.collected_by == Collector.MERCHANT:
             raise InvalidInput(reason="The merchant collected this order's money; no bank took it.", path=("order_id",))
         last = await _last_round(session, new)
@@ -90,7 +90,7 @@ async def lose(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act
     Raises NotFound, ChargebackRefused unless it is open.
     """
     known = await _known(tx, merchant_id, chargeback_id)
-    held, terms = await refund.prepare(tx, merchant_id, known.order_id, act)
+    held, ground = await refund.prepare(tx, merchant_id, known.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         found = await order.load(session, known.order_id)
         row = await _opened(session, known, "lose")
@@ -99,7 +99,7 @@ async def lose(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act
         changes: dict[str, Any] = {"status": "lost", "ended_at": act.at}
         back: tuple[Back, ...] = ()
         if before is None:
-            posted, back = await chargeback_entries.post(session, found, row, terms, held, act)
+            posted, back = await chargeback_entries.post(session, found, row, ground, held, act)
             changes |= posted
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
@@ -112,7 +112,7 @@ async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act)
     Raises NotFound, ChargebackRefused unless it is open.
     """
     known = await _known(tx, merchant_id, chargeback_id)
-    held, terms = await refund.prepare(tx, merchant_id, known.order_id, act)
+    held, ground = await refund.prepare(tx, merchant_id, known.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         found = await order.load(session, known.order_id)
         row = await _opened(session, known, "win")
@@ -121,7 +121,7 @@ async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act)
         changes: dict[str, Any] = {"status": "won", "ended_at": act.at}
         back: tuple[Back, ...] = ()
         if before is not None and before.entry_seq is not None:
-            changes["entry_seq"], back = await chargeback_entries.give_again(session, found, before, terms, act)
+            changes["entry_seq"], back = await chargeback_entries.give_again(session, found, before, ground, act)
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
     if held is not None and back:

@@ -19,8 +19,8 @@ from merchantry.domain.refund_entries import Sale
 from merchantry.domain.reversal import Refunded, Reversal, reverse
 from merchantry.services import ledger, reversal, tender
 from merchantry.services.order import Order
+from merchantry.services.reversal import Ground
 from merchantry.services.tender import Back, HeldPayment
-from merchantry.services.terms import Terms
 from merchantry.tables.dispute import chargeback
 from merchantry.tables.merchant import balance, counter, orders
 from merchantry.tables.merchant import refund as refund_table
@@ -128,7 +128,7 @@ async def _move(
 
 
 async def post(
-    session: MerchantSession, found: Order, row: Chargeback, terms: Terms, held: HeldPayment | None, act: Act
+    session: MerchantSession, found: Order, row: Chargeback, ground: Ground, held: HeldPayment | None, act: Act
 ) -> tuple[dict[str, Any], tuple[Back, ...]]:
     """Book the loss as it is now: refunds since the opening count. Returns what changes on the chargeback."""
     divided = await division(session, found, row.amount_minor, row.id)
@@ -150,7 +150,7 @@ async def post(
         occurred_at=act.at,
         details=details,
     )
-    seq = await reversal.book(session, found, entry, parts, terms, act)
+    seq = await reversal.book(session, found, entry, parts, ground, act)
     changes: dict[str, Any] = {"covered_minor": divided.covered_minor, "entry_seq": seq}
     if not divided.sale_minor:
         return changes, ()
@@ -199,7 +199,7 @@ async def _record_refund(
 
 
 async def give_again(
-    session: MerchantSession, found: Order, lost: Chargeback, terms: Terms, act: Act
+    session: MerchantSession, found: Order, lost: Chargeback, ground: Ground, act: Act
 ) -> tuple[int, tuple[Back, ...]]:
     """Book a loss back: every party gets what refunds of so much would take of it now."""
     booked = await ledger.entry_of(session, lost.entry_seq or 0)
@@ -213,7 +213,7 @@ async def give_again(
     entry = refund_entries.chargeback_reversed(
         booked.entry, booked.seq, sale, reversed_, occurred_at=act.at, details=details
     )
-    seq = await reversal.book(session, found, entry, parts, terms, act, sign=-1)
+    seq = await reversal.book(session, found, entry, parts, ground, act, sign=-1)
     if kept is None:
         return seq, ()
     await write(

@@ -18,10 +18,11 @@ from merchantry.domain.errors import InvalidInput, OrderTransitionRefused
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderState, OrderStatus
 from merchantry.domain.refund import Asked, RefundKind, RefundPart
-from merchantry.services import audit, ledger, order, queue, reversal, split, tender
+from merchantry.services import audit, commission, ledger, order, queue, reversal, split, tender
 from merchantry.services.order import Order
 from merchantry.services.payment import ELSEWHERE
 from merchantry.services.queue import JobKind
+from merchantry.services.reversal import Ground
 from merchantry.services.tender import Back, HeldPayment
 from merchantry.services.terms import Terms, terms_of
 from merchantry.tables.merchant import refund
@@ -58,7 +59,7 @@ class Planned:
     parts: tuple[RefundPart, ...]
     state: OrderState
     is_whole: bool
-    terms: Terms
+    ground: Ground
 
     @property
     def amount_minor(self) -> int:
@@ -72,17 +73,17 @@ async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act) -
     Raises NotFound, OrderTransitionRefused for an order that is unpaid, cancelled or refunded, and what
     `domain.refund.divide` and `domain.tender.backwards` raise.
     """
-    held, terms = await prepare(tx, merchant_id, new.order_id, act)
+    held, ground = await prepare(tx, merchant_id, new.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
-        planned = await plan(session, new, terms, act)
+        planned = await plan(session, new, ground, act)
         back = await book(session, planned, held, act)
     await count(tx, held, back)
     return new.id
 
 
-async def plan(session: MerchantSession, new: NewRefund, terms: Terms, act: Act) -> Planned:
+async def plan(session: MerchantSession, new: NewRefund, ground: Ground, act: Act) -> Planned:
     """Lock the order and decide what the refund comes to. Raises as :func:`create`."""
-    found = await caught_up(session, new.order_id, terms, act)
+    found = await caught_up(session, new.order_id, ground.terms, act)
     if found.capture_seq is None:
         raise OrderTransitionRefused(status=found.status, act=OrderAct.REFUND)
     order_rules.refund(found.state, {}, is_whole=False)  # refuses what can't be refunded, before what for is looked at
@@ -90,7 +91,7 @@ async def plan(session: MerchantSession, new: NewRefund, terms: Terms, act: Act)
     parts = rules.divide(found.currency, lines, new.asked or rules.everything(lines))
     is_whole = rules.is_whole(lines, parts)
     state = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=is_whole)
-    planned = Planned(new, found, parts, state, is_whole, terms)
+    planned = Planned(new, found, parts, state, is_whole, ground)
     if not planned.amount_minor:
         raise InvalidInput(reason="Nothing was paid for this, so nothing can be refunded.")
     return planned
@@ -102,7 +103,7 @@ async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str
     Returns the refund's id, None where nothing is owed. Raises NotFound, OrderTransitionRefused where the order is not
     paid or has begun to ship.
     """
-    held, terms = await prepare(tx, merchant_id, order_id, act)
+    held, ground = await prepare(tx, merchant_id, order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         found = await order.load(session, order_id)
         if found.capture_seq is None:
@@ -112,18 +113,30 @@ async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str
         parts = rules.divide(found.currency, lines, rules.everything(lines))
         pieces = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=True)
         new = NewRefund(order_id, reason, kind=RefundKind.CANCELLATION)
-        planned = Planned(new, found, parts, replace(called_off, lines=pieces.lines), True, terms)
+        planned = Planned(new, found, parts, replace(called_off, lines=pieces.lines), True, ground)
         back = await book(session, planned, held, act)
     await count(tx, held, back)
     return new.id if planned.amount_minor else None
 
 
-async def prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Terms]:
-    """The order's payment, locked, and the merchant's terms: what every refund begins with."""
+async def prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Ground]:
+    """The order's payment, locked, and what its reversal rests on: what every refund begins with."""
     async with tx.as_platform() as platform:
         held = await tender.hold(platform, merchant_id, order_id)
         terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
-    return held, terms
+    async with tx.as_merchant(merchant_id) as session:
+        tiered = await reversal.tiered_versions(session, order_id)
+    if not tiered:
+        return held, Ground(terms, {})
+    async with tx.as_platform() as platform:
+        rated_by = await commission.versions_of(platform, tiered)
+    tiers = {
+        (each.name, each.version): {
+            rule.name: rule.terms.tiers for rule in each.plan.rules if rule.terms.tiers is not None
+        }
+        for each in rated_by
+    }
+    return held, Ground(terms, tiers)
 
 
 async def count(tx: Transaction, held: HeldPayment | None, back: Sequence[Back]) -> None:
@@ -151,7 +164,7 @@ async def book(session: MerchantSession, planned: Planned, held: HeldPayment | N
     sale = reversal.sale_of(found)
     details = {"refund": str(new.id), **reversal.details_of(found, parts)}
     entry = refund_entries.refund(sale, rules.total_of(parts), occurred_at=act.at, details=details)
-    seq = await reversal.book(session, found, entry, parts, planned.terms, act)
+    seq = await reversal.book(session, found, entry, parts, planned.ground, act)
     if planned.amount_minor:
         offline = held is None or held.provider == ELSEWHERE or sale.collected
         await _owe(session, planned, back, seq, act, is_offline=offline)
@@ -159,7 +172,7 @@ async def book(session: MerchantSession, planned: Planned, held: HeldPayment | N
             await book_sent(session, new.id, found.id, planned.amount_minor, found.currency, act)
     moved = await _move_order(session, planned, act)
     if planned.is_whole:
-        await split.release_rest(session, moved, planned.terms, act)
+        await split.release_rest(session, moved, planned.ground.terms, act)
     return back
 
 

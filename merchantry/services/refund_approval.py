@@ -23,9 +23,9 @@ REQUEST = "request"
 async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, roles: Collection[Role], act: Act) -> bool:
     """Refund at once where one of the roles may; False where other people are asked first, by a case of the refund's
     id. Raises as `refund.create`."""
-    held, terms = await refund.prepare(tx, merchant_id, new.order_id, act)
+    held, ground = await refund.prepare(tx, merchant_id, new.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
-        planned = await refund.plan(session, new, terms, act)
+        planned = await refund.plan(session, new, ground, act)
         limit = limit_minor(roles, planned.found.currency)
         if not is_within(limit, planned.found.refunded_minor, planned.amount_minor):
             await case.open_case(session, _case(merchant_id, planned), act)

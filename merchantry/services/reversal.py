@@ -1,6 +1,7 @@
 """Taking back what a sale gave to each party, from its frozen split: for refunds and chargebacks alike."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from merchantry.domain.refund import RefundLine, RefundPart
 from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded
 from merchantry.domain.settlement import local_day
-from merchantry.services import ledger, split, totals
+from merchantry.services import ledger, split, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.terms import Terms
+from merchantry.services.volume import TakenBack, TiersOf
 from merchantry.tables.merchant import order_line
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, write
@@ -29,6 +31,14 @@ PARTIES: Final = (
     "sales_tax_minor",
     "subsidy_minor",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What reversals rest on: the merchant's terms now, and the tiers of the plan versions that lines were rated by."""
+
+    terms: Terms
+    tiers: TiersOf
 
 
 def sale_of(found: Order) -> Sale:
@@ -102,7 +112,7 @@ async def book(
     found: Order,
     entry: Entry,
     parts: Sequence[RefundPart],
-    terms: Terms,
+    ground: Ground,
     act: Act,
     *,
     sign: int = 1,
@@ -111,6 +121,9 @@ async def book(
 
     Returns the entry's ``seq``. The order is locked by the caller, who counts it on the order's own row.
     """
+    if sign > 0 and (taken := await _out_of_volumes(session, found, parts)):
+        entry = replace(entry, details={**entry.details, "volumes": [each.row() for each in taken]})
+        await volume.lower(session, taken, ground.tiers, found.currency, act.at, ground.terms.schedules)
     side = entries.platform_side(entry, earned=found.available_at is not None)
     seq = await ledger.book(session, entry, act, side)
     figures = [
@@ -122,10 +135,35 @@ async def book(
         )
         for category, part in zip(_categories(found, parts), parts, strict=True)
     ]
-    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), found.currency, figures, orders=0)
+    await totals.add_to_day(session, local_day(act.at, ground.terms.mall_zone), found.currency, figures, orders=0)
     if parts:
         await write(session, *(_counted(part, sign) for part in parts))
     return seq
+
+
+async def _out_of_volumes(session: MerchantSession, found: Order, parts: Sequence[RefundPart]) -> list[TakenBack]:
+    tiered = [part for part in parts if part.line.split.commission.tier_mode is not None]
+    if not tiered:
+        return []
+    frozen = await split.lines_of(session, [found.id])
+    return [
+        TakenBack(
+            frozen[part.line.id].plan,
+            frozen[part.line.id].plan_version,
+            part.line.split.commission.rule,
+            part.reversal.base_minor,
+            part.reversal.rate_part_minor,
+            part.line.split.commission.bound != "none",
+        )
+        for part in tiered
+    ]
+
+
+async def tiered_versions(session: MerchantSession, order_id: UUID) -> list[tuple[str, int]]:
+    """The plan versions by whose tiers lines of an order were rated; mostly none."""
+    frozen = await split.lines_of(session, [order_id])
+    tiered = (each for each in frozen.values() if each.split.commission.tier_mode is not None)
+    return sorted({(each.plan, each.plan_version) for each in tiered})
 
 
 def _counted(part: RefundPart, sign: int) -> Changed:

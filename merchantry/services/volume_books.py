@@ -7,8 +7,8 @@ from uuid import UUID
 
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule
-from merchantry.domain.tiers import Tiers, Volume, after_line
-from merchantry.services.volume import FIGURES, window_starts_at
+from merchantry.domain.tiers import Tiers, Volume, after_line, refunded
+from merchantry.services.volume import FIGURES, TakenBack, window_starts_at
 
 PlanVersion = tuple[str, int]
 Key = tuple[str, str, str, datetime]
@@ -46,6 +46,14 @@ class VolumeBooks:
             if changed_minor:
                 due = (order_id, rated.rule)
                 self.due[due] = self.due.get(due, 0) + changed_minor
+
+    def lower(self, taken: Sequence[TakenBack], currency: str, at: datetime) -> None:
+        """What a refund took out of the windows that it was booked in."""
+        for each in taken:
+            tiers = self.tiers[each.plan, each.plan_version][each.rule]
+            key = (each.plan, each.rule, currency, window_starts_at(tiers, at, self.schedules))
+            before = self.volumes.get(key, Volume())
+            self.volumes[key] = refunded(tiers, before, each.base_minor, each.part_minor, bound=each.bound)
 
     def rows(self) -> dict[Key, tuple[int, ...]]:
         """The rows that should be kept."""

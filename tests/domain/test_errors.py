@@ -21,6 +21,7 @@ VARIANT = UUID(int=7)
 EXAMPLE_FACTS: dict[str, object] = {
     "at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     "since": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    "until": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     "expired_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     "currencies": ("EUR", "JPY"),
     "missing": ("a price", "a title"),

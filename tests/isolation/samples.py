@@ -14,7 +14,7 @@ from tests.isolation.world import Sphere
 def arguments(sphere: Sphere) -> dict[str, Any]:
     """Sample arguments of fields that are read."""
     return {
-        "first": 50,
+        "first": 100,
         "after": LEFT_OUT,
         "Merchant.orders.status": LEFT_OUT,
         "Merchant.order.number": sphere.order_number,

@@ -16,9 +16,11 @@ from merchantry.services import case_decision, refund, refund_sending
 from merchantry.services.case_effects import EFFECTS
 from merchantry.services.refund import NewRefund
 from merchantry.tables.case import review_case
+from merchantry.tables.merchant import volume
 from tenancy.database import Database
 from tests.builders import an_act
 from tests.services.books import Shelf
+from tests.services.sales import tiers
 from tests.services.stall import DAY, Stall, a_stall, check_books
 
 
@@ -219,4 +221,18 @@ async def test_an_order_refunded_in_part_is_released_with_what_is_left(database:
     await give_back(stall, order_id, goodwill_minor=2_000)
     await stall.release(order_id)
     assert (await stall.balances())["merchant_available"] == 7_000
+    await check_books(database)
+
+
+@pytest.mark.parametrize(("lowers", "counted"), [(True, 10_000), (False, 20_000)])
+async def test_a_refund_lowers_the_volume_of_its_window_where_the_tiers_say_so(
+    database: Database, lowers: bool, counted: int
+) -> None:
+    steps = tiers("marginal", refunds_lower_volume=lowers)
+    stall = await a_stall(database, default={"tiers": steps})
+    order_id = await stall.sell(2)
+    await make(stall, NewRefund(order_id, "late", Asked({await stall.line_id(order_id): 1})))
+    async with database.read("test") as tx, tx.as_merchant(stall.merchant.id) as session:
+        row = (await session.execute(select(volume))).one()
+    assert (row.counted_minor, row.open_base_minor, row.open_part_minor) == (counted, 10_000, 1_000)
     await check_books(database)
