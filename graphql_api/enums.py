@@ -12,10 +12,12 @@ from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.reconciliation import LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
+from merchantry.jobs.reconciliation import FileKind
 from merchantry.services.report import Dimension
 
 __all__ = [
@@ -28,7 +30,10 @@ __all__ = [
     "CouponStatus",
     "Cycle",
     "Dimension",
+    "FileKind",
     "InvoiceKind",
+    "LineStatus",
+    "MatchedBy",
     "MerchantRole",
     "OrderStatus",
     "PayeeKind",
@@ -52,7 +57,10 @@ strawberry.enum(CouponStatus, description="Where a coupon stands.")
 strawberry.enum(Collector, name="PaymentCollector", description="Who takes the buyer's money of an order.")
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
+strawberry.enum(FileKind, name="BankFileKind", description="What a file of a bank or a provider is.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")
+strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
+strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")

@@ -15,6 +15,7 @@ from graphql_api import (
     debt,
     payee,
     payout,
+    reconciliation,
     report,
     saved_report,
     settled,
@@ -36,6 +37,7 @@ from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
 from graphql_api.payout import Payout, PayoutRecord
 from graphql_api.problems import mutation
+from graphql_api.reconciliation import Reconciliation
 from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
 from graphql_api.saved_report import SavedReport
@@ -252,6 +254,11 @@ class Platform:
     ) -> Connection[SavedReport] | None:
         """The platform's saved reports with their files, newest first. Needs platform.report.read."""
         return await saved_report.of_platform(info, first, after)
+
+    @strawberry.field
+    def reconciliation(self, info: Info) -> Reconciliation | None:
+        """What banks and providers say, beside what we know. Needs platform.reconciliation.read."""
+        return reconciliation.of_platform(info.context)
 
     @strawberry.field
     async def audit_events(

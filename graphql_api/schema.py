@@ -25,6 +25,8 @@ from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
+from graphql_api.reconciliation import BankLine, BankStatement
+from graphql_api.reconciliation_mutations import ReconciliationMutations
 from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
 from graphql_api.return_request import ReturnMutations
@@ -93,6 +95,7 @@ class Mutation(
     StatementMutations,
     SettlementMutations,
     PayoutMutations,
+    ReconciliationMutations,
 ):
     pass
 
@@ -116,5 +119,7 @@ schema = MarketSchema(
         CommissionInvoice,
         Payout,
         Coupon,
+        BankStatement,
+        BankLine,
     ],
 )

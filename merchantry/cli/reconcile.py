@@ -40,8 +40,9 @@ def reconcile(
 
                 now = utc_now()
                 try:
+                    act, data = Act(ACTOR, now, now), path.read_bytes()
                     taken = await reconciliation.take_file(
-                        database, path.read_bytes(), Act(ACTOR, now, now), account=account, progress=show
+                        database, data, act, file_name=path.name, account=account, progress=show
                     )
                 except BankFileInvalid as error:
                     raise CommandRefused(f"{path}: {error.message}") from error

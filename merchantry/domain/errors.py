@@ -354,6 +354,13 @@ class BankFileInvalid(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class BankLineDecided(MarketError):
+    """The bank line is {status} already; look at it again."""
+
+    status: str
+
+
+@dataclass(eq=False, kw_only=True)
 class CaseClosed(MarketError):
     """The case is {status} already; look at what was decided, or open another."""
 

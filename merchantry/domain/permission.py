@@ -68,6 +68,8 @@ class Permission(StrEnum):
     PLATFORM_PAYOUT_RELEASE = "platform.payout.release"
     PLATFORM_PAYOUT_WRITE = "platform.payout.write"
     PLATFORM_PAYOUT_LIMIT = "platform.payout.limit"
+    PLATFORM_RECONCILIATION_READ = "platform.reconciliation.read"
+    PLATFORM_RECONCILIATION_WRITE = "platform.reconciliation.write"
     PLATFORM_CASE_READ = "platform.case.read"
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
@@ -127,6 +129,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_PAYOUT_RELEASE: frozenset({_FINANCE}),
         _P.PLATFORM_PAYOUT_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_PAYOUT_LIMIT: frozenset({_ADMIN}),
+        _P.PLATFORM_RECONCILIATION_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
+        _P.PLATFORM_RECONCILIATION_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),

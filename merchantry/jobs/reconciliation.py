@@ -1,5 +1,6 @@
 """Taking what banks and providers send: statements are kept and matched, status reports are heard."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from merchantry.gateways.iso20022 import camt053, pain001, pain002
 from merchantry.jobs.payouts import WORDS
 from merchantry.services import payout, payout_batch, reconciliation
 from merchantry.services.payout import Told
+from merchantry.services.reconciliation import Source
 from tenancy.database import Database, Transaction
 
 
@@ -53,6 +55,7 @@ async def take_file(
     data: bytes,
     act: Act,
     *,
+    file_name: str = "",
     account: str = "wallet",
     progress: Callable[[Reconciled], None] = lambda result: None,
 ) -> Reconciled:
@@ -65,10 +68,14 @@ async def take_file(
     if kind is FileKind.PAIN_002:
         await _hear_report(database, data, act, result)
         return result
-    statements = camt053.read(data) if kind is FileKind.CAMT_053 else provider_statement.read(data, account)
+    # Reading is work for the processor: in a thread, so that a server goes on answering meanwhile.
+    if kind is FileKind.CAMT_053:
+        statements = await asyncio.to_thread(camt053.read, data)
+    else:
+        statements = await asyncio.to_thread(provider_statement.read, data, account)
     for position, statement in enumerate(statements):
         digest = hashlib.sha256(data + position.to_bytes(4, "big")).digest()
-        await _take(database, statement, kind, digest, act, result, progress)
+        await _take(database, statement, Source(kind, digest, file_name), act, result, progress)
     await database.run(act.actor, lambda tx: _look_for_missing(tx, act, result))
     return result
 
@@ -76,15 +83,14 @@ async def take_file(
 async def _take(
     database: Database,
     statement: BankStatement,
-    kind: FileKind,
-    digest: bytes,
+    source: Source,
     act: Act,
     result: Reconciled,
     progress: Callable[[Reconciled], None],
 ) -> None:
     async def keep(tx: Transaction) -> tuple[UUID, bool]:
         async with tx.as_platform() as session:
-            return await reconciliation.take(session, statement, kind, digest, act)
+            return await reconciliation.take(session, statement, source, act)
 
     statement_id, is_new = await database.run(act.actor, keep)
     result.statements += is_new
@@ -111,7 +117,7 @@ async def _look_for_missing(tx: Transaction, act: Act, result: Reconciled) -> No
 
 async def _hear_report(database: Database, data: bytes, act: Act, result: Reconciled) -> None:
     """The bank's status report on a batch of ours; every transfer of it that the report speaks of hears it."""
-    report = pain002.read(data)
+    report = await asyncio.to_thread(pain002.read, data)
     batch_id = pain001.batch_of(report.message_id)
     async with database.read(act.actor) as tx, tx.as_platform() as session:
         members = await payout_batch.members(session, batch_id) if batch_id else []

@@ -5,22 +5,23 @@ simply run again.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, Select, and_, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, Select, Text, and_, cast, exists, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind
 from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
+from merchantry.domain.reconciliation import LineStatus, MatchedBy
 from merchantry.gateways.bank_statement import BankLine, BankStatement
-from merchantry.services import audit, case, payout
+from merchantry.services import audit, case, case_list, payout
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.payout import Told
+from merchantry.tables.case import review_case
 from merchantry.tables.payout import payout as payout_table
 from merchantry.tables.payout import payout_instruction
 from merchantry.tables.platform import NOBODY
@@ -32,15 +33,6 @@ NEAR = timedelta(days=5)
 
 LATE = timedelta(days=5)
 """After how long a transfer that nobody's statement shows is a difference."""
-
-
-class MatchedBy(StrEnum):
-    """What a line and a transfer had in common."""
-
-    REFERENCE = "reference"
-    PROVIDER_REFERENCE = "provider_reference"
-    AMOUNT_AND_DATE = "amount_and_date"
-    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +48,38 @@ class Candidate:
     status: str
 
 
-async def take(
-    session: PlatformSession, statement: BankStatement, source: str, digest: bytes, act: Act
-) -> tuple[UUID, bool]:
-    """Keep a statement with its lines: its id, and whether it is new; the very same is kept once.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a statement is from. ``digest`` tells files apart: SHA-256 of the bytes and of the statement's place."""
 
-    ``digest`` tells files apart: SHA-256 of the file's bytes, and of the statement's place in it.
-    """
+    kind: str
+    digest: bytes
+    file_name: str
+
+
+async def take(session: PlatformSession, statement: BankStatement, source: Source, act: Act) -> tuple[UUID, bool]:
+    """Keep a statement with its lines: its id, and whether it is new; the very same is kept once."""
     statement_id = uuid4()
     row = {
         "id": statement_id,
-        "source": source,
+        "source": source.kind,
         "reference": statement.id,
         "account": statement.account,
         "currency": statement.currency,
         "opening_minor": statement.opening_minor,
         "closing_minor": statement.closing_minor,
-        "content_hash": digest,
+        "content_hash": source.digest,
         "lines": len(statement.lines),
         "imported_by": act.actor,
         "imported_at": act.booked_at,
     }
     statement_row = upsert(bank_statement).values(row).on_conflict_do_nothing().returning(bank_statement.c.id)
     if (await session.execute(statement_row)).first() is None:
-        kept = await session.scalar(select(bank_statement.c.id).where(bank_statement.c.content_hash == digest))
+        kept = await session.scalar(select(bank_statement.c.id).where(bank_statement.c.content_hash == source.digest))
         return kept, False
     if statement.lines:
         await session.execute(insert(bank_line), [_line_row(statement_id, line) for line in statement.lines])
-    after = {"source": source, "reference": statement.id, "lines": len(statement.lines)}
+    after = {"source": source.kind, "file": source.file_name, "reference": statement.id, "lines": len(statement.lines)}
     await audit.record(session, NOBODY, act, "bank_statement.take", str(statement_id), None, after)
     return statement_id, True
 
@@ -100,7 +96,7 @@ def _line_row(statement_id: UUID, line: BankLine) -> dict[str, Any]:
         "provider_reference": line.reference,
         "text": f"{'return: ' if line.is_return else ''}{line.text}{f' ({line.reason})' if line.reason else ''}"[:500],
         "is_return": line.is_return,
-        "status": "unmatched",
+        "status": LineStatus.UNMATCHED.value,
     }
 
 
@@ -111,36 +107,62 @@ async def unmatched(session: PlatformSession, statement_id: UUID) -> list[int]:
     return list((await session.execute(statement.order_by(table.position))).scalars())
 
 
-async def match(tx: Transaction, statement_id: UUID, position: int, act: Act) -> tuple[str, UUID | None]:
+async def match(tx: Transaction, statement_id: UUID, position: int, act: Act) -> tuple[LineStatus, UUID | None]:
     """Find what a line is about, and book what follows: its new status, and the case where there is a difference."""
     async with tx.as_platform() as session:
-        line = await _locked(session, statement_id, position)
-        if line.status != "unmatched":
-            return line.status, None
+        line = await locked(session, statement_id, position)
+        if line is None or line.status != LineStatus.UNMATCHED:
+            return LineStatus(line.status) if line else LineStatus.DISMISSED, None
         found, by = await _transfer_of(session, line)
-        objection = await _objection(session, line, found)
-    if found is None or objection:
-        async with tx.as_platform() as session:
-            return "unmatched", await _difference(session, line, found, objection or "No transfer fits this line.", act)
-    word = Word.RETURNED if line.is_return else Word.PAID
-    evidence = {"bank_statement": str(statement_id), "position": position, "matched_by": by}
-    told = Told(word, line.provider_reference, line.text if line.is_return else None, evidence)
+        reason = await objection(session, line, found) if found else "No transfer fits this line."
+        if found is None or by is None or reason:
+            return LineStatus.UNMATCHED, await _difference(session, line, found, reason or "", act)
+    told = Told(
+        Word.RETURNED if line.is_return else Word.PAID,
+        line.provider_reference,
+        line.text if line.is_return else None,
+        {"bank_statement": str(statement_id), "position": position, "matched_by": by},
+    )
+    return await book(tx, line, found, by, told, act)
+
+
+async def book(
+    tx: Transaction, line: Row[Any], found: Candidate, by: MatchedBy, told: Told, act: Act
+) -> tuple[LineStatus, UUID | None]:
+    """The line is about this transfer: what it tells is booked, and the cases about the two have come to their end.
+
+    Where it contradicts what is certain of the transfer already, there is a case about that.
+    """
     async with tx.as_merchant(found.merchant_id) as merchant_session:
         _, heard = await payout.hear_of(merchant_session, found.key, told, act)
+    status = LineStatus.RETURNED if told.word is Word.RETURNED else LineStatus.MATCHED
     async with tx.as_platform() as session:
-        case_id = None
+        await set_line(session, line, status=status, matched_by=by, merchant_id=found.merchant_id, key=found.key)
+        await end_case(session, "Transfer", str(found.key), f"The statement shows {found.reference}.", act)
         if heard.contradicts:
-            reason = f"The bank says {word}, but the transfer is {found.status} for certain."
-            case_id = await _difference(session, line, found, reason, act)
-        status = "returned" if line.is_return else "matched"
-        await _set_line(session, line, status=status, matched_by=by, merchant_id=found.merchant_id, key=found.key)
-        return status, case_id
+            reason = f"The bank says {told.word}, but the transfer is {found.status} for certain."
+            return status, await _difference(session, line, found, reason, act)
+        await end_case(session, "BankLine", subject_of(line), f"The line is that of {found.reference}.", act)
+        return status, None
 
 
-async def _locked(session: PlatformSession, statement_id: UUID, position: int) -> Row[Any]:
+async def end_case(session: PlatformSession, subject_kind: str, subject_id: str, reason: str, act: Act) -> None:
+    """Nobody needs to look at this difference any more, if anybody had to."""
+    about = (session, NOBODY, CaseKind.BANK_DIFFERENCE, subject_kind, subject_id)
+    if (found := await case_list.open_about(*about)) is not None:
+        await case.withdraw(session, NOBODY, found.id, reason, act)
+
+
+def subject_of(line: Row[Any]) -> str:
+    """How a case names the line: its node's keys."""
+    return f"{line.bank_statement_id} {UUID(int=line.position)}"
+
+
+async def locked(session: PlatformSession, statement_id: UUID, position: int) -> Row[Any] | None:
+    """The line, kept as it is until the transaction ends."""
     table = bank_line.c
     statement = select(bank_line).where(table.bank_statement_id == statement_id, table.position == position)
-    return (await session.execute(statement.with_for_update())).one()
+    return (await session.execute(statement.with_for_update())).one_or_none()
 
 
 _JOINED = payout_instruction.join(
@@ -164,13 +186,11 @@ _CANDIDATES = select(
 async def _transfer_of(session: PlatformSession, line: Row[Any]) -> tuple[Candidate | None, MatchedBy | None]:
     """By reference, then by the provider's own, then by amount and date where exactly one fits."""
     columns = payout_instruction.c
-    if line.end_to_end_id:
-        found = await _candidates(session, _CANDIDATES.where(columns.reference == line.end_to_end_id))
-        if found:
-            return found[0], MatchedBy.REFERENCE
+    if line.end_to_end_id and (named := await by_reference(session, line.end_to_end_id)):
+        return named, MatchedBy.REFERENCE
     if line.provider_reference:
-        named = _CANDIDATES.where(columns.provider_reference == line.provider_reference)
-        found = await _candidates(session, named.where(payout_table.c.currency == line.currency))
+        theirs = _CANDIDATES.where(columns.provider_reference == line.provider_reference)
+        found = await _candidates(session, theirs.where(payout_table.c.currency == line.currency))
         if len(found) == 1:
             return found[0], MatchedBy.PROVIDER_REFERENCE
     if line.end_to_end_id or line.is_return or line.amount_minor >= 0:
@@ -192,16 +212,23 @@ async def _candidates(session: PlatformSession, statement: Select[Any]) -> list[
     return [Candidate(**row._asdict()) for row in await session.execute(statement)]
 
 
-async def _objection(session: PlatformSession, line: Row[Any], found: Candidate | None) -> str | None:
-    """Why a line and the transfer that it names can't be the same."""
-    if found is None:
-        return None
-    wanted = found.amount_minor if line.is_return else -found.amount_minor
+async def by_reference(session: PlatformSession, reference: str) -> Candidate | None:
+    """The transfer of ours that has this reference."""
+    found = await _candidates(session, _CANDIDATES.where(payout_instruction.c.reference == reference))
+    return found[0] if found else None
+
+
+async def objection(
+    session: PlatformSession, line: Row[Any], found: Candidate, *, is_return: bool | None = None
+) -> str | None:
+    """Why a line and the transfer that it names can't be the same; ``is_return`` where somebody knows better."""
+    is_return = line.is_return if is_return is None else is_return
+    wanted = found.amount_minor if is_return else -found.amount_minor
     if line.currency != found.currency or line.amount_minor != wanted:
         asked = f"{format_minor(wanted, found.currency)} {found.currency}"
         return f"The transfer {found.reference} was of {asked}."
     table = bank_line.c
-    status = "returned" if line.is_return else "matched"
+    status = LineStatus.RETURNED if is_return else LineStatus.MATCHED
     twice = select(table.position).where(table.instruction_key == found.key, table.status == status)
     if (await session.execute(twice.limit(1))).first():
         return f"Another line was matched with the transfer {found.reference} before."
@@ -212,7 +239,7 @@ async def _difference(session: PlatformSession, line: Row[Any], found: Candidate
     """A case for people; the line points to it."""
     amount = f"{format_minor(line.amount_minor, line.currency)} {line.currency}"
     evidence = [
-        Fact("line", f"{line.bank_statement_id} {line.position}"),
+        Fact("line", subject_of(line), "BankLine"),
         Fact("bookedOn", line.booked_on.isoformat()),
         Fact("amount", amount),
         Fact("endToEndId", line.end_to_end_id or ""),
@@ -224,7 +251,7 @@ async def _difference(session: PlatformSession, line: Row[Any], found: Candidate
         kind=CaseKind.BANK_DIFFERENCE,
         merchant_id=NOBODY,
         subject_kind="BankLine",
-        subject_id=f"{line.bank_statement_id} {line.position}",
+        subject_id=subject_of(line),
         title=f"Bank line of {amount}: {reason}",
         evidence=evidence,
         currency=line.currency,
@@ -239,23 +266,36 @@ async def _difference(session: PlatformSession, line: Row[Any], found: Candidate
     return case_id
 
 
-async def _set_line(
-    session: PlatformSession, line: Row[Any], *, status: str, matched_by: MatchedBy | None, merchant_id: UUID, key: UUID
+async def set_line(
+    session: PlatformSession,
+    line: Row[Any],
+    *,
+    status: LineStatus,
+    matched_by: MatchedBy | None = None,
+    merchant_id: UUID | None = None,
+    key: UUID | None = None,
 ) -> None:
+    """Write what was found out about a line that is locked."""
     table = bank_line.c
     await session.execute(
         update(bank_line)
         .where(table.bank_statement_id == line.bank_statement_id, table.position == line.position)
-        .values(status=status, matched_by=matched_by, merchant_id=merchant_id, instruction_key=key)
+        .values(status=status.value, matched_by=matched_by, merchant_id=merchant_id, instruction_key=key)
     )
 
 
 async def missing_lines(session: PlatformSession, at: datetime, act: Act) -> list[UUID]:
     """The other way round: transfers that were paid, or are still accepted, and that no statement shows in time.
 
-    Each becomes a case, once.
+    Each becomes a case, once: what somebody has decided about is not asked again.
     """
     columns = payout_instruction.c
+    is_known = exists().where(
+        review_case.c.merchant_id == NOBODY,
+        review_case.c.kind == CaseKind.BANK_DIFFERENCE,
+        review_case.c.subject_kind == "Transfer",
+        review_case.c.subject_id == cast(columns.key, Text),
+    )
     seen = exists().where(bank_line.c.instruction_key == columns.key, bank_line.c.status == "matched")
     late = _CANDIDATES.where(
         or_(
@@ -263,6 +303,7 @@ async def missing_lines(session: PlatformSession, at: datetime, act: Act) -> lis
             and_(columns.status.in_(["accepted", "unknown"]), columns.asked_at < at - LATE),
         ),
         ~seen,
+        ~is_known,
     ).order_by(columns.merchant_id, columns.key)
     opened = []
     for found in await _candidates(session, late):
@@ -279,87 +320,3 @@ async def missing_lines(session: PlatformSession, at: datetime, act: Act) -> lis
         )
         opened.append(await case.open_case(session, new, act))
     return opened
-
-
-@dataclass(frozen=True, slots=True)
-class TakenStatement:
-    """A statement that was taken, and how many of its lines are matched."""
-
-    id: UUID
-    source: str
-    reference: str
-    account: str
-    currency: str
-    opening_minor: int | None
-    closing_minor: int | None
-    lines: int
-    imported_by: str
-    imported_at: datetime
-    matched: int
-
-    @property
-    def cursor(self) -> tuple[datetime, UUID]:
-        """What ``after`` of the next page is."""
-        return self.imported_at, self.id
-
-
-@dataclass(frozen=True, slots=True)
-class TakenLine:
-    """A line as it is kept."""
-
-    bank_statement_id: UUID
-    position: int
-    currency: str
-    amount_minor: int
-    booked_on: date
-    end_to_end_id: str | None
-    provider_reference: str | None
-    text: str
-    status: str
-    matched_by: str | None
-    merchant_id: UUID | None
-    instruction_key: UUID | None
-    case_id: UUID | None
-
-    @property
-    def cursor(self) -> tuple[date, UUID, int]:
-        """What ``after`` of the next page is."""
-        return self.booked_on, self.bank_statement_id, self.position
-
-
-_STATEMENT_COLUMNS = [bank_statement.c[name] for name in TakenStatement.__slots__ if name != "matched"]
-_LINE_COLUMNS = [bank_line.c[name] for name in TakenLine.__slots__]
-
-
-async def statements(
-    session: PlatformSession, *, limit: int, after: tuple[datetime, UUID] | None = None
-) -> list[TakenStatement]:
-    """Statements that were taken, the latest first."""
-    table = bank_statement.c
-    counted = select(func.count()).where(bank_line.c.bank_statement_id == table.id, bank_line.c.status != "unmatched")
-    found = select(*_STATEMENT_COLUMNS, counted.scalar_subquery().label("matched"))
-    found = found.order_by(table.imported_at.desc(), table.id.desc()).limit(limit)
-    if after is not None:
-        found = found.where(tuple_(table.imported_at, table.id) < tuple_(*after))
-    return [TakenStatement(**row._asdict()) for row in await session.execute(found)]
-
-
-async def lines(
-    session: PlatformSession,
-    *,
-    limit: int,
-    statement_id: UUID | None = None,
-    status: str | None = None,
-    after: tuple[date, UUID, int] | None = None,
-) -> list[TakenLine]:
-    """Lines, of one statement or all, the latest booked first."""
-    table = bank_line.c
-    key = (table.booked_on, table.bank_statement_id, table.position)
-    found = select(*_LINE_COLUMNS).order_by(*(column.desc() for column in key)).limit(limit)
-    if statement_id is not None:
-        found = found.where(table.bank_statement_id == statement_id)
-    if status is not None:
-        found = found.where(table.status == status)
-    if after is not None:
-        found = found.where(tuple_(*key) < tuple_(*after))
-    return [TakenLine(**row._asdict()) for row in await session.execute(found)]

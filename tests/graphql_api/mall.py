@@ -135,7 +135,9 @@ async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -
         reports=data_dir / "reports",
     )
     app = build_app(settings, clock)
-    tools = Tools(database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock, vault, reports=data_dir / "reports")
+    tools = Tools(
+        database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock, vault, reports=data_dir / "reports"
+    )
     async with database.write("test") as tx, tx.as_platform() as session:
         await commission.install(session, "standard", parse_plan(PLAN), NOON - timedelta(days=2000), an_act())
     async with app.router.lifespan_context(app):

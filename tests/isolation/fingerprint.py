@@ -21,6 +21,8 @@ WHOLE = {
     "settlement_run",
     "coupon_use",
     "tax_rate",
+    "bank_statement",
+    "bank_line",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do."""
 

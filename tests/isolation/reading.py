@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql_api.schema import schema as served
+from merchantry.domain.permission import PlatformRole
 from tests.isolation.generator import below, node_types
 from tests.isolation.samples import arguments
 from tests.isolation.world import Asker, Sphere, World, leaves
@@ -14,6 +15,13 @@ PUBLIC = {"Listing", "Shop"}
 BUYERS = {"Checkout", "Payment"}
 """Kinds that are a buyer's, and no merchant's."""
 
+PLATFORMS = {"BankStatement", "BankLine"}
+"""Kinds that are the platform's, and no merchant's."""
+
+QUERY_PLATFORM = """
+{ platform { reconciliation { statements(first: 50) { nodes { __typename id } }
+                              lines(first: 50) { nodes { __typename id } } } } }
+"""
 QUERY = """
 { viewer { checkouts(first: 50) { nodes { __typename id payments { __typename id } orders { __typename id } } }
            orders(first: 50) { nodes { __typename id number } } }
@@ -40,7 +48,8 @@ async def read_all(world: World, sphere: Sphere) -> tuple[set[str], dict[str, li
     public = {"listings", "shop"}
     answers.append({name: each for name, each in asked.body["data"].items() if name not in public})
     ids: dict[str, list[str]] = {kind: [] for kind in node_types()}
-    for answer in [*answers, asked.body["data"]]:
+    platforms = await world.send(Asker("finance", world.platform_roles[PlatformRole.FINANCE]), QUERY_PLATFORM)
+    for answer in [*answers, asked.body["data"], platforms.body["data"]]:
         _collect(answer, ids)
     return leaves(answers), ids
 

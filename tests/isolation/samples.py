@@ -3,6 +3,7 @@
 An argument or input field that is not here fails the tests: add it, with a value that reaches what could leak.
 """
 
+import base64
 from typing import Any
 from uuid import uuid4
 
@@ -178,6 +179,9 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "PlatformReportSaveInput.merchants": LEFT_OUT,
         "ReportSaveInput.schedule": "DAILY",
         "PlatformReportSaveInput.schedule": "DAILY",
+        "fileName": "today.csv",
+        "content": base64.b64encode(b"date,amount,currency,reference,provider_reference,kind\n").decode(),
+        "ReconcileInput.account": LEFT_OUT,
         **subjects,
     }
 

@@ -7,8 +7,10 @@ from uuid import UUID
 from sqlalchemy import update
 
 from graphql_api.relay import encode_id
+from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
-from merchantry.services import payout, payout_list, statement
+from merchantry.jobs.reconciliation import take_file
+from merchantry.services import payout, payout_list, reconciliation_list, statement
 from merchantry.services.payout import Told
 from merchantry.tables.payout import payout as payout_table
 from tenancy.database import MerchantSession
@@ -47,6 +49,7 @@ async def settle(mall: Mall, merchant: Merchant, amount_minor: int) -> tuple[dic
         "payoutCancel": {"payoutId": encode_id("Payout", owner, planned[4].id)},
         "payoutResolve": {"transferId": encode_id("PayoutTransfer", owner, unknown)},
     }
+    subjects |= await _lines(mall, merchant, f"{planned[5].number}-1-1", planned[5].amount_minor)
     return subjects, statements[0].number, planned[0].number
 
 
@@ -54,3 +57,17 @@ async def _begun(session: MerchantSession, payout_id: UUID) -> UUID:
     (transfer,) = await payout.begin(session, payout_id, None, an_act("system:test"))
     await payout.mark_asked(session, [transfer.key], an_act("system:test"))
     return transfer.key
+
+
+async def _lines(mall: Mall, merchant: Merchant, transfer: str, amount_minor: int) -> dict[str, dict[str, Any]]:
+    """Two lines that no rule could match: one that a person knows the transfer of, and one of nobody's."""
+    rows = (f"-{format_minor(amount_minor, 'BRL')},BRL,{merchant.slug}-typo,W1,payout", "-1.00,BRL,,W2,fee")
+    file = "\n".join(["date,amount,currency,reference,provider_reference,kind", *(f"2026-03-01,{row}" for row in rows)])
+    account = f"{merchant.slug} wallet"
+    await take_file(mall.database, file.encode(), an_act("system:test"), account=account)
+    async with mall.database.read("test") as tx, tx.as_platform() as session:
+        statements = await reconciliation_list.statements(session, limit=10)
+        (taken,) = [each for each in statements if each.account == account]
+        lines = await reconciliation_list.lines(session, limit=2, statement_id=taken.id)
+    unknown, fee = (encode_id("BankLine", taken.id, UUID(int=at)) for at in sorted(each.position for each in lines))
+    return {"bankLineMatch": {"line": unknown, "transfer": transfer}, "bankLineDismiss": {"line": fee}}

@@ -75,6 +75,7 @@ PLATFORM_FIELDS = {
     "payouts": P.PLATFORM_SETTLEMENT_READ,
     "payout": P.PLATFORM_SETTLEMENT_READ,
     "payoutReleaseLimits": P.PLATFORM_SETTLEMENT_READ,
+    "reconciliation": P.PLATFORM_RECONCILIATION_READ,
     "auditEvents": P.PLATFORM_AUDIT_READ,
     "reports": P.PLATFORM_REPORT_READ,
 }
@@ -147,6 +148,9 @@ MUTATIONS: dict[str, Permission | None] = {
     "payoutCancel": P.PLATFORM_PAYOUT_WRITE,
     "payoutResolve": P.PLATFORM_PAYOUT_WRITE,
     "payoutReleaseLimitSet": P.PLATFORM_PAYOUT_LIMIT,
+    "reconcile": P.PLATFORM_RECONCILIATION_WRITE,
+    "bankLineMatch": P.PLATFORM_RECONCILIATION_WRITE,
+    "bankLineDismiss": P.PLATFORM_RECONCILIATION_WRITE,
 }
 
 SPOILT = {
@@ -166,6 +170,7 @@ SPOILT = {
     "CommissionPlanRejectInput.name": "no-such-plan",
     "checkoutPlace.quoteId": LEFT_OUT,
     "merchant": "no-such-merchant",
+    "content": "no base64!",
     "limits": [{"amount": "-1.00", "currency": "BRL"}],
 }
 """What makes a mutation without ids fail after it has asked for the permission, so that nothing is done."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from merchantry.domain.permission import PlatformRole
 from tests.isolation.generator import (
     below,
     connections_of,
@@ -18,7 +19,7 @@ from tests.isolation.generator import (
     node_document,
     node_types,
 )
-from tests.isolation.reading import BUYERS, PUBLIC, Read, read_victim
+from tests.isolation.reading import BUYERS, PLATFORMS, PUBLIC, Read, read_victim
 from tests.isolation.samples import arguments
 from tests.isolation.world import Asker, Reply, World, elsewhere, forged, ids_in
 
@@ -78,6 +79,8 @@ async def test_every_field_is_refused_to_nobody_without_a_merchant(world: World)
 async def test_every_kind_of_node_is_found_again_by_its_id(world: World, read: Read, kind: str) -> None:
     assert read.ids[kind], f"put a {kind} into the victim's world, so that it can be asked for by its id"
     asker = Asker("buyer", world.victim.buyer) if kind in BUYERS else world.owner_of(world.victim)
+    if kind in PLATFORMS:
+        asker = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
     for text in read.ids[kind][:3]:
         reply = await world.send(asker, node_document(kind), {"id": text})
         assert "errors" not in reply.body, reply.text
@@ -97,7 +100,7 @@ async def test_a_foreign_node_answers_as_one_that_does_not_exist(world: World, r
     document, foreign = node_document(kind), read.ids[kind][0]
     missing = elsewhere(foreign)
     askers = world.strangers()
-    if kind in BUYERS:
+    if kind in BUYERS | PLATFORMS:
         askers.append(world.owner_of(world.victim))
     for asker in askers:
         for text in (foreign, forged(foreign, world.rival.merchant.id)):

@@ -101,6 +101,9 @@ MUTATIONS = {
     "payoutCancel": Whose.PLATFORM,
     "payoutResolve": Whose.PLATFORM,
     "payoutReleaseLimitSet": Whose.PLATFORM,
+    "reconcile": Whose.PLATFORM,
+    "bankLineMatch": Whose.PLATFORM,
+    "bankLineDismiss": Whose.PLATFORM,
 }
 
 
@@ -222,6 +225,9 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
         "chargebackLose",
         "chargebackWin",
         "debtWriteOffPropose",
+        "reconcile",
+        "bankLineMatch",
+        "bankLineDismiss",
     )
     for mutation in of_finance:
         await succeeds(world, finance, mutation)
