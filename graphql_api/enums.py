@@ -16,6 +16,7 @@ from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
+from merchantry.domain.winding_up import Obstacle
 from merchantry.services.report import Dimension
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Dimension",
     "InvoiceKind",
     "MerchantRole",
+    "Obstacle",
     "OrderStatus",
     "PayeeKind",
     "PayeeStatus",
@@ -54,6 +56,7 @@ strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
+strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")

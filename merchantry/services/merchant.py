@@ -21,7 +21,7 @@ from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
 from merchantry.services import audit
 from merchantry.services import schedule as schedules
-from merchantry.tables.platform import audit_event, merchant_profile
+from merchantry.tables.platform import merchant_profile
 from merchantry.tables.settlement import settlement_schedule, settlement_terms
 from tenancy.database import PlatformSession, PublicSession, Session
 from tenancy.directory import announce
@@ -202,17 +202,7 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
         except errors.ForeignKeyViolation as error:
             raise InvalidInput(reason="There is no such account; check the owner's id.", path=("owner",)) from error
         after["owner"] = str(shop.owner)
-    event = {
-        "merchant_id": shop.id,
-        "id": uuid4(),
-        "actor": act.actor,
-        "act": "merchant.create",
-        "subject": str(shop.id),
-        "after": Jsonb(after),
-        "occurred_at": act.at,
-        "booked_at": act.booked_at,
-    }
-    _insert(connection, audit_event.name, event)
+    audit.record_as_owner(connection, shop.id, act, "merchant.create", str(shop.id), None, after)
 
 
 def _insert(connection: psycopg.Connection[tuple[object, ...]], table: str, row: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from merchantry.tables.payout import payout_instruction
 from merchantry.tables.platform import NOBODY
 from merchantry.tables.reconciliation import bank_line, bank_statement
 from tenancy.database import PlatformSession, Transaction
+from tenancy.tables import merchant
 
 NEAR = timedelta(days=5)
 """How far apart a transfer and a line without a reference may be to be the same."""
@@ -200,6 +201,8 @@ async def _objection(session: PlatformSession, line: Row[Any], found: Candidate 
     if line.currency != found.currency or line.amount_minor != wanted:
         asked = f"{format_minor(wanted, found.currency)} {found.currency}"
         return f"The transfer {found.reference} was of {asked}."
+    if await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id)) == "closed":
+        return "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
     table = bank_line.c
     status = "returned" if line.is_return else "matched"
     twice = select(table.position).where(table.instruction_key == found.key, table.status == status)
