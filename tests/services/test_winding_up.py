@@ -10,15 +10,16 @@ import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 from sqlalchemy.exc import ProgrammingError
 
-from merchantry.domain.case import CaseKind
+from merchantry.domain.case import CaseKind, Vote
 from merchantry.domain.errors import CheckoutRejected, InvalidInput, MerchantClosed
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payout import Word
 from merchantry.domain.winding_up import CHARGEBACK_WINDOW, Obstacle
 from merchantry.jobs.winding_up import Finished, finish
-from merchantry.services import case, payee, payout, refund, sealing, statement, winding_up
+from merchantry.services import case, case_decision, debt, payee, payout, refund, sealing, statement, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.case import NewCase
+from merchantry.services.case_effects import EFFECTS
 from merchantry.services.payout import Told
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import counter, orders, product, shipment
@@ -223,6 +224,29 @@ async def test_a_debt_stays_a_receivable_where_that_is_said(database: Database) 
     assert (debt.obstacle, debt.currency, debt.amount_minor) == (Obstacle.DEBT, "BRL", 700)
     assert (await leaving.finish(keep_debt=True)).is_closed
     assert (await leaving.shelf.balances())["merchant_available"] == -700
+
+
+async def test_a_debt_that_two_people_write_off_stands_on_one_more_statement(database: Database) -> None:
+    leaving = await a_leaving(database)
+    await leaving.shelf.take(700, leaving.stall.now)
+    await leaving.close()
+    leaving.stall.now += DAY
+    await leaving.finish()
+    async with database.write("test") as tx:
+        proposed = an_act("platform:fin", leaving.stall.now)
+        case_id = await debt.propose_write_off(tx, leaving.merchant_id, "BRL", "gone", proposed)
+    for person in ("platform:flo", "platform:rev"):
+        assert await leaving.obstacles() == ["open_case"]
+        async with database.write("test") as tx:
+            voter = an_act(person, leaving.stall.now)
+            asked = (tx, leaving.merchant_id, case_id, Vote.APPROVE, "gone", voter)
+            await case_decision.decide(*asked, effects=EFFECTS)
+    leaving.stall.now += DAY
+    assert await leaving.obstacles() == ["undecided_statement"]
+    assert [each.closing_minor for each in await leaving.shelf.statements()] == [-700, 0]
+    await leaving.accept()
+    assert (await leaving.finish()).is_closed
+    await check_books(database)
 
 
 async def test_money_without_an_account_to_pay_it_to_waits_for_one(database: Database) -> None:
