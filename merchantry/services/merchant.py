@@ -34,7 +34,7 @@ FIRST_NUMBER = 100_001
 MAX_NAME = 200
 MAX_DAYS = 365
 SELLERS_OF_RECORD = ("agent",)
-"""The merchant sells and the platform takes commission. Why not the platform: docs/decisions/0012-seller-of-record.md."""
+"""The merchant sells and the platform takes commission. Why the platform is none yet: docs/decisions/0012."""
 SETTABLE = ("active", "suspended")
 FIRST_TERMS = {"reserve_bps": 0, "reserve_days": 0, "objection_days": 14}
 """What a new merchant's payouts are subject to: no minimum, no reserve, two weeks to object to a statement."""
