@@ -24,6 +24,7 @@ from merchantry.domain.text import check_text
 from merchantry.domain.winding_up import Blocker, Obstacle, Standing
 from merchantry.services import audit, ledger, payee, settlement, totals
 from merchantry.services import schedule as schedules
+from merchantry.services.queue import JobKind
 from merchantry.services.settlement import Closed
 from merchantry.tables.case import review_case
 from merchantry.tables.dispute import chargeback, return_request
@@ -40,6 +41,9 @@ from tenancy.writes import Changed, New, write
 CLOSING, CLOSED = "closing", "closed"
 MAX_REASON = 500
 ENDED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET)
+"""Work that goes on for a merchant that is closed."""
+
 PAYOUTS_ENDED = (PayoutStatus.PAID, PayoutStatus.RETURNED, PayoutStatus.CANCELLED)
 
 
@@ -163,7 +167,7 @@ def _standing(merchant_id: UUID, kinds: Collection[CaseKind]) -> Select[Any]:
         & review_case.c.kind.in_([each.value for each in kinds]),
         Obstacle.OPEN_PAYOUT: own[payout] & payout.c.status.not_in([each.value for each in PAYOUTS_ENDED]),
         "undecided_statements": waits,
-        "jobs": job.c.merchant_id == merchant_id,
+        "jobs": (job.c.merchant_id == merchant_id) & job.c.kind.not_in(BESIDE_THE_BOOKS),
     }
     columns = [
         select(func.count()).where(condition).scalar_subquery().label(str(name)) for name, condition in counts.items()
