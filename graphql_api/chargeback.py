@@ -19,6 +19,7 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
+    MerchantClosed,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -26,7 +27,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
-from merchantry.services import chargeback, order
+from merchantry.services import chargeback, order, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.chargeback import NewChargeback
 from merchantry.services.chargeback_entries import Chargeback as StoredChargeback
@@ -169,7 +170,7 @@ Work = Callable[[Transaction, UUID, UUID, Act], Awaitable[None]]
 
 @strawberry.type
 class ChargebackMutations:
-    @mutation(problems=[*EXPECTED, UnknownCurrency, MixedCurrencies])
+    @mutation(problems=[*EXPECTED, MerchantClosed, UnknownCurrency, MixedCurrencies])
     async def chargeback_open(self, info: Info, input: ChargebackOpenInput) -> ChargebackOpened:
         """A buyer's bank has opened a chargeback, or its next round. Needs platform.chargeback.write."""
         context = info.context
@@ -198,6 +199,7 @@ class ChargebackMutations:
                     return first
                 if not await merchants.by_ids(platform, [merchant_id]):
                     raise NotFound(what="order", path=("input", "orderId"))
+                await winding_up.refuse_closed(platform, merchant_id)
             async with tx.as_merchant(merchant_id) as session:
                 currency = await order.currency_of(session, order_id)
             given = {each.currency for each in (input.amount, input.fee) if each}

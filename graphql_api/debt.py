@@ -10,10 +10,17 @@ from graphql_api.context import Info
 from graphql_api.money import CurrencyCode, Money
 from graphql_api.problems import mutation
 from graphql_api.relay import encode_id, take_id
-from merchantry.domain.errors import IdempotencyConflict, IdempotencyInProgress, InvalidInput, NotFound, NotPermitted
+from merchantry.domain.errors import (
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    InvalidInput,
+    MerchantClosed,
+    NotFound,
+    NotPermitted,
+)
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
-from merchantry.services import debt
+from merchantry.services import debt, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.idempotency import claim
 from merchantry.tables.platform import NOBODY
@@ -62,7 +69,9 @@ class DebtWriteOffProposed:
 
 @strawberry.type
 class DebtMutations:
-    @mutation(problems=[NotFound, NotPermitted, InvalidInput, IdempotencyConflict, IdempotencyInProgress])
+    @mutation(
+        problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed, IdempotencyConflict, IdempotencyInProgress]
+    )
     async def debt_write_off_propose(self, info: Info, input: DebtWriteOffProposeInput) -> DebtWriteOffProposed:
         """Ask two others to write off what a merchant owes now. Needs platform.debt.write."""
         context = info.context
@@ -76,6 +85,7 @@ class DebtMutations:
             async with tx.as_platform() as platform:
                 if not await merchants.by_ids(platform, [merchant_id]):
                     raise NotFound(what="merchant", path=path)
+                await winding_up.refuse_closed(platform, merchant_id)
             reason = input.reason.strip()
             case_id = await debt.propose_write_off(tx, merchant_id, input.currency, reason, allowed.act)
             async with tx.as_platform() as platform:

@@ -17,6 +17,7 @@ from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
+from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
 from merchantry.services.report import Dimension
 
@@ -35,6 +36,7 @@ __all__ = [
     "LineStatus",
     "MatchedBy",
     "MerchantRole",
+    "Obstacle",
     "OrderStatus",
     "PayeeKind",
     "PayeeStatus",
@@ -62,6 +64,7 @@ strawberry.enum(InvoiceKind, description="What a commission document does.")
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
+strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")

@@ -22,6 +22,7 @@ from graphql_api import (
     settlement_terms,
     split,
     statement,
+    winding_up,
 )
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
@@ -42,6 +43,7 @@ from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, S
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from graphql_api.statement import Statement
+from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
@@ -298,6 +300,11 @@ class Merchant:
     ) -> Connection[Coupon] | None:
         """The merchant's own coupons, newest first. Needs coupon.read."""
         return await coupon.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def closing_blockers(self, info: Info) -> list[ClosingBlocker] | None:
+        """What stands, or would stand, in the way of closing the merchant. Needs ledger.read."""
+        return await winding_up.of_merchant(info)
 
     @strawberry.field
     async def notifications(

@@ -24,13 +24,14 @@ from merchantry.domain.errors import (
     InvalidInput,
     InvalidQuantity,
     MarketError,
+    MerchantClosed,
     NotFound,
     NotPermitted,
     OrderTransitionRefused,
     QuantityRefused,
 )
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, explanation, order, refund, reversal, tracking
+from merchantry.services import audit, explanation, order, refund, reversal, tracking, winding_up
 from merchantry.services.idempotency import claim
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
@@ -340,6 +341,7 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     OrderTransitionRefused,
+    MerchantClosed,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]
@@ -373,10 +375,11 @@ def quantities(
 async def require_own(
     session: PlatformSession, buyer_id: UUID, merchant_id: UUID, order_id: UUID, path: tuple[str, ...]
 ) -> None:
-    """Raises NotFound unless the order is the buyer's."""
+    """Raises NotFound unless the order is the buyer's, MerchantClosed where nothing can be done with it any more."""
     found = await tracking.index_of(session, buyer_id, [order_id])
     if [each.merchant_id for each in found] != [merchant_id]:
         raise NotFound(what="order", path=path)
+    await winding_up.refuse_closed(session, merchant_id)
 
 
 def _text(value: str, name: str, longest: int = 200) -> str:

@@ -23,6 +23,7 @@ from graphql_api import (
     settlement_terms,
     statement,
     tax,
+    winding_up,
 )
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
@@ -46,6 +47,7 @@ from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
 from graphql_api.tax import TaxRate
+from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, category
@@ -184,6 +186,11 @@ class Platform:
     async def settlement_missed_since(self, info: Info) -> datetime | None:
         """Since when a run over all merchants is overdue; null where none is. Needs platform.settlement.read."""
         return await settlement.missed_since(info)
+
+    @strawberry.field
+    async def closing_blockers(self, info: Info, merchant: strawberry.ID) -> list[ClosingBlocker] | None:
+        """What stands, or would stand, in the way of closing a merchant. Needs platform.settlement.read."""
+        return await winding_up.of_platform(info, merchant)
 
     @strawberry.field
     async def settlement_schedule(self, info: Info, merchant: strawberry.ID) -> SettlementSchedules | None:

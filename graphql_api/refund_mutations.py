@@ -21,6 +21,7 @@ from merchantry.domain.errors import (
     InvalidInput,
     InvalidQuantity,
     MarketError,
+    MerchantClosed,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -33,7 +34,7 @@ from merchantry.domain.errors import (
 from merchantry.domain.permission import MerchantRole, Permission, PlatformRole, Role, may
 from merchantry.domain.refund import Asked
 from merchantry.domain.text import check_text
-from merchantry.services import order, refund_approval, refund_sending, tracking
+from merchantry.services import order, refund_approval, refund_sending, tracking, winding_up
 from merchantry.services.idempotency import claim
 from merchantry.services.refund import NewRefund
 from merchantry.tables.platform import NOBODY
@@ -133,6 +134,7 @@ class RefundMutations:
     @mutation(
         problems=[
             *EXPECTED,
+            MerchantClosed,
             OrderTransitionRefused,
             RefundTooLarge,
             InvalidQuantity,
@@ -157,6 +159,7 @@ class RefundMutations:
             async with tx.as_platform() as platform:
                 if first := await claim(platform, who.claims_as, who.act, request, refund_id):
                     return first
+                await winding_up.refuse_closed(platform, merchant_id)
             async with tx.as_merchant(merchant_id) as session:
                 asked = await _asked(session, input, given, order_id)
             new = NewRefund(

@@ -39,6 +39,7 @@ from graphql_api.statement import Statement
 from graphql_api.statement_mutations import StatementMutations
 from graphql_api.tax import TaxMutations
 from graphql_api.viewer import Viewer
+from graphql_api.winding_up import WindingUpMutations
 
 
 @strawberry.type
@@ -87,6 +88,7 @@ class Mutation(
     TaxMutations,
     StaffMutations,
     MerchantRecordMutations,
+    WindingUpMutations,
     PlatformMutations,
     CommissionPlanMutations,
     PayeeMutations,

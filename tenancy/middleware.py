@@ -122,7 +122,7 @@ def _bearer_token(authorization: str | None) -> str | None:
 
 
 def _may_act(principal: Principal, merchant: Merchant | None) -> bool:
-    return merchant is not None and merchant.is_active and merchant.id in principal.memberships
+    return merchant is not None and merchant.is_admitted and merchant.id in principal.memberships
 
 
 def _unauthenticated(reason: str) -> bytes:

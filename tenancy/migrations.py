@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from psycopg import errors
 
 from tenancy.bootstrap import LOCK
+from tenancy.read_only import make_read_only
 from tenancy.schemas import MARK, schema_of
 
 BASE = "base"
@@ -198,12 +199,14 @@ class _Run:
         with connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(self._pace.lock_timeout_ms)])
             claimed = connection.execute(
-                "UPDATE platform.merchant SET version = %s WHERE id = %s AND version = %s",
+                "UPDATE platform.merchant SET version = %s WHERE id = %s AND version = %s RETURNING status",
                 [self._head, merchant_id, version],
-            )
-            if claimed.rowcount != 1:
+            ).fetchone()
+            if claimed is None:
                 return False
             connection.execute(self._scripts[version].replace(MARK, schema_of(merchant_id)).encode())
+            if claimed[0] == "closed":  # the revision may have granted something
+                make_read_only(connection, schema_of(merchant_id))
         return True
 
     def _fail(self, schema: str, reason: str) -> None:

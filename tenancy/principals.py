@@ -17,8 +17,18 @@ class Merchant:
 
     @property
     def is_active(self) -> bool:
-        """Whether requests in this merchant's name are admitted."""
+        """Whether it sells."""
         return self.status == "active"
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether requests in this merchant's name are admitted: also of one that leaves, and of one that has left."""
+        return self.status in ("active", "closing", "closed")
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether what it has can only be read."""
+        return self.status == "closed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import typer
 
-from merchantry.cli import import_, keys, merchant, plan, report, verify
+from merchantry.cli import import_, keys, merchant, plan, report, verify, winding_up
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -30,6 +30,8 @@ app.command()(schema)
 app.command()(settle)
 app.command()(reconcile)
 app.command()(simulator)
+for command in (winding_up.close, winding_up.finish, winding_up.reopen, winding_up.export):
+    merchant.app.command()(command)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(keys.app, name="keys")

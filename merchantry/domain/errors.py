@@ -204,6 +204,11 @@ class PaymentNotPossible(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class MerchantClosed(MarketError):
+    """This merchant is closed: its books can be read, and nothing is done in them any more."""
+
+
+@dataclass(eq=False, kw_only=True)
 class CashNotAccepted(MarketError):
     """Cash on delivery is not taken by {merchants}; pay by other means, or leave their goods out."""
 

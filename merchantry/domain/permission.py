@@ -52,6 +52,7 @@ class Permission(StrEnum):
     PLATFORM_MERCHANT_CREATE = "platform.merchant.create"
     PLATFORM_MERCHANT_WRITE = "platform.merchant.write"
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
+    PLATFORM_MERCHANT_CLOSE = "platform.merchant.close"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
     PLATFORM_COUPON_READ = "platform.coupon.read"
     PLATFORM_COUPON_WRITE = "platform.coupon.write"
@@ -80,6 +81,11 @@ class Permission(StrEnum):
     PLATFORM_DEBT_READ = "platform.debt.read"
     PLATFORM_DEBT_WRITE = "platform.debt.write"
     PLATFORM_AUDIT_READ = "platform.audit.read"
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether nothing is changed by it."""
+        return self.endswith(".read")
 
 
 Role = MerchantRole | PlatformRole
@@ -113,6 +119,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_MERCHANT_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_MERCHANT_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
+        _P.PLATFORM_MERCHANT_CLOSE: frozenset({_ADMIN}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
         _P.PLATFORM_COUPON_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_COUPON_WRITE: frozenset({_ADMIN, _FINANCE}),

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import select, tuple_
 
 from merchantry.domain.act import Act
@@ -74,6 +76,25 @@ def event(
         "booked_at": act.booked_at,
     }
     return New(audit_event, row)
+
+
+def record_as_owner(
+    connection: psycopg.Connection[tuple[object, ...]],
+    merchant_id: UUID,
+    act: Act,
+    what: str,
+    subject: str,
+    before: Facts | None = None,
+    after: Facts | None = None,
+) -> None:
+    """:func:`record` where the owner of the tables acts: for what changes schemas and roles."""
+    facts = (Jsonb(each) if each is not None else None for each in (before, after))
+    connection.execute(
+        "INSERT INTO platform.audit_event"
+        " (merchant_id, id, actor, act, subject, before, after, occurred_at, booked_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [merchant_id, uuid4(), act.actor, what, subject, *facts, act.at, act.booked_at],
+    )
 
 
 async def find(session: Session, merchant_id: UUID, event_id: UUID) -> AuditEvent | None:

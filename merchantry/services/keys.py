@@ -17,6 +17,7 @@ from merchantry.tables.platform import NOBODY
 from merchantry.vault.keys import MasterKeys, WrappedKey, rewrap
 from merchantry.vault.seal import key_version, reseal
 from tenancy.database import MerchantSession, PlatformSession
+from tenancy.tables import merchant
 
 BATCH: Final = 200
 
@@ -39,9 +40,10 @@ async def wrapped_by(session: PlatformSession) -> Mapping[str, int]:
 
 
 async def merchants_with_keys(session: PlatformSession) -> list[UUID]:
-    """Every merchant that something was sealed for."""
+    """Every merchant that something was sealed for, but for those that are closed: theirs stays as it is."""
     table = merchant_key.c
-    rows = await session.execute(select(table.merchant_id).distinct().order_by(table.merchant_id))
+    of_merchant = select(table.merchant_id).distinct().join(merchant, merchant.c.id == table.merchant_id)
+    rows = await session.execute(of_merchant.where(merchant.c.status != "closed").order_by(table.merchant_id))
     return list(rows.scalars())
 
 

@@ -21,7 +21,7 @@ from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
 from merchantry.services import audit
 from merchantry.services import schedule as schedules
-from merchantry.tables.platform import audit_event, merchant_profile
+from merchantry.tables.platform import merchant_profile
 from merchantry.tables.settlement import settlement_schedule, settlement_terms
 from tenancy.database import PlatformSession, PublicSession, Session
 from tenancy.directory import announce
@@ -34,7 +34,7 @@ FIRST_NUMBER = 100_001
 MAX_NAME = 200
 MAX_DAYS = 365
 SELLERS_OF_RECORD = ("agent",)
-"""The merchant sells and the platform takes commission. The platform as seller needs accounts that are not there."""
+"""The merchant sells and the platform takes commission. Why the platform is none yet: docs/decisions/0012."""
 SETTABLE = ("active", "suspended")
 FIRST_TERMS = {"reserve_bps": 0, "reserve_days": 0, "objection_days": 14}
 """What a new merchant's payouts are subject to: no minimum, no reserve, two weeks to object to a statement."""
@@ -202,17 +202,7 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
         except errors.ForeignKeyViolation as error:
             raise InvalidInput(reason="There is no such account; check the owner's id.", path=("owner",)) from error
         after["owner"] = str(shop.owner)
-    event = {
-        "merchant_id": shop.id,
-        "id": uuid4(),
-        "actor": act.actor,
-        "act": "merchant.create",
-        "subject": str(shop.id),
-        "after": Jsonb(after),
-        "occurred_at": act.at,
-        "booked_at": act.booked_at,
-    }
-    _insert(connection, audit_event.name, event)
+    audit.record_as_owner(connection, shop.id, act, "merchant.create", str(shop.id), None, after)
 
 
 def _insert(connection: psycopg.Connection[tuple[object, ...]], table: str, row: Mapping[str, Any]) -> None:

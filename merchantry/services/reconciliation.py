@@ -27,6 +27,7 @@ from merchantry.tables.payout import payout_instruction
 from merchantry.tables.platform import NOBODY
 from merchantry.tables.reconciliation import bank_line, bank_statement
 from tenancy.database import PlatformSession, Transaction
+from tenancy.tables import merchant
 
 NEAR = timedelta(days=5)
 """How far apart a transfer and a line without a reference may be to be the same."""
@@ -227,6 +228,8 @@ async def objection(
     if line.currency != found.currency or line.amount_minor != wanted:
         asked = f"{format_minor(wanted, found.currency)} {found.currency}"
         return f"The transfer {found.reference} was of {asked}."
+    if await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id)) == "closed":
+        return "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
     table = bank_line.c
     status = LineStatus.RETURNED if is_return else LineStatus.MATCHED
     twice = select(table.position).where(table.instruction_key == found.key, table.status == status)

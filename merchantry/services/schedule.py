@@ -110,6 +110,20 @@ async def change(session: PlatformSession, merchant_id: UUID, wanted: Schedule, 
     return made
 
 
+async def cut(session: PlatformSession, merchant_id: UUID, act: Act) -> tuple[Period, ZoneInfo]:
+    """End a merchant's open period at the act's moment; what follows goes on by the same schedule.
+
+    Returns the period as it would have been, and the zone of its days.
+    """
+    schedules = (await schedules_of(session, [merchant_id]))[merchant_id]
+    in_force = [each for each in schedules if each.effective_at <= act.at][-1]
+    period = period_at(act.at, schedules)
+    if period.starts_at < act.at:
+        made = replace(in_force, effective_at=act.at)
+        await session.execute(insert(settlement_schedule).values(row_of(merchant_id, made, act)))
+    return period, in_force.zone
+
+
 def first_of(time_zone: str, cycle: str) -> Schedule:
     """What a new merchant begins with: whole days, Monday's weeks, calendar months."""
     known = Cycle(cycle)

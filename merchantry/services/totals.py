@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from sqlalchemy import update
+
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Period
 from merchantry.tables.merchant import daily_available, daily_total
@@ -96,6 +98,13 @@ async def add_to_day(
     sums = by_category(lines, orders=orders)
     rows = [{"day": day, "currency": currency, "category": category, **sums[category]} for category in sorted(sums)]
     await session.execute(ADD_TO_DAY, rows)
+
+
+async def cut_period(session: MerchantSession, period: Period, ends_on: date) -> None:
+    """The period ended sooner than was thought when money became available in it."""
+    table = daily_available.c
+    known = (table.period_start == period.starts_on) & (table.period_end == period.ends_on)
+    await session.execute(update(daily_available).where(known).values(period_end=ends_on))
 
 
 async def add_to_period(session: MerchantSession, day: date, period: Period, currency: str, payable_minor: int) -> None:

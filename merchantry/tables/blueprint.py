@@ -14,6 +14,7 @@ from merchantry.tables import price_terms as _price_terms
 from merchantry.tables import reconciliation as _reconciliation
 from merchantry.tables import report as _report
 from merchantry.tables import settlement as _settlement
+from merchantry.tables import winding_up as _winding_up
 from tenancy.migrations import Revisions
 from tenancy.provisioning import Blueprint
 from tenancy.tables import merchant_metadata, platform_metadata
@@ -31,6 +32,7 @@ _defined = (
     _reconciliation,
     _report,
     _settlement,
+    _winding_up,
 )
 """Importing them fills the two collections."""
 

@@ -41,6 +41,26 @@ def test_merchants_are_made_listed_and_suspended(shell: Shell) -> None:
     assert owners == [("owner@kites.test", "owner")]
 
 
+def test_a_merchant_is_closed_exported_and_opened_again(shell: Shell, tmp_path: Path) -> None:
+    a_merchant(shell, "kites")
+    assert "Nothing stands in the way" in shell.done("merchant", "close", "kites", "--reason", "retires")
+    assert "closing" in shell.done("merchant", "list")
+    assert "is closed" in shell.done("merchant", "finish", "kites")
+    assert "files of kites" in shell.done("merchant", "export", "kites", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "tables" / "orders.csv").read_text().startswith("id,number,")
+    refused = shell.run("merchant", "finish", "kites")
+    assert refused.exit_code == 2
+    assert "close it first" in refused.stderr
+    assert "merchant finish kites" in shell.done("merchant", "reopen", "kites", "--reason", "a payout came back")
+    assert "no merchant" in shell.run("merchant", "close", "boats", "--reason", "x").stderr
+
+
+def test_a_merchant_takes_cash_where_that_is_said(shell: Shell) -> None:
+    a_merchant(shell, "kites", "--accepts-cash")
+    assert execute(shell, "SELECT accepts_cash FROM platform.merchant_profile") == [(True,)]
+    assert "takes no cash" in shell.done("merchant", "update", "kites", "--no-accepts-cash")
+
+
 def test_a_merchant_without_a_plan_in_force_is_warned_about(shell: Shell, tmp_path: Path) -> None:
     words = ("merchant", "create", "--slug", "kites", "--display-name", "Kites", *MERCHANT)
     assert "merchantry plan add" in shell.run(*words).stderr

@@ -21,6 +21,7 @@ ALLOWED = {
     ("tenancy/across.py", "_fetch"): "a compiled statement, schema names and ids rendered from UUIDs",
     ("tenancy/directory.py", "_listen"): "LISTEN takes no parameter; the channel is a constant",
     ("tenancy/provisioning.py", "provision"): "the rendered script, with a schema's name made from a UUID",
+    ("tenancy/read_only.py", "make_writable"): "rendered grants, with a schema's name made from a UUID",
     ("tenancy/migrations.py", "migrate_platform"): "a rendered revision of our own, without parameters",
     ("tenancy/migrations.py", "_attempt"): "a rendered revision, with a schema's name that the one parser accepted",
     ("tenancy/bootstrap.py", "prepare"): "psycopg's own composition of identifiers that are constants",

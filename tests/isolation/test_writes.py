@@ -79,6 +79,7 @@ MUTATIONS = {
     "merchantUpdate": Whose.PLATFORM,
     "merchantSuspend": Whose.PLATFORM,
     "merchantReactivate": Whose.PLATFORM,
+    "merchantClose": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
     "commissionPlanApprove": Whose.PLATFORM,
     "commissionPlanReject": Whose.PLATFORM,

@@ -15,6 +15,8 @@ from tenancy.tokens import DevelopmentIssuer
 TEA = Merchant(uuid4(), "tea-house", "active")
 BOOKS = Merchant(uuid4(), "books", "active")
 CLOSED = Merchant(uuid4(), "sleepy", "suspended")
+LEAVING = Merchant(uuid4(), "leaving", "closing")
+GONE = Merchant(uuid4(), "gone", "closed")
 MALL = "mall.example"
 
 
@@ -26,12 +28,12 @@ class MemoryDirectory:
 
     async def merchant_by_slug(self, slug: str) -> Merchant | None:
         self.looked_up.append("merchant")
-        return {m.slug: m for m in (TEA, BOOKS, CLOSED)}.get(slug)
+        return {m.slug: m for m in (TEA, BOOKS, CLOSED, LEAVING, GONE)}.get(slug)
 
     async def principal(self, issuer: str, subject: str, email: str | None) -> Principal:
         self.looked_up.append("principal")
         members: dict[str, dict[UUID, frozenset[str]]] = {
-            "tea owner": {TEA.id: frozenset({"owner"}), CLOSED.id: frozenset({"owner"})},
+            "tea owner": {m.id: frozenset({"owner"}) for m in (TEA, CLOSED, LEAVING, GONE)},
             "book owner": {BOOKS.id: frozenset({"owner"})},
         }
         return Principal(uuid4(), members.get(subject, {}), frozenset())
@@ -98,6 +100,15 @@ async def test_a_merchant_is_found_by_header(middleware: TenancyMiddleware, tea_
     for host in (MALL, "127.0.0.1:8000", "[::1]:8000", "tea-house.mall.example"):
         answer = await ask(middleware, [bearer(tea_token), ("X-Merchant", "tea-house")], host=host)
         assert (answer.status_code, answer.text) == (200, "somebody tea-house")
+
+
+async def test_the_staff_of_a_merchant_that_leaves_or_has_left_are_let_in_and_nobody_else(
+    middleware: TenancyMiddleware, issuer: DevelopmentIssuer, tea_token: str
+) -> None:
+    stranger = bearer(issuer.issue("book owner", None, 60))
+    for slug in ("leaving", "gone"):
+        assert (await ask(middleware, [bearer(tea_token), ("X-Merchant", slug)])).text == f"somebody {slug}"
+        assert (await ask(middleware, [stranger, ("X-Merchant", slug)])).status_code == 403
 
 
 async def test_without_a_merchant_anybody_may_ask(middleware: TenancyMiddleware, tea_token: str) -> None:

@@ -21,6 +21,7 @@ from tenancy.migrations import (
     versions,
     waves,
 )
+from tenancy.read_only import make_read_only
 from tenancy.schemas import MARK, schema_of
 from tests.tenancy.stalls import revisions, some_stalls, take
 
@@ -125,6 +126,24 @@ def test_merchants_at_different_versions_all_come_to_the_newest(logins: Logins, 
         connection.execute("UPDATE platform.merchant SET version = '0001' WHERE slug = 'stall-1'")
     assert migrate_merchants(logins.owner, revisions(tmp_path / "new", [ADD, POSITIVE])).migrated == 3
     assert (list(versions(logins.owner)), schemas_with(logins, "note")) == (["0003"], 3)
+
+
+def test_a_closed_merchant_is_migrated_and_stays_read_only(logins: Logins, tmp_path: Path) -> None:
+    closed, active = some_stalls(logins, 2)
+    with psycopg.connect(logins.owner) as connection:
+        make_read_only(connection, schema_of(closed))
+        connection.execute("UPDATE platform.merchant SET status = 'closed' WHERE id = %s", [closed])
+    grant = "GRANT INSERT, DELETE ON __merchant__.takings TO __merchant__"
+    assert migrate_merchants(logins.owner, revisions(tmp_path, [grant])).migrated == 2
+    with psycopg.connect(logins.owner) as connection:
+        rights = {
+            stall: [
+                connection.execute("SELECT has_table_privilege(%s, %s, %s)", [role, f"{role}.takings", what]).fetchone()
+                for what in ("SELECT", "INSERT", "DELETE")
+            ]
+            for stall, role in ((closed, schema_of(closed)), (active, schema_of(active)))
+        }
+    assert rights == {closed: [(True,), (False,), (False,)], active: [(True,), (True,), (True,)]}
 
 
 def test_a_version_that_this_program_does_not_have_is_refused(logins: Logins, tmp_path: Path) -> None:
