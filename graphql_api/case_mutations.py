@@ -113,7 +113,13 @@ class CaseDecided:
 EXPECTED: list[type[MarketError]] = [NotFound, NotPermitted, InvalidInput, IdempotencyConflict, IdempotencyInProgress]
 
 
-EFFECTS_REFUSE: list[type[MarketError]] = [OrderTransitionRefused, QuantityRefused, RefundTooLarge, RefundRefused]
+EFFECTS_REFUSE: list[type[MarketError]] = [
+    OrderTransitionRefused,
+    QuantityRefused,
+    RefundTooLarge,
+    RefundRefused,
+    PayeeAccountRefused,
+]
 """Why what follows from a decision may not be possible any more."""
 
 

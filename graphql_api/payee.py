@@ -27,7 +27,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.services import merchant as merchants
-from merchantry.services import payee
+from merchantry.services import payee, payee_review
 from merchantry.services.idempotency import Request, claim, fingerprint
 from merchantry.services.payee_details import NewAccount
 from tenancy.database import MerchantSession, PlatformSession, Transaction
@@ -174,10 +174,12 @@ class PayeeMutations:
         request = Request(input.idempotency_key, "payeeAccountAdd", fingerprint("payeeAccountAdd", None))
 
         async def work(tx: Transaction) -> payee.PayeeAccount:
-            async with tx.as_merchant(allowed.merchant_id) as session:
-                first = await claim(session, allowed.merchant_id, allowed.act, request, account_id)
-                if first is None:
-                    return await payee.add_account(session, context.vault, new, account_id, allowed.act)
+            merchant_id, act = allowed.merchant_id, allowed.act
+            async with tx.as_merchant(merchant_id) as session:
+                first = await claim(session, merchant_id, act, request, account_id)
+            if first is None:
+                return await payee_review.add_account(tx, merchant_id, context.vault, new, account_id, act)
+            async with tx.as_merchant(merchant_id) as session:
                 if not await payee.is_account(session, context.vault, first, new):
                     raise IdempotencyConflict(key=input.idempotency_key, path=("input", "idempotencyKey"))
                 return await payee.account(session, first)
@@ -254,6 +256,8 @@ async def _visit(
         async with tx.as_merchant(merchant_id) as session:
             if await claim(session, merchant_id, allowed.act, request, account_id):
                 return await payee.account(session, account_id)
-            return await change(session, account_id)
+            changed = await change(session, account_id)
+        await payee_review.end_cases(tx, merchant_id, allowed.act)
+        return changed
 
     return PayeeAccount.of(merchant_id, await context.database.run(allowed.act.actor, work))

@@ -6,7 +6,7 @@ A provider is always asked outside any transaction.
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -37,10 +37,10 @@ class TransferStatus(StrEnum):
 class PayeeBank:
     """An account at a bank: by its IBAN, or by its number and the bank's BIC. ``country`` is ISO 3166 alpha-2."""
 
-    holder: str
-    iban: str | None
-    account_number: str | None
-    bic: str | None
+    holder: str = field(repr=False)
+    iban: str | None = field(repr=False)
+    account_number: str | None = field(repr=False)
+    bic: str | None = field(repr=False)
     country: str
 
 
@@ -48,8 +48,8 @@ class PayeeBank:
 class PayeeWallet:
     """An account at a wallet provider."""
 
-    holder: str
-    wallet_id: str
+    holder: str = field(repr=False)
+    wallet_id: str = field(repr=False)
 
 
 Payee = PayeeBank | PayeeWallet

@@ -3,13 +3,24 @@
 Killed anywhere, a job is done again with the same keys, which moves the money once at most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
+import structlog
+
 from merchantry.domain.act import Act
 from merchantry.domain.payout import TransferState, Word
-from merchantry.gateways.payout import Answer, Batch, Instruction, PayoutGateway, TransferStatus, asked, sent
+from merchantry.gateways.payout import (
+    Answer,
+    Batch,
+    Instruction,
+    PayoutGateway,
+    RepeatDiffers,
+    TransferStatus,
+    asked,
+    sent,
+)
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import payee, payout, payout_batch, queue
 from merchantry.services.payout import Payout, Told, Transfer
@@ -29,6 +40,8 @@ WORDS = {
     TransferStatus.UNKNOWN: Word.NOTHING,
     TransferStatus.NOT_FOUND: Word.NOTHING,
 }
+
+log = structlog.get_logger()
 
 
 async def send(tools: Tools, job: Job) -> None:
@@ -61,8 +74,8 @@ async def _begun(tools: Tools, job: Job) -> tuple[Payout, list[Transfer]]:
     return await tools.database.run(ACTOR, work)
 
 
-async def _ask(tools: Tools, found: Payout, transfers: Sequence[Transfer]) -> None:
-    """Ask for transfers that are marked as asked; the answers are booked."""
+async def _ask(tools: Tools, found: Payout, transfers: Sequence[Transfer]) -> bool:
+    """Ask for transfers that are marked as asked; the answers are booked. False where people must look instead."""
     gateway = _gateway(tools, found.provider)
     async with tools.database.read(ACTOR) as tx, tx.as_merchant(found.merchant_id) as session:
         account = await payee.payee_of(session, tools.vault, found.payee_account_id)
@@ -70,9 +83,23 @@ async def _ask(tools: Tools, found: Payout, transfers: Sequence[Transfer]) -> No
         Instruction(each.key, each.amount_minor, found.currency, account, each.reference) for each in transfers
     ]
     now = tools.clock()
-    answers = await sent(gateway, instructions, Batch(found.id, now, found.currency, now.date()))
+    try:
+        answers = await sent(gateway, instructions, Batch(found.id, now, found.currency, now.date()))
+    except RepeatDiffers as error:
+        log.exception("payout.repeat_differs", payout=found.number)
+        await _differs(tools, found.merchant_id, found.id, str(error))
+        return False
     for key, answer in answers.items():
         await hear(tools, found.merchant_id, key, answer)
+    return True
+
+
+async def _differs(tools: Tools, merchant_id: UUID, payout_id: UUID, reason: str) -> None:
+    async def work(tx: Transaction) -> None:
+        async with tx.as_merchant(merchant_id) as session:
+            await payout.differs(session, payout_id, reason, _now(tools))
+
+    await tools.database.run(ACTOR, work)
 
 
 async def poll(tools: Tools, job: Job) -> None:
@@ -88,7 +115,8 @@ async def poll(tools: Tools, job: Job) -> None:
         for transfer in (each for each in transfers if each.status in unfinished):
             answer = await asked(_gateway(tools, found.provider).find(transfer.key))
             if answer.status is TransferStatus.NOT_FOUND:
-                await _ask(tools, found, [transfer])
+                if not await _ask(tools, found, [transfer]):
+                    break
             else:
                 await hear(tools, job.merchant_id, transfer.key, answer)
     await _finished(tools, job)
@@ -133,13 +161,25 @@ def batch_job(provider: str) -> UUID:
 
 
 async def _send_batch(tools: Tools, gateway: PayoutGateway, each: BatchToSend) -> None:
-    answers: Mapping[UUID, Answer] = await sent(gateway, [part.instruction for part in each.parts], each.batch)
-    silent = [key for key, answer in answers.items() if answer.status is TransferStatus.UNKNOWN]
-    if silent:
-        raise StillOpen(f"batch {each.batch.id}: nothing is known of {len(silent)} transfers")
-    for part in each.parts:
-        await hear(tools, part.merchant_id, part.instruction.key, answers[part.instruction.key])
+    try:
+        answers = await sent(gateway, [part.instruction for part in each.parts], each.batch)
+    except RepeatDiffers as error:
+        log.exception("payout.repeat_differs", batch=str(each.batch.id))
+        for merchant_id, payout_id in await _payouts_of(tools, each):
+            await _differs(tools, merchant_id, payout_id, str(error))
+    else:
+        silent = [key for key, answer in answers.items() if answer.status is TransferStatus.UNKNOWN]
+        if silent:
+            raise StillOpen(f"batch {each.batch.id}: nothing is known of {len(silent)} transfers")
+        for part in each.parts:
+            await hear(tools, part.merchant_id, part.instruction.key, answers[part.instruction.key])
+    # A batch that differs has gone out too: under its name the bank has other bytes, and people look at its payouts.
     await tools.database.run(ACTOR, lambda tx: payout_batch.mark_sent(tx, each.batch.id, tools.clock()))
+
+
+async def _payouts_of(tools: Tools, each: BatchToSend) -> list[tuple[UUID, UUID]]:
+    async with tools.database.read(ACTOR) as tx, tx.as_platform() as session:
+        return await payout_batch.payouts(session, each.batch.id)
 
 
 def _gateway(tools: Tools, provider: str) -> PayoutGateway:

@@ -15,7 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from merchantry.domain.act import Act
 from merchantry.domain.case import person
 from merchantry.domain.errors import Busy, NotFound, OwnAct
-from merchantry.domain.payee import PayeeAct, PayeeKind, PayeeStatus, masked, refuse_unless_allowed, usable_from
+from merchantry.domain.payee import (
+    ALLOWED,
+    PayeeAct,
+    PayeeKind,
+    PayeeStatus,
+    masked,
+    refuse_unless_allowed,
+    usable_from,
+)
 from merchantry.domain.text import check_text
 from merchantry.gateways.payout import Payee
 from merchantry.services import audit
@@ -135,6 +143,13 @@ async def flag_account(session: MerchantSession, account_id: UUID, reason: str, 
     check_text(reason, MAX_REASON, ("reason",))
     found = await _locked(session, account_id)
     return await _change(session, found, PayeeAct.FLAG, PayeeStatus.FLAGGED, act, flagged=reason.strip())
+
+
+async def flag_returned(session: MerchantSession, account_id: UUID, reason: str, act: Act) -> None:
+    """As :func:`flag_account`, because money came back from it; one that is flagged or retired stays as it is."""
+    found = await _locked(session, account_id)
+    if found.status in ALLOWED[PayeeAct.FLAG]:
+        await _change(session, found, PayeeAct.FLAG, PayeeStatus.FLAGGED, act, flagged=reason[:MAX_REASON])
 
 
 async def unflag_account(session: MerchantSession, account_id: UUID, act: Act) -> PayeeAccount:

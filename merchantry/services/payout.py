@@ -19,11 +19,10 @@ from merchantry.domain.case import CaseKind, person
 from merchantry.domain.errors import InvalidInput, NotFound, OwnAct, PayoutRefused
 from merchantry.domain.ledger import EntryKind
 from merchantry.domain.payout import OPEN, Booking, Heard, PayoutStatus, TransferState, Word, cut, hear, status_of
-from merchantry.services import audit, case, case_list, ledger, queue
+from merchantry.services import audit, case, case_list, ledger, payee, queue
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
-from merchantry.tables.merchant_settlement import payee_account
 from merchantry.tables.payout import payout, payout_instruction
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, New, Write, write
@@ -280,9 +279,30 @@ async def hear_of(session: MerchantSession, key: UUID, told: Told, act: Act) -> 
     if after.status is not found.status and after.status in CASES:
         await _open_case(session, after, CASES[after.status], told.reason, act)
     if Booking.RETURNED in heard.bookings:
-        await _flag_account(session, found, told.reason or "The bank returned a payout.")
+        # Nothing more is paid to an account that money came back from, until somebody has looked at it.
+        await payee.flag_returned(session, found.payee_account_id, told.reason or "The bank returned a payout.", act)
     await _ask_again(session, after, transfer.created_at, act)
     return after, heard
+
+
+async def differs(session: MerchantSession, payout_id: UUID, reason: str, act: Act) -> None:
+    """The provider has other transfers under our keys: no answer about them is ours, so a person must find out.
+
+    What was asked for is unknown from here on, and nobody asks again by itself. Raises NotFound.
+    """
+    found = await locked(session, payout_id)
+    for each in await latest(session, payout_id):
+        if each.status in (TransferState.ASKED, TransferState.ACCEPTED):
+            await _set_unknown(session, each.key, reason, act)
+    states = [each.status for each in await latest(session, payout_id)]
+    after = await _set_status(session, found, status_of(states), act)
+    await _open_case(session, after, CaseKind.PAYOUT_UNKNOWN, reason, act)
+    await queue.dequeue(session, session.merchant_id, JobKind.PAYOUT_POLL, payout_id)
+
+
+async def _set_unknown(session: MerchantSession, key: UUID, reason: str, act: Act) -> None:
+    changed = {"status": TransferState.UNKNOWN.value, "reason": reason, "answered_at": act.booked_at}
+    await write(session, Changed(payout_instruction, {"merchant_id": session.merchant_id, "key": key}, changed))
 
 
 async def _worry(session: MerchantSession, found: Payout, transfer: Transfer, act: Act) -> None:
@@ -331,16 +351,6 @@ async def _book(
         reverses=paid_seq if returned else None,
     )
     return await ledger.book(session, entry, act)
-
-
-async def _flag_account(session: MerchantSession, found: Payout, reason: str) -> None:
-    """Nothing more is paid to an account that money came back from, until somebody has looked at it."""
-    table = payee_account.c
-    await session.execute(
-        update(payee_account)
-        .where(table.id == found.payee_account_id, table.status != "retired")
-        .values(status="flagged", flagged=reason)
-    )
 
 
 async def _ask_again(session: MerchantSession, found: Payout, since: datetime, act: Act) -> None:

@@ -131,6 +131,14 @@ async def mark_sent(tx: Transaction, batch_id: UUID, at: datetime) -> None:
         await session.execute(update(payout_batch).where(payout_batch.c.id == batch_id).values(sent_at=at))
 
 
+async def payouts(session: PlatformSession, batch_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The payouts that a batch has transfers of: merchant and id."""
+    table = payout_instruction.c
+    chosen = select(table.merchant_id, table.payout_id).where(table.batch_id == batch_id).distinct()
+    rows = await session.execute(chosen.order_by(table.merchant_id, table.payout_id))
+    return [(row.merchant_id, row.payout_id) for row in rows]
+
+
 async def members(session: PlatformSession, batch_id: UUID) -> list[tuple[UUID, UUID, str]]:
     """The transfers of a batch: merchant, key, reference."""
     rows = await session.execute(MEMBERS, {"batch": batch_id})

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from merchantry.services import payout
+from merchantry.services import payout, payout_batch
 from merchantry.wallet_simulator.running import running
 from tenancy.database import Database
 from tests.builders import an_act
@@ -104,3 +104,33 @@ async def test_without_a_provider_a_payout_waits_and_goes_out_once_there_is_one(
     desk.wallet_url = url
     await desk.work(minutes=5)
     assert await desk.status(shelf) == ("paid", 500)
+
+
+async def test_a_key_that_the_provider_has_with_other_content_is_a_case_and_nobody_asks_again(desk: Desk) -> None:
+    shelf = await desk.a_shelf(wallet_id="ok-1")
+    (planned,) = await payouts(shelf)
+    async with desk.database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
+        (transfer,) = await payout.begin(session, planned.id, None, an_act("system:worker", desk.now))
+    other = {"amount": "4.00", "currency": "EUR", "wallet_id": "ok-2", "reference": "OTHER"}
+    headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(transfer.key)}
+    async with httpx.AsyncClient(headers=headers) as client:
+        assert (await client.post(f"{desk.wallet_url}/transfers", json=other)).status_code == 201
+    assert await desk.work() == 1
+    assert await desk.status(shelf) == ("unknown", 0)
+    assert [kind for kind, _ in await desk.cases()] == ["payout_unknown"]
+    assert await desk.work(minutes=600) == 0
+    assert await desk.status(shelf) == ("unknown", 0)
+
+
+async def test_a_file_that_went_out_with_other_bytes_is_a_case_of_each_payout_in_it(desk: Desk) -> None:
+    shelves = [await desk.a_shelf(amount) for amount in (500, 700)]
+    await desk.work()
+    async with desk.database.write("test") as tx:
+        (batch_id,) = await payout_batch.gather(tx, "bank", an_act("system:worker", desk.now))
+    written = desk.directory / "bank" / "written"
+    written.mkdir(parents=True)
+    (written / f"{batch_id.hex}.xml").write_text("something else")
+    await desk.work(minutes=1)
+    assert [await desk.status(shelf) for shelf in shelves] == [("unknown", 0)] * 2
+    assert [kind for kind, _ in await desk.cases()] == ["payout_unknown"] * 2
+    assert await desk.work(minutes=600) == 0
