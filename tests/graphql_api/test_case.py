@@ -128,7 +128,7 @@ async def test_a_case_is_opened_assigned_commented_on_and_decided_by_others(desk
 
 async def test_nobody_decides_their_own_act_nor_twice_nor_what_is_closed(desk: Desk) -> None:
     parties = [f"platform:{await desk.mall.account('rev')}"]
-    case_id = await desk.open(CaseKind.WRITE_OFF, parties=parties, currency="EUR", amount_minor=5)
+    case_id = await desk.open(CaseKind.PAYOUT_RELEASE, parties=parties, currency="EUR", amount_minor=10**9)
     assert (await desk.decide("rev", case_id))["__typename"] == "OwnAct"
     first = await desk.decide("fin", case_id)
     assert (first["case"]["status"], first["case"]["approvalsNeeded"]) == ("OPEN", 2)

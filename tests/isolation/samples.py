@@ -59,6 +59,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "code": lambda: f"NEW-{uuid4().hex[:20]}",
         "percentBps": 500,
         "amounts": LEFT_OUT,
+        "minimum": [{"amount": "1.00", "currency": "BRL"}],
         "most": [{"amount": "90.00", "currency": "BRL"}],
         "categories": ["toys"],
         "CouponCreateInput.products": LEFT_OUT,

@@ -157,6 +157,7 @@ MUTATIONS: dict[str, Permission | None] = {
 }
 
 SPOILT = {
+    "debtWriteOffPropose.reason": "",
     "reportSave.name": "",
     "platformReportSave.name": "",
     "productCreate.title": "",

@@ -32,7 +32,6 @@ APPEND_ONLY_SHARED = [
     "audit_event",
     "notification",
     "idempotency",
-    "tender",
     "case_event",
 ]
 
