@@ -9,11 +9,14 @@ import xmlschema
 
 from merchantry.domain.errors import BankFileInvalid
 from merchantry.gateways.iso20022 import pain001
+from merchantry.services import sealing, winding_up
 from tenancy.database import Database
+from tests.builders import an_act
 from tests.gateways.papers import Entry, camt053, pain002
 from tests.jobs.paying import Desk
 from tests.services.books import Shelf
 
+RETURNED = "<RtrInf><Rsn><Cd>AC04</Cd></Rsn></RtrInf>"
 XSD = xmlschema.XMLSchema((files("sepaxml") / "schemas" / "pain.001.001.09.xsd").read_text())
 
 
@@ -121,3 +124,23 @@ async def test_a_batch_that_is_sent_again_is_the_same_file(desk: Desk) -> None:
     assert pain001.batch_of(path.stem)
     await desk.work(minutes=60)
     assert [each.read_bytes() for each in path.parent.iterdir()] == [before]
+
+
+async def test_money_of_a_closed_merchant_that_comes_back_is_a_case_until_its_books_are_opened(desk: Desk) -> None:
+    [shelf], path = await sent(desk, 500)
+    await desk.reconcile(answered(path.read_bytes()))
+    owner, merchant = desk.database.logins.owner, shelf.merchant
+    async with desk.database.write("test") as tx, tx.as_platform() as session:
+        await winding_up.begin(session, merchant.id, "retires", an_act(at=desk.now))
+    assert sealing.seal(owner, merchant.id, lambda: True, an_act(at=desk.now))
+    [reference] = await desk.references(shelf)
+    back = camt053([Entry("5.00", parts=[(reference, "5.00")], side="CRDT", within=RETURNED)], "995.00", "1000.00")
+
+    refused = await desk.reconcile(back)
+    assert (refused.returned, refused.unmatched, len(refused.cases)) == (0, 1, 1)
+    assert "closed" in (await desk.cases())[0][1]
+
+    sealing.reopen(owner, merchant.id, "money came back", an_act(at=desk.now))
+    again = await desk.reconcile(back)
+    assert (again.returned, again.unmatched) == (1, 0)
+    assert (await desk.status(shelf))[0] == "returned"
