@@ -152,6 +152,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "walletId": LEFT_OUT,
         "statementObject.amount": {"amount": "1.00", "currency": "BRL"},
         "merchant": sphere.slug,
+        "merchantClose.merchant": encode_id("MerchantRecord", sphere.merchant.id),
         "until": LEFT_OUT,
         "cycle": "MONTHLY",
         "anchorDay": 1,
