@@ -173,6 +173,7 @@ SPOILT = {
     "CommissionPlanApproveInput.name": "no-such-plan",
     "CommissionPlanRejectInput.name": "no-such-plan",
     "checkoutPlace.quoteId": LEFT_OUT,
+    "debtWriteOffPropose.currency": "JPY",
     "merchant": "no-such-merchant",
     "content": "no base64!",
     "limits": [{"amount": "-1.00", "currency": "BRL"}],
