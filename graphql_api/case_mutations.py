@@ -25,6 +25,7 @@ from merchantry.domain.errors import (
     NotPermitted,
     OrderTransitionRefused,
     OwnAct,
+    PayeeAccountRefused,
     QuantityRefused,
     RefundRefused,
     RefundTooLarge,
