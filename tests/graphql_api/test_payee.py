@@ -162,3 +162,40 @@ async def test_no_table_tells_a_number_and_no_hash_depends_on_it(mall: Mall, sho
         hashes = connection.execute("SELECT input_hash FROM platform.idempotency").fetchall()
     assert len(hashes) == 2
     assert hashes[0] == hashes[1]
+
+
+CASES = "{ platform { cases(kind: [PAYEE_CHANGE]) { nodes { id status title subject { id } } } } }"
+DECIDE = f"mutation ($input: CaseDecideInput!) {{ caseDecide(input: $input) {{ __typename {PROBLEM} }} }}"
+
+
+async def cases(mall: Mall) -> list[dict[str, Any]]:
+    """Cases about accounts, the newest first."""
+    found = (await mall.ask(CASES, who="fina")).data["platform"]["cases"]["nodes"]
+    return list(found)
+
+
+async def test_a_new_account_is_a_case_that_ends_when_it_is_verified_or_replaced(mall: Mall, shop: Merchant) -> None:
+    first = (await add(mall))["account"]
+    (asked,) = await cases(mall)
+    assert (asked["status"], asked["subject"]["id"]) == ("OPEN", first["id"])
+    assert asked["title"].endswith("EUR: •••• 3000")
+    mall.clock.advance(minutes=1)
+    second = (await add(mall, iban=OTHER_IBAN))["account"]
+    assert [each["status"] for each in await cases(mall)] == ["OPEN", "WITHDRAWN"]
+    await at_platform(mall, "payeeAccountVerify", second["id"])
+    assert [each["status"] for each in await cases(mall)] == ["WITHDRAWN", "WITHDRAWN"]
+
+
+@pytest.mark.parametrize(("vote", "status"), [("APPROVE", "VERIFIED"), ("REJECT", "FLAGGED")])
+async def test_a_decision_about_a_new_account_verifies_or_flags_it(
+    mall: Mall, shop: Merchant, vote: str, status: str
+) -> None:
+    account = (await add(mall, "both"))["account"]
+    (asked,) = await cases(mall)
+    given = {"caseId": asked["id"], "vote": vote, "reason": "asked them", "idempotencyKey": "k"}
+    own = (await mall.ask(DECIDE, {"input": given}, who="both")).data["caseDecide"]
+    assert own["__typename"] == "OwnAct"
+    decided = (await mall.ask(DECIDE, {"input": given}, who="fina")).data["caseDecide"]
+    assert decided["__typename"] == "CaseDecided"
+    nodes = (await read(mall, "olga")).data["merchant"]["payeeAccounts"]["nodes"]
+    assert [(node["id"], node["status"]) for node in nodes] == [(account["id"], status)]

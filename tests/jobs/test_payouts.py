@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from merchantry.services import payout, payout_batch
+from merchantry.jobs.payouts import batch_job
+from merchantry.services import payout, payout_batch, payout_list, queue
+from merchantry.tables.platform import NOBODY
 from merchantry.wallet_simulator.running import running
 from tenancy.database import Database
 from tests.builders import an_act
@@ -124,12 +126,17 @@ async def test_a_key_that_the_provider_has_with_other_content_is_a_case_and_nobo
 
 async def test_a_file_that_went_out_with_other_bytes_is_a_case_of_each_payout_in_it(desk: Desk) -> None:
     shelves = [await desk.a_shelf(amount) for amount in (500, 700)]
-    await desk.work()
+    act = an_act("system:worker", desk.now)
     async with desk.database.write("test") as tx:
-        (batch_id,) = await payout_batch.gather(tx, "bank", an_act("system:worker", desk.now))
+        for shelf in shelves:
+            async with tx.as_merchant(shelf.merchant.id) as session:
+                await payout.begin(session, (await payout_list.page(session, limit=1))[0].id, None, act)
+        (batch_id,) = await payout_batch.gather(tx, "bank", act)
     written = desk.directory / "bank" / "written"
     written.mkdir(parents=True)
     (written / f"{batch_id.hex}.xml").write_text("something else")
+    async with desk.database.write("test") as tx, tx.as_platform() as platform:
+        await queue.enqueue(platform, NOBODY, queue.JobKind.PAYOUT_BATCH, batch_job("bank"), desk.now)
     await desk.work(minutes=1)
     assert [await desk.status(shelf) for shelf in shelves] == [("unknown", 0)] * 2
     assert [kind for kind, _ in await desk.cases()] == ["payout_unknown"] * 2
