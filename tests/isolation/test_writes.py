@@ -31,6 +31,7 @@ class Whose(Enum):
     BUYER_OR_MERCHANT = "a buyer's order: the buyer, and the staff of its merchant"
     ANYONE = "nobody's: whoever is signed in"
     PLATFORM = "the platform's: its staff"
+    REPORTS = "the platform's reports: its staff, analysts too"
 
 
 MUTATIONS = {
@@ -61,7 +62,7 @@ MUTATIONS = {
     "priceSet": Whose.MERCHANT,
     "stockAdjust": Whose.MERCHANT,
     "reportSave": Whose.SELECTED,
-    "platformReportSave": Whose.PLATFORM,
+    "platformReportSave": Whose.REPORTS,
     "reportProduce": Whose.MERCHANT,
     "reportDelete": Whose.MERCHANT,
     "couponCreate": Whose.SELECTED,
@@ -133,9 +134,11 @@ def askers(world: World, whose: Whose) -> list[Asker]:
         return [asker for asker in strangers if asker.header is None and asker.host is None]
     if whose is Whose.BUYER:
         strangers.append(world.owner_of(world.victim))
-    if whose in (Whose.MERCHANT, Whose.PLATFORM):
+    if whose is Whose.REPORTS:
+        strangers = [asker for asker in strangers if asker.who != world.platform_roles[PlatformRole.ANALYST]]
+    if whose in (Whose.MERCHANT, Whose.PLATFORM, Whose.REPORTS):
         strangers.append(Asker("the victim's buyer", world.victim.buyer))
-    if whose is Whose.PLATFORM:
+    if whose in (Whose.PLATFORM, Whose.REPORTS):
         strangers.append(world.owner_of(world.victim))
     return strangers
 
