@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from merchantry.cli import report_rows
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import installation
 from merchantry.cli.options import DatabaseUrl, DataDir
@@ -35,6 +36,7 @@ DAY = "%Y-%m-%d"
 PIPED_WIDTH = 200
 
 app = typer.Typer(no_args_is_help=True, help="Reports over all merchants.")
+report_rows.register(app)
 
 
 class Format(StrEnum):

@@ -1,5 +1,6 @@
 """What the victim's owner reads, and which texts in it are the victim's alone."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ from merchantry.domain.permission import PlatformRole
 from tests.isolation.generator import below, node_types
 from tests.isolation.samples import arguments
 from tests.isolation.world import Asker, Sphere, World, leaves
+
+NAME_OF_ACT = re.compile(r"[a-z_]+\.[a-z_]+")
+"""Such as ``order.ship``: of the program, though which of them a page of the audit trail shows is chance."""
 
 PUBLIC = {"Listing", "Shop"}
 """Kinds that everybody may see; all others are somebody's."""
@@ -60,7 +64,8 @@ async def read_victim(world: World) -> Read:
     common, _ = await read_all(world, world.rival)
     shop = await world.send(Asker("nobody", None), QUERY_PUBLIC % world.victim.slug)
     known = common | leaves(shop.body) | {world.victim.slug}
-    return Read({text for text in texts - known if text not in served.as_str()}, ids)
+    own = {text for text in texts - known if not NAME_OF_ACT.fullmatch(text)}
+    return Read({text for text in own if text not in served.as_str()}, ids)
 
 
 QUERY_PUBLIC = '{ shop(slug: "%s") { id slug name legalName } }'

@@ -7,7 +7,9 @@ from graphql_api.relay import encode_id
 from merchantry.domain.report_kind import ReportFormat, ReportKind
 from merchantry.domain.report_request import Span, choose
 from merchantry.domain.report_schedule import ReportSchedule
+from merchantry.jobs import worker
 from merchantry.services import saved_report
+from merchantry.services.queue import JobKind
 from merchantry.services.saved_report import NewReport
 from tests.builders import an_act
 from tests.graphql_api.mall import Mall
@@ -29,4 +31,4 @@ async def add_reports(mall: Mall, made: "Sphere") -> None:
             if mutation == "reportProduce":
                 await saved_report.ask(session, merchant_id, new.id, an_act(at=mall.clock()))
         made.subjects[mutation] = {"reportId": encode_id("SavedReport", merchant_id, new.id)}
-    await mall.work()
+    await worker.run_due(mall.tools, mall.clock(), kinds=[JobKind.REPORT_PRODUCE], merchant_id=merchant_id)
