@@ -1,6 +1,8 @@
 """`merchantry demo`: a small lively mall, served, with everything needed to ask it."""
 
 import json
+import shlex
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,10 +12,11 @@ from merchantry.cli.installation import Installation, installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import ended_by_signals, progress_bar, with_database
 from merchantry.cli.serving import listen, serve_app
-from merchantry.demo import mall
+from merchantry.demo import mall, payees
 from merchantry.demo.build import build
 from tenancy.database import Database
 
+BANK = "demo_bank"
 HOST = "127.0.0.1"
 TOKEN_DAYS = 30
 PEOPLE = {
@@ -29,6 +32,14 @@ LISTINGS = (
 ORDERS = (
     "{ merchant { orders(first: 3) { nodes { number status total { amount currency } } }"
     " balance { currency pending { amount } available { amount } } } }"
+)
+STATEMENTS = (
+    "{ merchant { statements(first: 3) { nodes { number status startsOn endsOn"
+    " opening { amount } closing { amount currency } } } } }"
+)
+PAYOUTS = (
+    "{ merchant { payouts(first: 3) { nodes { number status account amount { amount currency }"
+    " transfers { reference status } } } } }"
 )
 REPORT = (
     '{ platform { commissionReport(from: "%s", to: "%s", groupBy: [MERCHANT]) { asOf rows'
@@ -46,13 +57,15 @@ def demo(
     with ended_by_signals():
         bound = listen(HOST, port)
         address = f"http://{HOST}:{bound.getsockname()[1]}"
-        with bound, installation(database_url, data_dir) as opened:
+        with bound, installation(database_url, data_dir) as opened, ExitStack() as stack:
             from graphql_api.logging import configure_logging  # here, so that other commands start without them
             from graphql_api.sandbox_page import PATH
             from graphql_api.server import Settings, build_app
+            from merchantry.wallet_simulator.running import running
 
             configure_logging(development=True)
             _build(opened, address + PATH)
+            wallet = stack.enter_context(running(opened.data_dir / "demo_wallet.sqlite", token=payees.WALLET_TOKEN))
             settings = Settings(
                 logins=opened.logins,
                 verifier=opened.issuer.verifier(),
@@ -62,8 +75,9 @@ def demo(
                 development=True,
                 with_worker=with_worker,
                 reports=opened.reports,
+                payouts=payees.providers(opened.data_dir / BANK, wallet),
             )
-            serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address)))
+            serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address, wallet)))
 
 
 def _build(opened: Installation, page_url: str) -> None:
@@ -79,7 +93,7 @@ def _build(opened: Installation, page_url: str) -> None:
     with_database(opened, work)
 
 
-def _welcome(opened: Installation, address: str) -> str:
+def _welcome(opened: Installation, address: str, wallet: str) -> str:
     """Printed as it is, never wrapped: it is there to be copied."""
     tokens = {email: opened.issuer.issue(email, email, TOKEN_DAYS * 86_400) for email in PEOPLE.values()}
     owner, analyst = (PEOPLE[who] for who in (f"the owner of {mall.MAIN}", "the platform's analyst"))
@@ -104,9 +118,27 @@ def _welcome(opened: Installation, address: str) -> str:
         "The platform's commission of the last 30 days:",
         _curl(address, report, tokens[analyst]),
         "",
+        "Its latest statements; the worker closes the first periods within a minute of the first start:",
+        _curl(address, STATEMENTS, tokens[owner], mall.MAIN),
+        "",
+        f"Its payouts, to a simulated provider; others' are files for a bank in {opened.data_dir / BANK / 'outbox'}:",
+        _curl(address, PAYOUTS, tokens[owner], mall.MAIN),
+        "",
+        "Match the provider's own statement with the payouts:",
+        _reconcile(opened, wallet),
+        "",
         "Ctrl-C ends it.",
     ]
     return "\n".join(lines)
+
+
+def _reconcile(opened: Installation, wallet: str) -> str:
+    file = shlex.quote(str(opened.data_dir / "wallet.csv"))
+    place = f"--data-dir {shlex.quote(str(opened.data_dir))}"
+    if not opened.is_embedded:
+        place += " --database-url …"
+    fetched = f"curl -s {wallet}/statement -H 'Authorization: Bearer {payees.WALLET_TOKEN}' -o {file}"
+    return f"{fetched} && merchantry reconcile {file} {place}"
 
 
 def _curl(address: str, query: str, token: str | None = None, merchant: str | None = None) -> str:

@@ -32,6 +32,9 @@ def payout_providers(path: Path | None) -> dict[str, PayoutGateway]:
         return {}
     try:
         document = json.loads(path.read_bytes())
+        strays = sorted(set(document) - {"bank", "wallet"}) if isinstance(document, dict) else ["a list or a text"]
+        if strays:
+            raise ValueError(f"give an object with bank, wallet or both, not {', '.join(strays)}")
         found: dict[str, PayoutGateway] = {}
         if "bank" in document:
             found["bank"] = _bank(document["bank"], path.parent)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
-from merchantry.demo import mall, prices
+from merchantry.demo import mall, payees, prices
 from merchantry.demo.history import History
 from merchantry.demo.mall import STALLS, Stall
 from merchantry.demo.story import DAY, DAYS, SHARED, fresh, purchases
@@ -55,6 +55,7 @@ async def build(database: Database, vault: Vault, now: datetime, page_url: str, 
         await _rules(database, Act(SYSTEM, begin - 10 * DAY, begin - 10 * DAY))
         await _merchants(database, begin - 9 * DAY)
         await prices.agree(database, act(SYSTEM, begin - 8 * DAY), _once)
+        await _payees(database, vault, begin - 8 * DAY)
         progress(1, steps)
         for position, stall in enumerate(STALLS):
             await _products(database, await read_world(database), stall, begin)
@@ -153,6 +154,18 @@ async def _merchants(database: Database, at: datetime) -> None:
                 for email, role in mall.STAFF.items():
                     if role is not MerchantRole.OWNER:
                         await staff.grant_role(session, world.accounts[email], main, role, Act(SYSTEM, at, at))
+
+    await database.run(SYSTEM, work)
+
+
+async def _payees(database: Database, vault: Vault, at: datetime) -> None:
+    """Where the merchants are paid."""
+    world = await read_world(database)
+
+    async def work(tx: Transaction) -> None:
+        if await _once(tx, "payees", at):
+            for stall in STALLS:
+                await payees.add_accounts(tx, vault, world, stall, at)
 
     await database.run(SYSTEM, work)
 

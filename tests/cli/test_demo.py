@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,7 +19,7 @@ from tenancy.bootstrap import create_owner
 from tenancy.database import Database
 from tenancy.logins import derive
 from tenancy.schemas import schema_of
-from tests.cli.running import Running, Shell, running, until
+from tests.cli.running import COMMAND, Running, Shell, running, until
 
 READY = "Ctrl-C ends it."
 STATUSES = {"awaiting_payment", "to_ship", "partially_shipped", "shipped", "delivered", "completed", "cancelled"}
@@ -57,13 +58,29 @@ def answers(server: Running) -> list[Any]:
     """What the commands that the demo prints are answered."""
     found = []
     for line in server.output.read_text().splitlines():
-        if line.startswith("curl "):
+        if line.startswith("curl ") and "/graphql" in line:
             _, _, address, *options = shlex.split(line)
             pairs = list(zip(options[::2], options[1::2], strict=True))
             headers = dict(value.split(": ", 1) for name, value in pairs if name == "-H")
             [body] = [value for name, value in pairs if name == "-d"]
             found.append(httpx.post(address, headers=headers, content=body).json()["data"])
     return found
+
+
+def paid(server: Running) -> bool:
+    """Whether the main merchant has statements, and all of its payouts are paid."""
+    statements, payouts = (each["merchant"] for each in answers(server)[3:])
+    nodes = payouts["payouts"]["nodes"]
+    return bool(statements["statements"]["nodes"] and nodes) and {node["status"] for node in nodes} == {"PAID"}
+
+
+def reconciled(server: Running, place: Path) -> str:
+    """What the printed command makes of the provider's statement."""
+    [line] = [line for line in server.output.read_text().splitlines() if "merchantry reconcile" in line]
+    _, _, address, _, header, _, file, _, _, *words = shlex.split(line)
+    name, value = header.split(": ")
+    Path(file).write_bytes(httpx.get(address, headers={name: value}).content)
+    return subprocess.run([COMMAND, *words], cwd=place, capture_output=True, text=True, check=True).stdout
 
 
 async def test_the_demo_survives_being_killed_and_ends_with_its_database(place: Path) -> None:
@@ -83,7 +100,7 @@ def building_that_was_killed_goes_on_at_the_next_start(place: Path) -> None:
         assert until(lambda: is_down(place), 20)
     with running(place, "demo", "--port", "0") as server:
         server.printed(READY, 150)
-        listings, orders, report = answers(server)
+        listings, orders, report, *_ = answers(server)
         assert len(listings["listings"]["nodes"]) == 3
         assert len(orders["merchant"]["orders"]["nodes"]) == 3
         assert len(report["platform"]["commissionReport"]["rows"]) >= 12
@@ -97,7 +114,8 @@ def what_was_killed_recovers_and_is_ready_within_seconds(place: Path) -> None:
         server.process.kill()
     with running(place, "demo", "--port", "0") as server:
         server.printed(READY, 30)
-        assert len(answers(server)) == 3
+        assert until(lambda: paid(server), 60, every=0.5), answers(server)[3:]
+        assert "0 without a match; 0 differences" in reconciled(server, place)
         assert server.ends_by(signal.SIGINT) == 0
     assert is_down(place)
 
