@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from graphql_api.schema import schema
 from merchantry.cli.main import app
+from merchantry.cli.payout_providers import payout_providers
 from merchantry.domain.commission import LineToRate
 from merchantry.domain.plan_document import plan_from_json
 from merchantry.domain.reversal import Refunded, reverse
@@ -57,6 +58,13 @@ def test_commands_that_are_shown_exist() -> None:
         assert name in known, name
         subcommands = getattr(known[name], "commands", None)
         assert subcommands is None or sub in subcommands, f"{name} {sub}"
+
+
+def test_the_payouts_file_that_is_shown_is_one(tmp_path: Path) -> None:
+    [text] = [text for page, text in blocks("json") if page == "operations.md" and "debtor" in text]
+    file = tmp_path / "payouts.json"
+    file.write_text(text)
+    assert set(payout_providers(file)) == {"bank", "wallet"}
 
 
 @pytest.mark.parametrize("text", [text for page, text in blocks("json") if page == "commission-plans.md"])
