@@ -158,6 +158,7 @@ MUTATIONS: dict[str, Permission | None] = {
 
 SPOILT = {
     "debtWriteOffPropose.reason": "",
+    "merchantClose.reason": "",
     "reportSave.name": "",
     "platformReportSave.name": "",
     "productCreate.title": "",

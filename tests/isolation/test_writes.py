@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from graphql_api.relay import encode_id
 from merchantry.domain.permission import PlatformRole
+from tests.builders import a_merchant
 from tests.isolation.fingerprint import fingerprint
 from tests.isolation.generator import fields_of, input_of, mutation_document, success_of
 from tests.isolation.reading import Read, read_victim
@@ -245,6 +247,8 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     await succeeds(world, admin, "commissionPlanApprove")
     await succeeds(world, finance, "commissionPlanPropose", effectiveFrom="2026-07-01T00:00:00Z")
     await succeeds(world, admin, "commissionPlanReject", version=2)
-    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject"}
+    leaving = await a_merchant(world.mall.database, "leaving")  # the victim is still to be read from
+    await succeeds(world, admin, "merchantClose", merchant=encode_id("MerchantRecord", leaving.id))
+    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject", "merchantClose"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose in OF_PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)
