@@ -14,7 +14,7 @@ from merchantry.domain import entries, refund_entries
 from merchantry.domain import order as order_rules
 from merchantry.domain import refund as rules
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, OrderTransitionRefused
+from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefused
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderState, OrderStatus
 from merchantry.domain.refund import Asked, RefundKind, RefundPart
@@ -123,7 +123,10 @@ async def prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) 
     """The order's payment, locked, and what its reversal rests on: what every refund begins with."""
     async with tx.as_platform() as platform:
         held = await tender.hold(platform, merchant_id, order_id)
-        terms = (await terms_of(platform, [merchant_id], act.at))[merchant_id]
+        known = await terms_of(platform, [merchant_id], act.at)
+        if merchant_id not in known:
+            raise NotFound(what="order", path=("order_id",))
+        terms = known[merchant_id]
     async with tx.as_merchant(merchant_id) as session:
         tiered = await reversal.tiered_versions(session, order_id)
     if not tiered:

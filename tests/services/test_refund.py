@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from merchantry.domain.case import CaseKind, Vote
-from merchantry.domain.errors import InvalidInput, OrderTransitionRefused, RefundRefused, RefundTooLarge
+from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefused, RefundRefused, RefundTooLarge
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.refund import Asked
 from merchantry.services import case_decision, refund, refund_sending
@@ -236,3 +236,9 @@ async def test_a_refund_lowers_the_volume_of_its_window_where_the_tiers_say_so(
         row = (await session.execute(select(volume))).one()
     assert (row.counted_minor, row.open_base_minor, row.open_part_minor) == (counted, 10_000, 1_000)
     await check_books(database)
+
+
+async def test_an_order_of_a_merchant_that_does_not_exist_is_not_found(database: Database) -> None:
+    async with database.write("test") as tx:
+        with pytest.raises(NotFound):
+            await refund.create(tx, uuid4(), NewRefund(uuid4(), "nobody's"), an_act())
