@@ -18,7 +18,8 @@ from psycopg.types.json import Jsonb
 
 from benchmarks import bare_checkout_sql as statements
 from benchmarks.installation import SHIPPING_MINOR
-from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting, canonical_bytes, commitment
+from merchantry.domain.leaf import BookedEntry
+from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.domain.money import of_bps
 from merchantry.domain.split import allocate_shipping
 from merchantry.tables.platform import NOBODY
@@ -193,7 +194,8 @@ def _captured(stall: Stall, order_id: UUID, number: str, rows: Sequence[TupleRow
         Posting(Account.PLATFORM_COMMISSION, CURRENCY, commission),
     )
     entry = Entry(EntryKind.CAPTURE, order_id, at, None, None, postings, details)
-    salt = secrets.token_bytes(32)
+    after = tuple(posting.amount_minor for posting in postings)
+    made = BookedEntry(seq, entry, at, secrets.token_bytes(32), after, bytes(32))
     return {
         "merchant": stall.merchant_id,
         "order": order_id,
@@ -208,8 +210,9 @@ def _captured(stall: Stall, order_id: UUID, number: str, rows: Sequence[TupleRow
         "currencies": [posting.currency for posting in postings],
         "amounts": [posting.amount_minor for posting in postings],
         "details": Jsonb(details),
-        "salt": salt,
-        "commitment": commitment(salt, canonical_bytes(stall.merchant_id, seq, entry, at)),
+        "salt": made.salt,
+        "balance_salt": made.balance_salt,
+        "leaf": made.leaf(stall.merchant_id),
         "category": stall.category,
         "goods": goods,
         "shipping": shipping,

@@ -95,16 +95,16 @@ WITH frozen AS (
         AS line (line_id, base, commission, merchant)
 ), booked AS (
     INSERT INTO __merchant__.ledger_entry (seq, kind, order_id, occurred_at, booked_at, account, currency, amount,
-        details, salt)
+        details, salt, balance_after, balance_salt)
     VALUES (%(seq)s, 'capture', %(order)s, %(at)s, %(at)s, %(accounts)s, %(currencies)s, %(amounts)s, %(details)s,
-        %(salt)s)
+        %(salt)s, %(amounts)s, %(balance_salt)s)
 ), balances AS (
     INSERT INTO __merchant__.balance AS held (account, currency, amount_minor)
     SELECT * FROM unnest(%(accounts)s::text[], %(currencies)s::text[], %(amounts)s::bigint[])
     ON CONFLICT (account, currency) DO UPDATE SET amount_minor = held.amount_minor + excluded.amount_minor
 ), committed AS (
-    INSERT INTO platform.log_queue (merchant_id, seq, commitment, booked_at)
-    VALUES (%(merchant)s, %(seq)s, %(commitment)s, %(at)s)
+    INSERT INTO platform.log_queue (merchant_id, kind, seq, leaf, booked_at)
+    VALUES (%(merchant)s, 'entry', %(seq)s, %(leaf)s, %(at)s)
 ), beside AS (
     INSERT INTO platform.platform_entry (merchant_id, seq, kind, occurred_at, booked_at, account, currency, amount)
     VALUES (%(merchant)s, %(seq)s, 'capture', %(at)s, %(at)s, '{merchant_clearing,commission_pending}',

@@ -12,11 +12,11 @@ from graphql_api.enums import Account
 from graphql_api.money import Money
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from graphql_api.split_line import SplitLine
+from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.permission import Permission
 from merchantry.services import explanation, ledger
 from merchantry.services.explanation import Explanation
-from merchantry.services.ledger import BookedEntry
 
 
 @strawberry.enum(description="What became of a split.")

@@ -11,6 +11,7 @@ FLOORS = {
     "tenancy": set[str](),
     "merchantry/domain": set[str](),
     "merchantry/vault": {"tenancy"},
+    "merchantry/transparency": {"tenancy", "merchantry.domain"},
     "merchantry/documents": {"merchantry.domain"},
     "merchantry/tables": {"tenancy", "migrations"},
     "merchantry/gateways": {"tenancy", "merchantry.domain", "merchantry.tables"},
@@ -20,6 +21,7 @@ FLOORS = {
         "merchantry.domain",
         "merchantry.tables",
         "merchantry.gateways",
+        "merchantry.transparency",
         "merchantry.vault",
     },
     "merchantry/wallet_simulator": {"merchantry.domain"},
@@ -30,6 +32,7 @@ FLOORS = {
         "merchantry.tables",
         "merchantry.gateways",
         "merchantry.services",
+        "merchantry.transparency",
         "merchantry.vault",
     },
     "merchantry/imports": {
@@ -39,6 +42,7 @@ FLOORS = {
         "merchantry.tables",
         "merchantry.gateways",
         "merchantry.services",
+        "merchantry.transparency",
         "merchantry.vault",
     },
     "graphql_api": {
@@ -49,6 +53,7 @@ FLOORS = {
         "merchantry.jobs",
         "merchantry.services",
         "merchantry.tables",
+        "merchantry.transparency",
         "merchantry.vault",
     },
 }

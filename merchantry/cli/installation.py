@@ -10,8 +10,10 @@ from pathlib import Path
 import psycopg
 
 from merchantry.cli.failures import CommandRefused
+from merchantry.domain.note import NoteError
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import merchant_revisions, platform_revisions
+from merchantry.transparency.log_keys import LogKeys
 from merchantry.vault.cipher import VaultError
 from merchantry.vault.keys import ENVIRONMENT, FILE, MasterKeys
 from tenancy import bootstrap, embedded
@@ -43,6 +45,17 @@ class Installation:
     def vault(self) -> Vault:
         """A vault with the master keys. Raises VaultError, CommandRefused."""
         return Vault(lambda: master_keys_in(self.data_dir))
+
+    @property
+    def log_keys(self) -> LogKeys:
+        """What the public log is signed with: the environment's keys, else those in the data directory.
+
+        Raises CommandRefused.
+        """
+        try:
+            return LogKeys.given(self.data_dir)
+        except (NoteError, OSError) as error:
+            raise CommandRefused(f"The keys of the public log can't be used: {error}") from error
 
     @property
     def reports(self) -> Path:

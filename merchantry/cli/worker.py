@@ -24,7 +24,7 @@ def worker(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Do due jobs and settle every hour until SIGINT or SIGTERM; any number of workers may run at once."""
+    """Do due jobs, settle every hour and sign the public log, until SIGINT or SIGTERM. Any number may run at once."""
 
     async def work(database: Database) -> None:
         from graphql_api.sandbox_page import PATH
@@ -33,7 +33,8 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            await work_forever(Tools(database, gateway, utc_now, opened.vault, providers, opened.reports), stop)
+            tools = Tools(database, gateway, utc_now, opened.vault, providers, opened.reports, log_keys=opened.log_keys)
+            await work_forever(tools, stop)
 
     providers = payout_providers(payouts)
     with ended_by_signals(), installation(database_url, data_dir) as opened:

@@ -10,6 +10,7 @@ from merchantry.gateways.payment import PaymentGateway
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.services.queue import JobKind
 from merchantry.services.vault import Vault
+from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 
 ACTOR = "system:worker"
@@ -38,6 +39,8 @@ class Tools:
     """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
     reports: Path | None = None
     """Where files of saved reports are written; None: this process produces none."""
+    log_keys: LogKeys | None = None
+    """What the public log is signed with; None: this process does not sequence."""
 
 
 class StillOpen(Exception):

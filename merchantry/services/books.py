@@ -13,11 +13,12 @@ from sqlalchemy import Row
 
 from merchantry.domain import entries
 from merchantry.domain.entries import Collector
-from merchantry.domain.ledger import Account, Entry, EntryKind, Json, canonical_bytes, commitment
+from merchantry.domain.leaf import BookedEntry
+from merchantry.domain.ledger import Account, Entry, EntryKind, Json
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services import payment_fee, totals
-from merchantry.services.ledger import BookedEntry, booked
+from merchantry.services.ledger import booked
 from merchantry.services.split import PARTIES
 from merchantry.services.totals import FIGURES, LineFigures
 from merchantry.services.volume import FIGURES as VOLUME_FIGURES
@@ -36,6 +37,7 @@ class Law(StrEnum):
     ENTRY_BALANCED = "every entry balances"
     ENTRY_SEQUENCE = "entries are numbered without gaps"
     ENTRY_COMMITTED = "every entry is committed to as it is"
+    RUNNING_BALANCE = "the balances after each entry are the sums of postings so far"
     BALANCE = "balances are the sums of postings"
     DAILY_TOTAL = "daily totals are the sums of captures and refunds"
     DAILY_AVAILABLE = "daily available amounts are the sums of releases"
@@ -104,8 +106,8 @@ class Books:
         if Broken(law, row, str(expected), str(found)) not in self.broken:
             self.report(law, row, expected=expected, found=found)
 
-    def add(self, row: Row[Any], parts: Sequence[SplitPart], queued: Row[Any] | None, side: Row[Any] | None) -> None:
-        """The next stored entry, its order's split, its commitment, and the platform's entry beside it."""
+    def add(self, row: Row[Any], parts: Sequence[SplitPart], logged: bytes | None, side: Row[Any] | None) -> None:
+        """The next stored entry, its order's split, its leaf in the log or the queue, and the platform's entry."""
         self.entries_read += 1
         name = f"entry {row.seq}"
         if row.seq != self.last_seq + 1:
@@ -119,18 +121,25 @@ class Books:
         for posting in entry.entry.postings:
             key = (posting.account, posting.currency)
             self.balances[key] = _added(self.balances.get(key, (0,)), (posting.amount_minor,))
-        self._check_commitment(name, entry, queued)
+        self._check_running(name, entry)
+        self._check_commitment(name, entry, logged)
         self._check_platform_side(name, entry, side)
         self._count(name, entry, parts)
 
-    def _check_commitment(self, name: str, entry: BookedEntry, queued: Row[Any] | None) -> None:
-        found = bytes(queued.commitment).hex() if queued else "no commitment"
+    def _check_running(self, name: str, entry: BookedEntry) -> None:
+        if entry.balances is None:
+            return
+        counted = tuple(self.balances[posting.account, posting.currency][0] for posting in entry.entry.postings)
+        if entry.balances != counted:
+            self.report(Law.RUNNING_BALANCE, name, expected=counted, found=entry.balances)
+
+    def _check_commitment(self, name: str, entry: BookedEntry, logged: bytes | None) -> None:
+        found = logged.hex() if logged else "no commitment"
         try:
-            canonical = canonical_bytes(self.merchant_id, entry.seq, entry.entry, entry.booked_at)
+            expected = entry.leaf(self.merchant_id).hex()
         except ValueError as error:
             self.report(Law.ENTRY_COMMITTED, name, expected=found, found=error)
             return
-        expected = commitment(entry.salt, canonical).hex()
         if found != expected:
             self.report(Law.ENTRY_COMMITTED, name, expected=expected, found=found)
 

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.ledger import EntryKind
 from merchantry.services import commission, order, split
 from merchantry.services.commission import Decision
-from merchantry.services.ledger import Balance, BookedEntry, booked
+from merchantry.services.ledger import Balance, booked
 from merchantry.services.order import ORDER_COLUMNS, Order
 from merchantry.services.split import FrozenLine
 from merchantry.tables.merchant import ledger_entry, orders

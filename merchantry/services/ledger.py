@@ -3,23 +3,36 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import ARRAY, BigInteger, Row, Text, bindparam, column, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
-from merchantry.domain.ledger import SALT_BYTES, Entry, EntryKind, Posting, canonical_bytes, commitment
+from merchantry.domain.leaf import BookedEntry
+from merchantry.domain.ledger import SALT_BYTES, Entry, EntryKind, Posting
+from merchantry.tables.log import log_queue
 from merchantry.tables.merchant import balance, counter, ledger_entry
-from merchantry.tables.platform import log_queue, platform_entry
-from merchantry.tables.upsert import adding
+from merchantry.tables.platform import platform_entry
 from tenancy.database import MerchantSession
 from tenancy.writes import New, write
 
 NEXT_SEQ = update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
 OF_ORDER = select(ledger_entry).where(ledger_entry.c.order_id == bindparam("order")).order_by(ledger_entry.c.seq)
-ADD_TO_BALANCE = adding(balance, ("account", "currency"), ("amount_minor",))
+
+_added = func.unnest(
+    bindparam("accounts", type_=ARRAY(Text)),
+    bindparam("currencies", type_=ARRAY(Text)),
+    bindparam("amounts", type_=ARRAY(BigInteger)),
+).table_valued(column("account", Text), column("currency", Text), column("amount_minor", BigInteger), name="added")
+_insert = insert(balance).from_select(["account", "currency", "amount_minor"], select(_added.render_derived()))
+ADD_TO_BALANCE = _insert.on_conflict_do_update(
+    index_elements=[balance.c.account, balance.c.currency],
+    set_={"amount_minor": balance.c.amount_minor + _insert.excluded.amount_minor},
+).returning(balance.c.account, balance.c.currency, balance.c.amount_minor)
+ENTRY = "entry"
+"""The kind of leaf that an entry has in the public log."""
 
 
 async def book(session: MerchantSession, entry: Entry, act: Act, platform: Sequence[Posting] = ()) -> int:
@@ -29,7 +42,9 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
     deadlock. ``platform`` are the postings of the platform's own subledger that belong to the entry.
     """
     seq: int = await session.scalar(NEXT_SEQ)
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt, balance_salt = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(SALT_BYTES)
+    after = await _add_to_balances(session, entry.postings)
+    made = BookedEntry(seq, entry, act.booked_at, salt, after, balance_salt)
     row = {
         "seq": seq,
         "kind": entry.kind,
@@ -40,12 +55,11 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
         "reverses": entry.reverses,
         "details": dict(entry.details),
         "salt": salt,
+        "balance_after": list(after),
+        "balance_salt": balance_salt,
         **_arrays(entry.postings),
     }
-    await _add_to_balances(session, entry.postings)
-    digest = commitment(salt, canonical_bytes(session.merchant_id, seq, entry, act.booked_at))
-    queued = {"merchant_id": session.merchant_id, "seq": seq, "commitment": digest, "booked_at": act.booked_at}
-    writes = [New(ledger_entry, row), New(log_queue, queued)]
+    writes = [New(ledger_entry, row), New(log_queue, _queued(session.merchant_id, made))]
     if platform:
         beside = {
             "merchant_id": session.merchant_id,
@@ -68,23 +82,21 @@ def _arrays(postings: Sequence[Posting]) -> dict[str, list[Any]]:
     }
 
 
-async def _add_to_balances(session: MerchantSession, postings: Sequence[Posting]) -> None:
+def _queued(merchant_id: UUID, made: BookedEntry) -> dict[str, Any]:
+    leaf = made.leaf(merchant_id)
+    return {"merchant_id": merchant_id, "kind": ENTRY, "seq": made.seq, "leaf": leaf, "booked_at": made.booked_at}
+
+
+async def _add_to_balances(session: MerchantSession, postings: Sequence[Posting]) -> tuple[int, ...]:
+    """Returns what stands on each posting's account now."""
     sums: dict[tuple[str, str], int] = {}
     for posting in postings:
         key = (str(posting.account), posting.currency)
         sums[key] = sums.get(key, 0) + posting.amount_minor
-    rows = [{"account": key[0], "currency": key[1], "amount_minor": sums[key]} for key in sorted(sums)]
-    await session.execute(ADD_TO_BALANCE, rows)
-
-
-@dataclass(frozen=True, slots=True)
-class BookedEntry:
-    """An entry as it is stored."""
-
-    seq: int
-    entry: Entry
-    booked_at: datetime
-    salt: bytes
+    accounts, currencies = zip(*sorted(sums), strict=True)
+    given = {"accounts": list(accounts), "currencies": list(currencies), "amounts": [sums[key] for key in sorted(sums)]}
+    after = {(row.account, row.currency): row.amount_minor for row in await session.execute(ADD_TO_BALANCE, given)}
+    return tuple(after[str(posting.account), posting.currency] for posting in postings)
 
 
 async def entry_of(session: MerchantSession, seq: int) -> BookedEntry:
@@ -111,7 +123,9 @@ def booked(row: Row[Any]) -> BookedEntry:
         postings=postings,
         details=row.details,
     )
-    return BookedEntry(row.seq, entry, row.booked_at, bytes(row.salt))
+    after = None if row.balance_after is None else tuple(row.balance_after)
+    balance_salt = None if row.balance_salt is None else bytes(row.balance_salt)
+    return BookedEntry(row.seq, entry, row.booked_at, bytes(row.salt), after, balance_salt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, or_, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
-from merchantry.services import audit
+from merchantry.services import audit, ledger
 from merchantry.services.merchant import zone_of
-from merchantry.tables.platform import NOBODY, log_queue, mall
+from merchantry.tables.log import log_leaf, log_queue
+from merchantry.tables.platform import NOBODY, mall
 from tenancy.database import PlatformSession, Session
 
 
@@ -23,7 +24,8 @@ async def set_mall_zone(session: PlatformSession, name: str, act: Act) -> None:
     held = await session.scalar(select(mall.c.time_zone).where(mall.c.id == 1).with_for_update())
     if held == name:
         return
-    if await session.scalar(select(exists().select_from(log_queue))):
+    booked = (exists().where(table.c.kind == ledger.ENTRY) for table in (log_queue, log_leaf))
+    if await session.scalar(select(or_(*booked))):
         reason = f"Money has moved already, so the mall stays in {held}; use that zone, or an empty database."
         raise InvalidInput(reason=reason, path=("time_zone",))
     await session.execute(update(mall).where(mall.c.id == 1).values(time_zone=name))

@@ -10,7 +10,7 @@ from operator import add
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Row, Table, cast, func, or_, select
+from sqlalchemy import BigInteger, Column, Row, Select, Table, cast, func, or_, select
 
 from merchantry.domain.entries import Collector
 from merchantry.services import commission, refunded_books, settled_books
@@ -20,6 +20,7 @@ from merchantry.services.schedule import schedules_of
 from merchantry.services.split import FROZEN, PARTIES, frozen_split
 from merchantry.services.totals import FIGURES
 from merchantry.services.volume import KEY
+from merchantry.tables.log import log_leaf, log_queue
 from merchantry.tables.merchant import (
     balance,
     counter,
@@ -31,7 +32,7 @@ from merchantry.tables.merchant import (
     split_line,
     volume,
 )
-from merchantry.tables.platform import log_queue, platform_entry
+from merchantry.tables.platform import platform_entry
 from tenancy.database import Database, MerchantSession, Transaction
 from tenancy.tables import merchant
 
@@ -91,11 +92,11 @@ async def _walk(tx: Transaction, books: Books) -> None:
             parts = await _parts(session, books, [row.order_id for row in rows if row.order_id])
         await _learn_tiers(tx, books, (part for of_order in parts.values() for part in of_order))
         end = rows[-1].seq if rows else None
-        beside = await _beside(tx, books.merchant_id, last, end)
+        leaves, sides = await _beside(tx, books.merchant_id, last, end)
         for row in rows:
-            books.add(row, parts.get(row.order_id, []), *(found.pop(row.seq, None) for found in beside))
-        for found, law in zip(beside, (Law.ENTRY_COMMITTED, Law.PLATFORM_SIDE), strict=True):
-            for seq in sorted(found):
+            books.add(row, parts.get(row.order_id, []), leaves.pop(row.seq, None), sides.pop(row.seq, None))
+        for left, law in ((leaves, Law.ENTRY_COMMITTED), (sides, Law.PLATFORM_SIDE)):
+            for seq in sorted(left):
                 books.report(law, f"entry {seq}", expected="nothing", found="a row without an entry")
         if end is None:
             return
@@ -142,16 +143,20 @@ async def _learn_tiers(tx: Transaction, books: Books, parts: Iterable[SplitPart]
 
 async def _beside(
     tx: Transaction, merchant_id: UUID, after: int, end: int | None
-) -> tuple[dict[int, Row[Any]], dict[int, Row[Any]]]:
-    """Commitments and platform entries of the merchant behind ``after``, up to ``end`` where there is one."""
-    found: list[dict[int, Row[Any]]] = []
+) -> tuple[dict[int, bytes], dict[int, Row[Any]]]:
+    """Leaves and platform entries of the merchant behind ``after``, up to ``end`` where there is one."""
+
+    def of(table: Table, *columns: Column[Any]) -> Select[Any]:
+        statement = select(*columns).where(table.c.merchant_id == merchant_id, table.c.seq > after)
+        return statement if end is None else statement.where(table.c.seq <= end)
+
+    leaves: dict[int, bytes] = {}
     async with tx.as_platform() as session:
-        for table in (log_queue, platform_entry):
-            statement = select(table).where(table.c.merchant_id == merchant_id, table.c.seq > after)
-            if end is not None:
-                statement = statement.where(table.c.seq <= end)
-            found.append({row.seq: row for row in await session.execute(statement)})
-    return found[0], found[1]
+        for table in (log_leaf, log_queue):
+            rows = await session.execute(of(table, table.c.seq, table.c.leaf))
+            leaves |= {row.seq: bytes(row.leaf) for row in rows}
+        sides = {row.seq: row for row in await session.execute(of(platform_entry, *platform_entry.c))}
+    return leaves, sides
 
 
 async def _compare(session: MerchantSession, books: Books) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import migrations
 from merchantry.tables import case as _case
 from merchantry.tables import dispute as _dispute
+from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
 from merchantry.tables import payout as _payout
@@ -24,6 +25,7 @@ PLATFORM_TABLES = platform_metadata
 _defined = (
     _case,
     _dispute,
+    _log,
     _merchant,
     _merchant_settlement,
     _payout,

@@ -291,8 +291,15 @@ ledger_entry = Table(
     Column("amount", ARRAY(BigInteger), nullable=False),
     document("details"),
     Column("salt", LargeBinary, nullable=False),
+    Column("balance_after", ARRAY(BigInteger)),
+    Column("balance_salt", LargeBinary),
     CheckConstraint("platform.is_balanced(account, currency, amount)", name="is_balanced"),
     CheckConstraint("octet_length(salt) = 32", name="salt_is_32_bytes"),
+    CheckConstraint(
+        "cardinality(balance_after) = cardinality(amount) AND octet_length(balance_salt) = 32"
+        " OR balance_after IS NULL AND balance_salt IS NULL",
+        name="balance_after_each_posting",
+    ),
     Index(None, "order_id"),
     Index("ledger_entry_available_at", "available_at", postgresql_where="available_at IS NOT NULL"),
     info=grants(merchant=APPEND),

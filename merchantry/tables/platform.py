@@ -215,18 +215,6 @@ platform_entry = Table(
 )
 """The platform's side of a merchant's entry of the same ``seq``."""
 
-log_queue = Table(
-    "log_queue",
-    platform_metadata,
-    id_of("merchant_id"),
-    Column("seq", BigInteger, nullable=False),
-    Column("commitment", LargeBinary, nullable=False),
-    instant("booked_at"),
-    PrimaryKeyConstraint("merchant_id", "seq"),
-    CheckConstraint("octet_length(commitment) = 32", name="commitment_is_sha256"),
-    info=grants(platform=READ, merchant="INSERT"),
-)
-
 notification = Table(
     "notification",
     platform_metadata,

@@ -22,7 +22,8 @@ from merchantry.imports.olist.setup import plan_name
 from merchantry.services.merchant import set_status
 from merchantry.services.queue import JobKind
 from merchantry.services.report import Dimension, commission_report, settlement_report
-from merchantry.tables.platform import buyer_order, checkout, job, log_queue, tender
+from merchantry.tables.log import log_queue
+from merchantry.tables.platform import buyer_order, checkout, job, tender
 from tenancy.database import Database
 from tenancy.logins import Logins
 from tests.builders import an_act

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+from sqlalchemy import insert
+
 from graphql_api.relay import encode_id, parse_id
 from merchantry.domain import entries
 from merchantry.domain.case import CaseKind
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.jobs.sequencing import sequence_all
 from merchantry.services import case, chargeback, ledger, payee, return_request, staff
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
@@ -20,6 +23,8 @@ from merchantry.services.chargeback import NewChargeback
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.return_request import NewReturn
 from merchantry.services.variant import NewVariant
+from merchantry.tables.log import log_queue
+from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
@@ -197,7 +202,18 @@ async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]
         async with database.write("test") as tx, tx.as_platform() as session:
             await merchants.set_status(session, "asleep", "suspended", an_act())
         await _noticed(world, Asker("suspended", asleep.owner, "asleep"))
+        await _logged(world)
         yield world
+
+
+async def _logged(world: World) -> None:
+    """Everything is in the public log, and for each merchant another leaf waits."""
+    database = world.mall.database
+    await sequence_all(database, LogKeys.from_seeds("mall.example/log", [bytes(32)]), world.mall.clock())
+    for sphere in (world.victim, world.rival, world.asleep):
+        waiting = {"kind": "audit_event", "event_id": uuid4(), "leaf": bytes(32), "booked_at": world.mall.clock()}
+        async with database.write("test") as tx, tx.as_merchant(sphere.merchant.id) as session:
+            await session.execute(insert(log_queue), waiting | {"merchant_id": sphere.merchant.id})
 
 
 async def _people(world: World) -> None:

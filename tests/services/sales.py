@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, select, update
 
 from merchantry.domain import order as rules
+from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.plan_document import parse_plan
 from merchantry.services import commission, ledger, order, split
 from merchantry.services.catalogue import Product
-from merchantry.services.ledger import BookedEntry
 from merchantry.services.terms import terms_of
 from merchantry.services.verification import verify_books
 from merchantry.tables.merchant import balance, order_line, orders, split_line, variant, volume

@@ -31,13 +31,20 @@ TAMPERED = [
     ("UPDATE {m}.ledger_entry SET occurred_at = occurred_at + interval '1 second'", {Law.ENTRY_COMMITTED}, "entry 2"),
     (
         "UPDATE {m}.ledger_entry SET amount = ARRAY[amount[1], amount[2] + 1, amount[3] - 1] WHERE seq = 1",
-        {Law.ENTRY_COMMITTED, Law.BALANCE, Law.PLATFORM_SIDE, Law.ORDER_COMMISSION, Law.RELEASE},
+        {
+            Law.ENTRY_COMMITTED,
+            Law.RUNNING_BALANCE,
+            Law.BALANCE,
+            Law.PLATFORM_SIDE,
+            Law.ORDER_COMMISSION,
+            Law.RELEASE,
+        },
         "entry 1",
     ),
     (
         "ALTER TABLE {m}.ledger_entry DROP CONSTRAINT ledger_entry_is_balanced;"
         "UPDATE {m}.ledger_entry SET amount[1] = amount[1] + 1 WHERE seq = 1",
-        {Law.ENTRY_BALANCED, Law.BALANCE, Law.DAILY_TOTAL, Law.PLATFORM_SIDE, Law.RELEASE},
+        {Law.ENTRY_BALANCED, Law.RUNNING_BALANCE, Law.BALANCE, Law.DAILY_TOTAL, Law.PLATFORM_SIDE, Law.RELEASE},
         "entry 1",
     ),
     (
@@ -48,8 +55,8 @@ TAMPERED = [
     ("UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'", {Law.ENTRY_SEQUENCE}, "counter entry"),
     ("DELETE FROM platform.log_queue WHERE merchant_id = '{id}' AND seq = 2", {Law.ENTRY_COMMITTED}, "entry 2"),
     (
-        "INSERT INTO platform.log_queue (merchant_id, seq, commitment, booked_at)"
-        " SELECT merchant_id, 99, commitment, booked_at FROM platform.log_queue"
+        "INSERT INTO platform.log_queue (merchant_id, kind, seq, leaf, booked_at)"
+        " SELECT merchant_id, kind, 99, leaf, booked_at FROM platform.log_queue"
         " WHERE merchant_id = '{id}' AND seq = 1",
         {Law.ENTRY_COMMITTED},
         "entry 99",

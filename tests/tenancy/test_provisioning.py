@@ -114,7 +114,7 @@ def test_nobody_but_the_owner_may_change_what_is_append_only(logins: Logins) -> 
         provision(connection, blueprint(), [merchant])
         found = facts(connection, schema_of(merchant.id))
         platform = facts(connection, "platform")
-    shared = {"platform_entry", "log_queue", "audit_event", "idempotency"}
+    shared = {"platform_entry", "log_leaf", "audit_event", "idempotency"}
     for name, granted in ((name, fact) for kind, name, fact in (*found, *platform) if kind == "grant"):
         right, _, grantee = granted.split()[:3]
         if name.split(".")[0] in APPEND_ONLY | shared and grantee != "merchantry_owner":

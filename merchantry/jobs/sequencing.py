@@ -1,0 +1,65 @@
+"""The public log goes on: whichever worker is first integrates what waits, a few times a second."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from merchantry.jobs.tools import ACTOR
+from merchantry.services.log_sequencing import BATCH, Integrated, LogHalted, integrate
+from merchantry.transparency.log_keys import LogKeys
+from tenancy.database import Database
+
+POLL_SECONDS = 0.25
+HALTED_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+async def sequence_forever(
+    database: Database,
+    keys: LogKeys,
+    clock: Callable[[], datetime],
+    stop: asyncio.Event,
+    *,
+    poll_seconds: float = POLL_SECONDS,
+) -> None:
+    """Integrate until ``stop`` is set. A database that is away is waited for; a halted log is reported, not forced."""
+    while not stop.is_set():
+        pause = poll_seconds
+        try:
+            if await sequence(database, keys, clock()) == BATCH:
+                continue
+        except LogHalted as error:
+            log.critical("log.halted", reason=str(error))
+            pause = HALTED_SECONDS
+        except Exception as error:  # the next round may go well, and nobody else does the work
+            log.exception("log.round_failed", error=type(error).__name__)
+        try:
+            await asyncio.wait_for(stop.wait(), pause)
+        except TimeoutError:
+            continue
+
+
+async def sequence(database: Database, keys: LogKeys, now: datetime) -> int:
+    """One round. Returns how many leaves were integrated. Raises LogHalted."""
+    async with database.write(ACTOR) as tx, tx.as_platform() as session:
+        done = await integrate(session, keys, now)
+    if done is None:
+        return 0
+    _report(done)
+    return done.leaves
+
+
+def _report(done: Integrated) -> None:
+    for merchant_id in done.gaps:
+        log.critical("log.gap", merchant=str(merchant_id), remedy="merchantry verify books")
+
+
+async def sequence_all(database: Database, keys: LogKeys, now: datetime) -> int:
+    """Integrate all that waits. Returns how many leaves there were. Raises LogHalted."""
+    total = 0
+    while done := await sequence(database, keys, now):
+        total += done
+    return total

@@ -1,0 +1,1 @@
+"""The public log to the outside: keys and signatures of the log and of witnesses."""
