@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, bindparam, column, func, select, update
+from sqlalchemy import ARRAY, BigInteger, Row, Text, bindparam, column, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
@@ -18,19 +18,35 @@ from merchantry.tables.platform import platform_entry
 from tenancy.database import MerchantSession
 from tenancy.writes import New, write
 
-NEXT_SEQ = update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
 OF_ORDER = select(ledger_entry).where(ledger_entry.c.order_id == bindparam("order")).order_by(ledger_entry.c.seq)
 
-_added = func.unnest(
-    bindparam("accounts", type_=ARRAY(Text)),
-    bindparam("currencies", type_=ARRAY(Text)),
-    bindparam("amounts", type_=ARRAY(BigInteger)),
-).table_valued(column("account", Text), column("currency", Text), column("amount_minor", BigInteger), name="added")
-_insert = insert(balance).from_select(["account", "currency", "amount_minor"], select(_added.render_derived()))
-ADD_TO_BALANCE = _insert.on_conflict_do_update(
-    index_elements=[balance.c.account, balance.c.currency],
-    set_={"amount_minor": balance.c.amount_minor + _insert.excluded.amount_minor},
-).returning(balance.c.account, balance.c.currency, balance.c.amount_minor)
+_numbered = (
+    update(counter).where(counter.c.name == "entry").values(value=counter.c.value + 1).returning(counter.c.value)
+).cte("numbered")
+_sums = (
+    func.unnest(
+        bindparam("accounts", type_=ARRAY(Text)),
+        bindparam("currencies", type_=ARRAY(Text)),
+        bindparam("amounts", type_=ARRAY(BigInteger)),
+    )
+    .table_valued(column("account", Text), column("currency", Text), column("amount_minor", BigInteger), name="sums")
+    .render_derived()
+)
+_insert = insert(balance).from_select(
+    ["account", "currency", "amount_minor"],
+    select(*_sums.c).select_from(_numbered.join(_sums, true())),  # joined, so that the counter's row is locked first
+)
+_added = (
+    _insert.on_conflict_do_update(
+        index_elements=[balance.c.account, balance.c.currency],
+        set_={"amount_minor": balance.c.amount_minor + _insert.excluded.amount_minor},
+    )
+    .returning(balance.c.account, balance.c.currency, balance.c.amount_minor)
+    .cte("added")
+)
+NUMBER_AND_ADD = select(_numbered.c.value, *_added.c).select_from(_numbered.join(_added, true()))
+"""The next ``seq``, and each account's balance after the entry's sums were added."""
+
 ENTRY = "entry"
 """The kind of leaf that an entry has in the public log."""
 
@@ -41,9 +57,8 @@ async def book(session: MerchantSession, entry: Entry, act: Act, platform: Seque
     The counter's row orders the merchant's writers until they commit, so that ``seq`` has no gaps and balances can't
     deadlock. ``platform`` are the postings of the platform's own subledger that belong to the entry.
     """
-    seq: int = await session.scalar(NEXT_SEQ)
+    seq, after = await _number_and_add(session, entry.postings)
     salt, balance_salt = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(SALT_BYTES)
-    after = await _add_to_balances(session, entry.postings)
     made = BookedEntry(seq, entry, act.booked_at, salt, after, balance_salt)
     row = {
         "seq": seq,
@@ -87,16 +102,17 @@ def _queued(merchant_id: UUID, made: BookedEntry) -> dict[str, Any]:
     return {"merchant_id": merchant_id, "kind": ENTRY, "seq": made.seq, "leaf": leaf, "booked_at": made.booked_at}
 
 
-async def _add_to_balances(session: MerchantSession, postings: Sequence[Posting]) -> tuple[int, ...]:
-    """Returns what stands on each posting's account now."""
+async def _number_and_add(session: MerchantSession, postings: Sequence[Posting]) -> tuple[int, tuple[int, ...]]:
+    """The entry's ``seq``, and what stands on each posting's account now."""
     sums: dict[tuple[str, str], int] = {}
     for posting in postings:
         key = (str(posting.account), posting.currency)
         sums[key] = sums.get(key, 0) + posting.amount_minor
     accounts, currencies = zip(*sorted(sums), strict=True)
     given = {"accounts": list(accounts), "currencies": list(currencies), "amounts": [sums[key] for key in sorted(sums)]}
-    after = {(row.account, row.currency): row.amount_minor for row in await session.execute(ADD_TO_BALANCE, given)}
-    return tuple(after[str(posting.account), posting.currency] for posting in postings)
+    rows = (await session.execute(NUMBER_AND_ADD, given)).all()
+    after = {(row.account, row.currency): row.amount_minor for row in rows}
+    return rows[0].value, tuple(after[str(posting.account), posting.currency] for posting in postings)
 
 
 async def entry_of(session: MerchantSession, seq: int) -> BookedEntry:
