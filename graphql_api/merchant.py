@@ -38,6 +38,7 @@ from graphql_api.refund import Refund
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
 from graphql_api.return_request import ReturnRequest
 from graphql_api.saved_report import SavedReport
+from graphql_api.selection import selects_anywhere
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.split import Balance, Split
@@ -374,7 +375,7 @@ async def _splits(
     roles = info.context.caller.principal.roles_in(merchant_id)
     if not selects(info, "split", *paths) or not may(roles, Permission.LEDGER_READ):
         return {}
-    return dict(await explained(tx, merchant_id, views))
+    return dict(await explained(tx, merchant_id, views, with_receipts=selects_anywhere(info, "receipt")))
 
 
 def merchant(info: Info) -> Merchant | None:

@@ -220,11 +220,12 @@ IN_PAGE = (("nodes",), ("edges", "node"))
 
 
 async def explained(
-    tx: Transaction, merchant_id: UUID, views: list[OrderView]
+    tx: Transaction, merchant_id: UUID, views: list[OrderView], *, with_receipts: bool
 ) -> Mapping[UUID, explanation.Explanation]:
     """The splits of loaded orders, by order."""
     async with tx.as_merchant(merchant_id) as session:
         found = await explanation.of_orders(session, [view.order.id for view in views])
+    found = await explanation.logged(tx, merchant_id, found, with_receipts=with_receipts)
     async with tx.as_platform() as platform:
         return {each.order.id: each for each in await explanation.decided(platform, found)}
 
@@ -271,7 +272,11 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
             if view is None:
                 return None
             may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
-            splits = await explained(tx, merchant_id, [view]) if may_explain and view.order.captured_at else {}
+            splits = (
+                await explained(tx, merchant_id, [view], with_receipts=True)
+                if may_explain and view.order.captured_at
+                else {}
+            )
             return Order.of(view, splits.get(order_id), for_staff=True, with_parties=may_explain)
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:

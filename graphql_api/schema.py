@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import strawberry
 
-from graphql_api import merchant, platform, relay, saved_report, viewer
+from graphql_api import log, merchant, platform, relay, saved_report, viewer
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.chargeback import ChargebackMutations
@@ -17,6 +17,7 @@ from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
+from graphql_api.log import TransparencyLog
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
 from graphql_api.order import Order, OrderMutations
@@ -68,6 +69,11 @@ class Query(ListingQueries):
     def platform(self, info: Info) -> Platform | None:
         """The platform's view; null unless the viewer has a platform role."""
         return platform.platform(info)
+
+    @strawberry.field
+    async def log(self, info: Info) -> TransparencyLog:
+        """The public log, in which everybody can check that no entry was changed, dropped or shown differently."""
+        return await log.transparency_log(info)
 
     @strawberry.field
     def report_forms(self) -> list[ReportForm]:

@@ -30,6 +30,39 @@ def wanted(info: strawberry.Info[Any, Any], *path: str) -> set[str]:
     return set(_below(nodes, fragments, variables))
 
 
+def selects_anywhere(info: strawberry.Info[Any, Any], name: str) -> bool:
+    """Whether a field of this name is selected anywhere below the current one; each fragment is entered once."""
+    fragments, variables = info._raw_info.fragments, info.variable_values
+    pending = list(info._raw_info.field_nodes)
+    entered: set[str] = set()
+    while pending:
+        for selection in _included_below(pending.pop(), fragments, variables, entered):
+            if selection.name.value == name:
+                return True
+            pending.append(selection)
+    return False
+
+
+def _included_below(
+    field: FieldNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+    entered: set[str],
+) -> Iterator[FieldNode]:
+    sets = [field.selection_set] if field.selection_set else []
+    while sets:
+        for selection in sets.pop().selections:
+            if not _included(selection, variables):
+                continue
+            if isinstance(selection, FieldNode):
+                yield selection
+            elif isinstance(selection, InlineFragmentNode):
+                sets.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in entered:
+                entered.add(selection.name.value)
+                sets.append(fragments[selection.name.value].selection_set)
+
+
 def _below(
     nodes: Sequence[FieldNode], fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
 ) -> dict[str, list[FieldNode]]:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import sandbox_page
+from graphql_api import log_routes, sandbox_page
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.schema import schema
@@ -28,6 +28,7 @@ from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
+from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.directory import Directory
 from tenancy.logins import Logins
@@ -56,6 +57,7 @@ class Settings:
     with_worker: bool
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
     reports: Path | None = None
+    log_keys: LogKeys | None = None
     pool_size: int = 8
 
 
@@ -90,7 +92,9 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
             if settings.with_worker:
-                tools = Tools(database, gateway, clock, settings.vault, settings.payouts, settings.reports)
+                tools = Tools(
+                    database, gateway, clock, settings.vault, settings.payouts, settings.reports, settings.log_keys
+                )
                 await stack.enter_async_context(_working(tools))
             yield
 
@@ -104,7 +108,10 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         context_factory=context,
         reports=settings.reports,
         lifespan=lifespan,
-        extra_routes=_development_routes(database, gateway, clock) if settings.development else (),
+        extra_routes=[
+            *log_routes.routes(database),
+            *(_development_routes(database, gateway, clock) if settings.development else ()),
+        ],
     )
 
 

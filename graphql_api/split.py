@@ -9,14 +9,17 @@ import strawberry
 from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.enums import Account
+from graphql_api.log import LogStatus, Receipt
 from graphql_api.money import Money
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
+from graphql_api.selection import selects_anywhere
 from graphql_api.split_line import SplitLine
 from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.permission import Permission
 from merchantry.services import explanation, ledger
 from merchantry.services.explanation import Explanation
+from merchantry.services.receipt import Logged
 
 
 @strawberry.enum(description="What became of a split.")
@@ -40,10 +43,13 @@ class LedgerEntry:
     booked_at: datetime
     available_at: datetime | None
     postings: list[Posting]
+    log_status: LogStatus = strawberry.field(description="How far the entry has come in the public log.")
+    receipt: Receipt | None = strawberry.field(description="Shows that the entry is in the log; null while it waits.")
 
     @staticmethod
-    def of(found: BookedEntry) -> "LedgerEntry":
+    def of(found: BookedEntry, logged: Logged) -> "LedgerEntry":
         """The entry as it is stored."""
+        receipt = logged.receipts.get(found.seq)
         return LedgerEntry(
             seq=str(found.seq),
             kind=found.entry.kind,
@@ -54,6 +60,8 @@ class LedgerEntry:
                 Posting(account=Account(each.account), amount=Money.of(each.amount_minor, each.currency))
                 for each in found.entry.postings
             ],
+            log_status=LogStatus(logged.places.status(found.seq).value),
+            receipt=None if receipt is None else Receipt.of(receipt),
         )
 
 
@@ -63,6 +71,7 @@ class Split(Node):
     order_id: strawberry.ID
     order_number: str
     status: SplitStatus
+    log_status: LogStatus = strawberry.field(description="How far the entry of the capture has come in the public log.")
     gross: Money = strawberry.field(description="What there was to divide: what the buyer paid, and the subsidy.")
     subsidy: Money = strawberry.field(description="What the platform added: its part of discounts.")
     commission: Money = strawberry.field(description="What the merchant is charged, whoever gets it.")
@@ -91,6 +100,7 @@ class Split(Node):
             order_id=encode_id("Order", merchant_id, found.id),
             order_number=found.number,
             status=_status(explained),
+            log_status=LogStatus(explained.logged.places.status(explained.capture_seq).value),
             gross=sum_of("gross_minor"),
             subsidy=sum_of("subsidy_minor"),
             commission=sum_of("charged_minor"),
@@ -106,7 +116,7 @@ class Split(Node):
                 SplitLine.of(merchant_id, line, frozen, explained.decision, found.currency)
                 for line, frozen in zip(found.lines, lines, strict=True)
             ],
-            entries=[LedgerEntry.of(each) for each in explained.entries],
+            entries=[LedgerEntry.of(each, explained.logged) for each in explained.entries],
         )
 
 
@@ -159,6 +169,9 @@ async def splits(info: Info, first: int | None, after: str | None) -> Connection
     async with info.context.database.read(allowed.act.actor) as tx:
         async with tx.as_merchant(allowed.merchant_id) as session:
             found = await explanation.page(session, limit=asked.limit, before=asked.after[0] if asked.after else None)
+        found = await explanation.logged(
+            tx, allowed.merchant_id, found, with_receipts=selects_anywhere(info, "receipt")
+        )
         async with tx.as_platform() as platform:
             found = await explanation.decided(platform, found)
     return connection_of(
@@ -179,6 +192,7 @@ async def load_split(info: Info, parts: Parts) -> Split | None:
     async with info.context.database.read(allowed.act.actor) as tx:
         async with tx.as_merchant(merchant_id) as session:
             found = await explanation.of_orders(session, [order_id])
+        found = await explanation.logged(tx, merchant_id, found, with_receipts=selects_anywhere(info, "receipt"))
         async with tx.as_platform() as platform:
             found = await explanation.decided(platform, found)
     return Split.of(merchant_id, found[0]) if found else None

@@ -75,6 +75,7 @@ def demo(
                 development=True,
                 with_worker=with_worker,
                 reports=opened.reports,
+                log_keys=opened.log_keys,
                 payouts=payees.providers(opened.data_dir / BANK, wallet),
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address, wallet)))

@@ -59,6 +59,7 @@ def serve(
                 with_worker=with_worker,
                 payouts=providers,
                 reports=opened.reports,
+                log_keys=opened.log_keys,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 

@@ -1,7 +1,7 @@
 """Explaining any cent: an order's split as it was frozen, and every entry that moved its money since."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,13 +9,15 @@ from sqlalchemy import func, select
 
 from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.ledger import EntryKind
-from merchantry.services import commission, order, split
+from merchantry.domain.receipt import Receipt
+from merchantry.services import commission, order, receipt, split
 from merchantry.services.commission import Decision
 from merchantry.services.ledger import Balance, booked
 from merchantry.services.order import ORDER_COLUMNS, Order
+from merchantry.services.receipt import Logged
 from merchantry.services.split import FrozenLine
 from merchantry.tables.merchant import ledger_entry, orders
-from tenancy.database import MerchantSession, PlatformSession
+from tenancy.database import MerchantSession, PlatformSession, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Explanation:
     entries: Sequence[BookedEntry]
     decision: Decision | None = None
     """Who put the plan's version into force; known once ``decided`` was asked."""
+    logged: Logged = field(default_factory=Logged)
+    """How far the entries are in the public log; known once ``logged`` was asked."""
 
     @property
     def capture_seq(self) -> int:
@@ -71,6 +75,20 @@ async def decided(session: PlatformSession, found: Sequence[Explanation]) -> lis
     versions = {(line.plan, line.plan_version) for each in found for line in each.lines}
     decisions = await commission.decisions(session, versions)
     return [replace(each, decision=decisions.get((each.lines[0].plan, each.lines[0].plan_version))) for each in found]
+
+
+async def logged(
+    tx: Transaction, merchant_id: UUID, found: Sequence[Explanation], *, with_receipts: bool
+) -> list[Explanation]:
+    """The same, with how far their entries are in the public log, and receipts where those are asked for."""
+    entries = [entry for each in found for entry in each.entries]
+    async with tx.as_merchant(merchant_id) as session:
+        known = await receipt.places(session, [each.seq for each in entries])
+    made: Mapping[int, Receipt] = {}
+    if with_receipts:
+        async with tx.as_public() as public:
+            made = await receipt.receipts(public, merchant_id, entries, known, for_buyer=False)
+    return [replace(each, logged=Logged(known, made)) for each in found]
 
 
 async def balances_at(session: MerchantSession, moment: datetime) -> list[Balance]:

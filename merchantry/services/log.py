@@ -20,9 +20,9 @@ from merchantry.domain.merkle import (
     root,
     run_of,
 )
-from merchantry.domain.note import Note
+from merchantry.domain.note import Note, Signature
 from merchantry.domain.tile import WIDTH, Tile, hash_in, split_hashes, tile_of
-from merchantry.tables.log import log_checkpoint, log_key, log_leaf, log_tile
+from merchantry.tables.log import log_checkpoint, log_confirmed, log_cosignature, log_key, log_leaf, log_tile
 from tenancy.database import Session
 
 Hashes = dict[Node, bytes]
@@ -67,6 +67,19 @@ async def head(session: Session, size: int | None = None) -> Head | None:
         statement = statement.where(table.size >= size).order_by(table.size)
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else Head(row.size, bytes(row.root), row.signature, row.signed_at)
+
+
+async def confirmed_size(session: Session) -> int | None:
+    """The size of the newest head that a quorum of witnesses has cosigned; None before the first."""
+    size: int | None = await session.scalar(select(func.max(log_confirmed.c.size)))
+    return size
+
+
+async def cosignatures(session: Session, size: int) -> list[Signature]:
+    """What witnesses have put under the head of this size, by name."""
+    table = log_cosignature.c
+    statement = select(table.signature).where(table.size == size).order_by(table.witness)
+    return [Signature.parse(line.removesuffix("\n")) for line in await _column(session, statement)]
 
 
 async def tile_body(session: Session, tile: Tile, size: int) -> bytes | None:
