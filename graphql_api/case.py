@@ -63,7 +63,9 @@ class CaseApproval:
 
 @strawberry.type(description="Something that happened to a case.")
 class CaseEvent:
-    kind: str = strawberry.field(description="open, ask, evidence, comment, assign, approve, reject or withdraw.")
+    kind: str = strawberry.field(
+        description="open, ask, evidence, comment, assign, approve, reject, withdraw, settle or overdue."
+    )
     actor: CaseActor
     text: str = strawberry.field(description="The comment, the vote's reason, …")
     evidence: list[CaseFact]
@@ -94,8 +96,8 @@ class Case(Node):
     approvals: list[CaseApproval]
     events: list[CaseEvent]
     decision: Vote | None = strawberry.field(description="The vote that ended it.")
-    reason: str | None = strawberry.field(description="Why it was decided so, or withdrawn.")
-    decided_at: datetime | None = strawberry.field(description="When it was decided or withdrawn.")
+    reason: str | None = strawberry.field(description="Why it was decided so, withdrawn or settled.")
+    decided_at: datetime | None = strawberry.field(description="When it was decided, withdrawn or settled.")
 
 
 @dataclass(frozen=True, slots=True)

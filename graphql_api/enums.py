@@ -19,6 +19,7 @@ from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "PayeeStatus",
     "PayoutStatus",
     "PlatformRole",
+    "RefundOutcome",
     "Remitter",
     "ReportFormat",
     "ReportKind",
@@ -70,6 +72,7 @@ strawberry.enum(PayeeKind, description="What an account that a merchant is paid 
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
+strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")

@@ -24,6 +24,7 @@ class CaseKind(StrEnum):
     BANK_DIFFERENCE = "bank_difference"
     REFUND_APPROVAL = "refund_approval"
     REFUND_FAILED = "refund_failed"
+    REFUND_UNKNOWN = "refund_unknown"
     CHARGEBACK = "chargeback"
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"
@@ -31,12 +32,13 @@ class CaseKind(StrEnum):
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands."""
+    """Where a case stands. SETTLED: what it was about has come to its end without a vote, as its reason says."""
 
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    SETTLED = "settled"
 
 
 class Vote(StrEnum):
@@ -58,6 +60,7 @@ SHOWN_TO_MERCHANTS: Final = frozenset(
         _K.PAYEE_CHANGE,
         _K.REFUND_APPROVAL,
         _K.REFUND_FAILED,
+        _K.REFUND_UNKNOWN,
         _K.CHARGEBACK,
     }
 )

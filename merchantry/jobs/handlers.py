@@ -71,17 +71,17 @@ async def hold_release(tools: Tools, job: Job) -> None:
 
 
 async def refund_send(tools: Tools, job: Job) -> None:
-    """Ask the provider to send a refund, under the refund's id for ever; book it once it is confirmed."""
+    """Ask the provider to send a refund, under its attempt's key for ever; book it once it is confirmed."""
     found = await refund_to_send(tools.database, ACTOR, job.merchant_id, job.subject_id)
-    outcome = Outcome(ChargeStatus.UNKNOWN)
+    outcome, attempt = Outcome(ChargeStatus.UNKNOWN), 1
     if found is not None:
-        asking = tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor, found.tenders)
+        attempt = found.attempt
+        asking = tools.gateway.refund(found.key, found.charge_key, found.amount_minor, found.tenders)
         outcome = await asked(asking)
     now = Act(ACTOR, tools.clock(), tools.clock())
 
     async def work(tx: Transaction) -> str:
-        async with tx.as_merchant(job.merchant_id) as session:
-            return await refund_sending.answered(session, job.subject_id, outcome, now)
+        return await refund_sending.hear(tx, job.merchant_id, job.subject_id, outcome, now, attempt=attempt)
 
     if await tools.database.run(ACTOR, work) in refund_sending.OPEN:
         raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")

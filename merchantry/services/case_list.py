@@ -13,7 +13,7 @@ from merchantry.services.case import CASE_COLUMNS, AnySession, Case, CaseAct, Fa
 from merchantry.tables.case import case_event, review_case
 from tenancy.database import MerchantSession
 
-SHOWN_ACTS = frozenset({CaseAct.OPEN, CaseAct.ASK, CaseAct.WITHDRAW})
+SHOWN_ACTS = frozenset({CaseAct.OPEN, CaseAct.ASK, CaseAct.WITHDRAW, CaseAct.SETTLE, CaseAct.OVERDUE})
 """What a merchant is told of, whoever did it; what else the platform does with a case stays among its people, and what
 they decided stands on the case."""
 

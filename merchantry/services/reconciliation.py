@@ -18,7 +18,7 @@ from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
 from merchantry.domain.reconciliation import LineStatus, MatchedBy
 from merchantry.gateways.bank_statement import BankLine, BankStatement
-from merchantry.services import audit, case, case_list, payout
+from merchantry.services import audit, case, case_end, payout_outcome
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.payout import Told
 from merchantry.tables.case import review_case
@@ -134,8 +134,7 @@ async def book(
 
     Where it contradicts what is certain of the transfer already, there is a case about that.
     """
-    async with tx.as_merchant(found.merchant_id) as merchant_session:
-        _, heard = await payout.hear_of(merchant_session, found.key, told, act)
+    _, heard = await payout_outcome.hear(tx, found.merchant_id, found.key, told, act)
     status = LineStatus.RETURNED if told.word is Word.RETURNED else LineStatus.MATCHED
     async with tx.as_platform() as session:
         await set_line(session, line, status=status, matched_by=by, merchant_id=found.merchant_id, key=found.key)
@@ -149,9 +148,7 @@ async def book(
 
 async def end_case(session: PlatformSession, subject_kind: str, subject_id: str, reason: str, act: Act) -> None:
     """Nobody needs to look at this difference any more, if anybody had to."""
-    about = (session, NOBODY, CaseKind.BANK_DIFFERENCE, subject_kind, subject_id)
-    if (found := await case_list.open_about(*about)) is not None:
-        await case.withdraw(session, NOBODY, found.id, reason, act)
+    await case_end.settle(session, NOBODY, [CaseKind.BANK_DIFFERENCE], (subject_kind, subject_id), reason, act)
 
 
 def subject_of(line: Row[Any]) -> str:

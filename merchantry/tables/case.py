@@ -28,7 +28,7 @@ review_case = Table(
     instant("decided_at", nullable=True),
     Column("events", BigInteger, nullable=False),
     PrimaryKeyConstraint("merchant_id", "id"),
-    CheckConstraint("status IN ('open', 'approved', 'rejected', 'withdrawn')", name="status_is_known"),
+    CheckConstraint("status IN ('open', 'approved', 'rejected', 'withdrawn', 'settled')", name="status_is_known"),
     CheckConstraint("(currency IS NULL) = (amount_minor IS NULL)", name="amount_has_a_currency"),
     CheckConstraint("(status = 'open') = (decided_at IS NULL)", name="decided_has_a_moment"),
     Index(None, "status", "opened_at", "id"),

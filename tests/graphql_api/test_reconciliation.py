@@ -118,7 +118,7 @@ async def test_a_line_that_nothing_fits_is_matched_by_a_person_and_its_case_ends
     (row,) = await payouts(desk.shelf)
     assert (row.status, row.paid_minor) == ("paid", 11_250)
     assert (await desk.shelf.kinds()).count("payout_paid") == 1
-    assert (await case_of(desk, line))["status"] == "WITHDRAWN"
+    assert (await case_of(desk, line))["status"] == "SETTLED"
     late = await do(desk, DISMISS, line=line["id"], reason="too late")
     assert (late["__typename"], late["message"].split(";")[0]) == (
         "BankLineDecided",
@@ -141,7 +141,7 @@ async def test_a_line_is_dismissed_with_a_reason_and_books_nothing(desk: Settled
     dismissed = (await do(desk, DISMISS, line=line["id"], reason="the bank's fee"))["line"]
     assert (dismissed["status"], dismissed["payout"], dismissed["matchedBy"]) == ("DISMISSED", None, None)
     case = await case_of(desk, line)
-    assert (case["status"], case["reason"]) == ("WITHDRAWN", "the bank's fee")
+    assert (case["status"], case["reason"]) == ("SETTLED", "the bank's fee")
     assert await desk.shelf.kinds() == entries
     assert await lines(desk, status="UNMATCHED") == []
 
