@@ -86,6 +86,9 @@ class Case(Node):
     title: str
     evidence: list[CaseFact] = strawberry.field(description="What it was opened with; events have what came later.")
     amount: Money | None
+    granted: Money | None = strawberry.field(
+        description="How much of the amount was approved, for an objection; the rest was declined."
+    )
     opened_by: CaseActor
     opened_at: datetime
     age_seconds: int = strawberry.field(description="How long it has been open, or was until it ended.")
@@ -122,7 +125,8 @@ class _Beside:
             subject=_subject(found),
             title=found.title,
             evidence=_facts(found.merchant_id, found.evidence),
-            amount=_amount(found),
+            amount=_amount(found.amount_minor, found.currency),
+            granted=_amount(found.granted_minor, found.currency),
             opened_by=self.actor(found.opened_by),
             opened_at=found.opened_at,
             age_seconds=int((end - found.opened_at).total_seconds()),
@@ -185,10 +189,8 @@ def _opaque(merchant_id: UUID, kind: str, keys: str) -> strawberry.ID | None:
     return node_id(kind, merchant_id, *parts) or node_id(kind, *parts)
 
 
-def _amount(found: StoredCase) -> Money | None:
-    if found.amount_minor is None or found.currency is None:
-        return None
-    return Money.of(found.amount_minor, found.currency)
+def _amount(amount_minor: int | None, currency: str | None) -> Money | None:
+    return None if amount_minor is None or currency is None else Money.of(amount_minor, currency)
 
 
 NAMED = {"openedBy", "owner", "approvals", "events"}

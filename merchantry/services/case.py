@@ -75,7 +75,10 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as it stands. ``owner`` and ``opened_by`` are actors; ``decision`` is the vote that ended it."""
+    """A case as it stands. ``owner`` and ``opened_by`` are actors; ``decision`` is the vote that ended it.
+
+    ``granted_minor`` is what of the amount was approved, where a kind can be approved in part.
+    """
 
     merchant_id: UUID
     id: UUID
@@ -96,6 +99,7 @@ class Case:
     reason: str | None
     decided_at: datetime | None
     events: int
+    granted_minor: int | None
 
     @property
     def concerns_merchant(self) -> bool:

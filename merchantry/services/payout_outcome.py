@@ -16,6 +16,8 @@ from merchantry.services.case import Case, Fact
 from merchantry.services.payout import Payout, Told
 from tenancy.database import Transaction
 
+SUBJECT = "Payout"
+
 WAITS_FOR = {
     CaseKind.PAYOUT_UNKNOWN: PayoutStatus.UNKNOWN,
     CaseKind.PAYOUT_FAILED: PayoutStatus.FAILED,
@@ -65,7 +67,7 @@ async def unknown_decided(tx: Transaction, found: Case, decision: Decision, act:
 
     Raises InvalidInput while the payout is unknown.
     """
-    if (await _payout_of(tx, found)).status is PayoutStatus.UNKNOWN:
+    if found.subject_kind == SUBJECT and (await _payout_of(tx, found)).status is PayoutStatus.UNKNOWN:
         reason = "Say what became of the transfer, and how it is known (payoutResolve): that ends the case."
         raise InvalidInput(reason=reason, path=("case_id",))
 
@@ -75,6 +77,8 @@ async def failure_decided(tx: Transaction, found: Case, decision: Decision, act:
 
     Raises PayoutRefused where that is not possible any more, and while a transfer of it may still arrive.
     """
+    if found.subject_kind != SUBJECT:
+        return
     async with tx.as_merchant(found.merchant_id) as session:
         payout_id = UUID(found.subject_id)
         if decision.status is CaseStatus.APPROVED:
@@ -90,6 +94,6 @@ async def _payout_of(tx: Transaction, found: Case) -> Payout:
 
 async def _settle(tx: Transaction, found: Payout, reason: str, act: Act, evidence: list[Fact] | None = None) -> None:
     over = [kind for kind, status in WAITS_FOR.items() if status is not found.status]
-    subject = ("Payout", str(found.id))
+    subject = (SUBJECT, str(found.id))
     async with tx.as_platform() as session:
         await case_end.settle(session, found.merchant_id, over, subject, reason, act, evidence=evidence or ())

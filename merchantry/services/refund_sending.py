@@ -76,7 +76,7 @@ async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refu
 
 
 def key_of(refund_id: UUID, attempt: int) -> UUID:
-    """The key of an attempt at a refund: the refund's own id, then another for each attempt after a definite failure."""
+    """The key of an attempt: the refund's own id, then another for each attempt after a definite failure."""
     return refund_id if attempt == 1 else uuid5(refund_id, str(attempt))
 
 
@@ -175,6 +175,8 @@ async def unknown_decided(tx: Transaction, found: Case, decision: Decision, act:
 
     Raises InvalidInput while the refund is unknown.
     """
+    if found.subject_kind != "Refund":
+        return
     async with tx.as_merchant(found.merchant_id) as session:
         row = await _held(session, UUID(found.subject_id.split()[-1]))
     if row.status in OPEN:
