@@ -233,6 +233,7 @@ async def of_platform(
     kind: list[CaseKind] | None,
     merchant: strawberry.ID | None,
     mine: bool,
+    overdue: bool,
 ) -> Connection[Case]:
     """``platform { cases }``. Raises NotPermitted."""
     context = info.context
@@ -248,6 +249,7 @@ async def of_platform(
             kinds=kind,
             merchant_id=merchant_id,
             owner=allowed.act.actor if mine else None,
+            overdue_at=allowed.act.at if overdue else None,
         )
         return await _connection(info, session, found, asked)
 

@@ -256,7 +256,7 @@ def _new_case(context: Context, given: CaseOpenInput) -> NewCase:
         subject_kind="Case",
         subject_id=str(case_id),
         title=given.title.strip(),
-        evidence=_evidence(given.evidence),
+        evidence=facts_of(given.evidence),
         currency=given.amount.currency if given.amount else None,
         amount_minor=given.amount.to_minor("input", "amount") if given.amount else None,
         due_at=given.due_at,
@@ -264,7 +264,8 @@ def _new_case(context: Context, given: CaseOpenInput) -> NewCase:
     )
 
 
-def _evidence(given: list[CaseFactInput]) -> list[Fact]:
+def facts_of(given: list[CaseFactInput]) -> list[Fact]:
+    """Evidence as it is kept. Raises InvalidInput."""
     if len(given) > MAX_FACTS:
         raise InvalidInput(reason=f"Give at most {MAX_FACTS} pieces of evidence.", path=("input", "evidence"))
     for position, fact in enumerate(given):

@@ -3,11 +3,14 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
+from typing import Protocol
 from uuid import UUID
 
 import strawberry
 
 from graphql_api import access
+from graphql_api.case import CaseFact
+from graphql_api.case_mutations import CaseFactInput, facts_of
 from graphql_api.context import Context, Info
 from graphql_api.money import Money, MoneyInput
 from graphql_api.problems import mutation
@@ -27,7 +30,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
-from merchantry.services import chargeback, order, winding_up
+from merchantry.services import chargeback, chargeback_case, order, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.chargeback import NewChargeback
 from merchantry.services.chargeback_entries import Chargeback as StoredChargeback
@@ -56,6 +59,8 @@ class Chargeback(Node):
     reason: str
     amount: Money
     covered: Money = strawberry.field(description="What of it had been refunded already; it is not lost again.")
+    evidence: list[CaseFact] = strawberry.field(description="What the bank was sent.")
+    responded_at: datetime | None = strawberry.field(description="When it was sent something last.")
     held: Money = strawberry.field(description="What was kept of the merchant's available money meanwhile.")
     fee: Money
     fee_borne_by: Bearer
@@ -75,6 +80,8 @@ class Chargeback(Node):
             reason=found.reason,
             amount=Money.of(found.amount_minor, found.currency),
             covered=Money.of(found.covered_minor, found.currency),
+            evidence=[CaseFact(name=each["name"], value=each["value"], kind=None) for each in found.evidence],
+            responded_at=datetime.fromisoformat(found.evidence[-1]["sent_at"]) if found.evidence else None,
             held=Money.of(found.held_minor, found.currency),
             fee=Money.of(found.fee_minor, found.currency),
             fee_borne_by=Bearer(found.fee_borne_by),
@@ -131,7 +138,16 @@ class ChargebackOpenInput:
     reason: str
     fee: MoneyInput | None = None
     fee_borne_by: Bearer = Bearer.MERCHANT
-    respond_by: datetime | None = None
+    respond_by: datetime | None = strawberry.field(
+        default=None, description="Until when the bank wants an answer: the case is due then."
+    )
+    idempotency_key: str
+
+
+@strawberry.input(description="What the bank was sent about a chargeback.")
+class ChargebackRespondInput:
+    chargeback_id: strawberry.ID
+    evidence: list[CaseFactInput] = strawberry.field(description="At least one piece; what was sent before stays.")
     idempotency_key: str
 
 
@@ -143,6 +159,11 @@ class ChargebackEndInput:
 
 @strawberry.type(description="What is available of the merchant's is held; the order's hold stands still.")
 class ChargebackOpened:
+    chargeback: Chargeback
+
+
+@strawberry.type(description="The evidence is with the chargeback and its case; nothing is due until the bank decides.")
+class ChargebackResponded:
     chargeback: Chargeback
 
 
@@ -161,16 +182,25 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     ChargebackRefused,
+    MerchantClosed,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]
+
+
+class OfChargeback(Protocol):
+    """An input about a chargeback."""
+
+    chargeback_id: strawberry.ID
+    idempotency_key: str
+
 
 Work = Callable[[Transaction, UUID, UUID, Act], Awaitable[None]]
 
 
 @strawberry.type
 class ChargebackMutations:
-    @mutation(problems=[*EXPECTED, MerchantClosed, UnknownCurrency, MixedCurrencies])
+    @mutation(problems=[*EXPECTED, UnknownCurrency, MixedCurrencies])
     async def chargeback_open(self, info: Info, input: ChargebackOpenInput) -> ChargebackOpened:
         """A buyer's bank has opened a chargeback, or its next round. Needs platform.chargeback.write."""
         context = info.context
@@ -211,6 +241,20 @@ class ChargebackMutations:
         return ChargebackOpened(chargeback=await _shown(context, merchant_id, made))
 
     @mutation(problems=EXPECTED)
+    async def chargeback_respond(self, info: Info, input: ChargebackRespondInput) -> ChargebackResponded:
+        """Keep what the bank was sent about an open chargeback. Needs platform.chargeback.write."""
+        access.of_platform(info.context, Permission.PLATFORM_CHARGEBACK_WRITE)
+        if not input.evidence:
+            raise InvalidInput(reason="Give at least one piece of evidence.", path=("input", "evidence"))
+        evidence = facts_of(input.evidence)
+
+        async def work(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act) -> None:
+            async with tx.as_platform() as session:
+                await chargeback_case.respond(session, merchant_id, chargeback_id, evidence, act)
+
+        return ChargebackResponded(chargeback=await _done(info.context, "chargebackRespond", input, work))
+
+    @mutation(problems=EXPECTED)
     async def chargeback_lose(self, info: Info, input: ChargebackEndInput) -> ChargebackLost:
         """The bank has decided for the buyer. Needs platform.chargeback.write."""
         return ChargebackLost(chargeback=await _done(info.context, "chargebackLose", input, chargeback.lose))
@@ -221,7 +265,7 @@ class ChargebackMutations:
         return ChargebackWon(chargeback=await _done(info.context, "chargebackWin", input, chargeback.win))
 
 
-async def _done(context: Context, name: str, given: ChargebackEndInput, work: Work) -> Chargeback:
+async def _done(context: Context, name: str, given: OfChargeback, work: Work) -> Chargeback:
     """Do it once for the key; the chargeback as it is then."""
     allowed = access.of_platform(context, Permission.PLATFORM_CHARGEBACK_WRITE)
     merchant_id, chargeback_id = take_id(context, given.chargeback_id, "Chargeback", 2, ("input", "chargebackId"))
@@ -233,6 +277,7 @@ async def _done(context: Context, name: str, given: ChargebackEndInput, work: Wo
                 return
             if await chargeback.find(platform, merchant_id, chargeback_id) is None:
                 raise NotFound(what="chargeback", path=("input", "chargebackId"))
+            await winding_up.refuse_closed(platform, merchant_id)
         await work(tx, merchant_id, chargeback_id, allowed.act)
 
     await context.database.run(allowed.act.actor, once)

@@ -10,6 +10,7 @@ from typing import Final
 from merchantry.domain.case import CaseKind
 from merchantry.services import (
     bank_line,
+    chargeback_case,
     debt,
     objection,
     payee_review,
@@ -22,6 +23,7 @@ from merchantry.services.case_decision import Effects
 EFFECTS: Final[Effects] = MappingProxyType(
     {
         CaseKind.BANK_DIFFERENCE: bank_line.case_decided,
+        CaseKind.CHARGEBACK: chargeback_case.decided,
         CaseKind.PAYEE_CHANGE: payee_review.decided,
         CaseKind.STATEMENT_OBJECTION: objection.decided,
         CaseKind.REFUND_APPROVAL: refund_approval.decided,

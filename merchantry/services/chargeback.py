@@ -17,7 +17,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.dispute import Divided
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import ChargebackRefused, InvalidInput, NotFound
-from merchantry.services import audit, chargeback_entries, dispute, order, refund, tender
+from merchantry.services import audit, chargeback_case, chargeback_entries, dispute, order, refund, tender
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.notification import notify
 from merchantry.services.tender import Back
@@ -63,7 +63,7 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
         if last is None or last.status != "lost":
             divided = await chargeback_entries.division(session, found, new.amount_minor, new.id)
             held_minor, hold_seq = await chargeback_entries.hold(session, found, divided.sale_minor, new.id, act)
-        row = {
+        row: dict[str, Any] = {
             **{name: getattr(new, name) for name in ("id", "order_id", "amount_minor", "reason", "fee_minor")},
             "fee_borne_by": new.fee_borne_by,
             "respond_by": new.respond_by,
@@ -77,10 +77,14 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
             "held_minor": held_minor,
             "hold_seq": hold_seq,
             "opened_at": act.at,
+            "evidence": [],
         }
         await session.execute(insert(chargeback).values(row))
         await dispute.stop_clock(session, found, "chargeback", new.id, act)
         await _tell(session, new.id, new.order_id, "open", {"amount_minor": new.amount_minor}, act)
+    not_yet = dict.fromkeys(("refund_id", "ended_at", "entry_seq"))
+    async with tx.as_platform() as platform:
+        await chargeback_case.open_(platform, Chargeback(**row, **not_yet), found, act)
     return new.id
 
 
@@ -104,6 +108,8 @@ async def lose(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
     await refund.count(tx, held, back)
+    async with tx.as_platform() as platform:
+        await chargeback_case.end(platform, merchant_id, chargeback_id, "lost", act)
 
 
 async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act) -> None:
@@ -124,9 +130,10 @@ async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act)
             changes["entry_seq"], back = await chargeback_entries.give_again(session, found, before, ground, act)
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
-    if held is not None and back:
-        async with tx.as_platform() as platform:
+    async with tx.as_platform() as platform:
+        if held is not None and back:
             await tender.refunded(platform, held, back, sign=-1)
+        await chargeback_case.end(platform, merchant_id, chargeback_id, "won", act)
 
 
 async def _last_round(session: MerchantSession, new: NewChargeback) -> Chargeback | None:
