@@ -12,7 +12,7 @@ from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.domain.reconciliation import LineStatus, MatchedBy
+from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
@@ -24,6 +24,7 @@ from merchantry.services.report import Dimension
 
 __all__ = [
     "Account",
+    "Borne",
     "CaseKind",
     "CaseStatus",
     "Collector",
@@ -54,6 +55,12 @@ __all__ = [
 ]
 
 strawberry.enum(Account, description="An account of a merchant's ledger.")
+strawberry.enum(
+    Borne,
+    name="BankDifferenceBorne",
+    description="Who bears it that a bank moved another amount than it was asked to: MERCHANT has its balance put right"
+    " by an adjustment, with PLATFORM it is between the platform and its bank.",
+)
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -74,7 +75,7 @@ async def _state(session: PlatformSession, case: Case) -> CaseState:
 async def _write(session: PlatformSession, case: Case, decided: Case, vote: Vote, reason: str, act: Act) -> None:
     did = CaseAct(vote)
     names = ("status", "decision", "reason", "decided_at", "granted_minor")
-    after = {"status": decided.status, "reason": reason}
+    after: dict[str, Any] = {"status": decided.status, "reason": reason}
     after |= {} if decided.granted_minor is None else {"granted_minor": decided.granted_minor}
     ended = Changed(review_case, key_of(case), {name: getattr(decided, name) for name in names})
     await write(
@@ -88,7 +89,7 @@ async def _write(session: PlatformSession, case: Case, decided: Case, vote: Vote
 async def _tell(tx: Transaction, case: Case, act: Act) -> None:
     if case.merchant_id == NOBODY or not case.concerns_merchant:
         return
-    subject = {"case": str(case.id), "kind": case.kind, "title": case.title, "reason": case.reason}
+    subject: dict[str, Any] = {"case": str(case.id), "kind": case.kind, "title": case.title, "reason": case.reason}
     subject |= {} if case.granted_minor is None else {"granted_minor": case.granted_minor, "currency": case.currency}
     async with tx.as_merchant(case.merchant_id) as session:
         await notify(session, f"case.{case.status}", subject, act)

@@ -6,12 +6,13 @@ platform where the contract says so. A second round may follow a won or a lost o
 everybody gets back what was taken.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, insert, select, tuple_
+from sqlalchemy import ColumnElement, func, insert, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import Divided
@@ -39,6 +40,9 @@ class NewChargeback:
     respond_by: datetime | None = None
     id: UUID = field(default_factory=uuid4)
 
+
+MOST = 50
+"""How many chargebacks of an order are shown with it."""
 
 COLUMNS = [chargeback.c[name] for name in Chargeback.__slots__]
 
@@ -82,9 +86,9 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
         await session.execute(insert(chargeback).values(row))
         await dispute.stop_clock(session, found, "chargeback", new.id, act)
         await _tell(session, new.id, new.order_id, "open", {"amount_minor": new.amount_minor}, act)
-    not_yet = dict.fromkeys(("refund_id", "ended_at", "entry_seq"))
+    row |= dict.fromkeys(("refund_id", "ended_at", "entry_seq"))
     async with tx.as_platform() as platform:
-        await chargeback_case.open_(platform, Chargeback(**row, **not_yet), found, act)
+        await chargeback_case.open_(platform, Chargeback(**row), found, act)
     return new.id
 
 
@@ -199,6 +203,19 @@ async def find(session: MerchantSession | PlatformSession, merchant_id: UUID, ch
     statement = select(*COLUMNS).where(chargeback.c.merchant_id == merchant_id, chargeback.c.id == chargeback_id)
     row = (await session.execute(statement)).one_or_none()
     return Chargeback(**row._asdict()) if row else None
+
+
+async def of_orders(session: MerchantSession, order_ids: Sequence[UUID]) -> list[Chargeback]:
+    """The chargebacks of some of the merchant's orders, oldest first, of each the latest ``MOST``."""
+    table = chargeback.c
+    latest = func.row_number().over(
+        partition_by=table.order_id, order_by=(table.opened_at.desc(), table.round.desc(), table.id.desc())
+    )
+    own = (table.merchant_id == session.merchant_id, table.order_id == func.any(list(order_ids)))
+    chosen = select(*COLUMNS, latest.label("latest")).where(*own).subquery()
+    statement = select(*(chosen.c[column.name] for column in COLUMNS)).where(chosen.c.latest <= MOST)
+    rows = await session.execute(statement.order_by(chosen.c.opened_at, chosen.c.round, chosen.c.id))
+    return [Chargeback(**row._asdict()) for row in rows]
 
 
 async def page(
