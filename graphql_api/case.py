@@ -63,7 +63,9 @@ class CaseApproval:
 
 @strawberry.type(description="Something that happened to a case.")
 class CaseEvent:
-    kind: str = strawberry.field(description="open, ask, evidence, comment, assign, approve, reject or withdraw.")
+    kind: str = strawberry.field(
+        description="open, ask, evidence, comment, assign, approve, reject, withdraw, settle or overdue."
+    )
     actor: CaseActor
     text: str = strawberry.field(description="The comment, the vote's reason, …")
     evidence: list[CaseFact]
@@ -84,6 +86,9 @@ class Case(Node):
     title: str
     evidence: list[CaseFact] = strawberry.field(description="What it was opened with; events have what came later.")
     amount: Money | None
+    granted: Money | None = strawberry.field(
+        description="How much of the amount was approved, for an objection; the rest was declined."
+    )
     opened_by: CaseActor
     opened_at: datetime
     age_seconds: int = strawberry.field(description="How long it has been open, or was until it ended.")
@@ -94,8 +99,8 @@ class Case(Node):
     approvals: list[CaseApproval]
     events: list[CaseEvent]
     decision: Vote | None = strawberry.field(description="The vote that ended it.")
-    reason: str | None = strawberry.field(description="Why it was decided so, or withdrawn.")
-    decided_at: datetime | None = strawberry.field(description="When it was decided or withdrawn.")
+    reason: str | None = strawberry.field(description="Why it was decided so, withdrawn or settled.")
+    decided_at: datetime | None = strawberry.field(description="When it was decided, withdrawn or settled.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,8 @@ class _Beside:
             subject=_subject(found),
             title=found.title,
             evidence=_facts(found.merchant_id, found.evidence),
-            amount=_amount(found),
+            amount=_amount(found.amount_minor, found.currency),
+            granted=_amount(found.granted_minor, found.currency),
             opened_by=self.actor(found.opened_by),
             opened_at=found.opened_at,
             age_seconds=int((end - found.opened_at).total_seconds()),
@@ -183,10 +189,8 @@ def _opaque(merchant_id: UUID, kind: str, keys: str) -> strawberry.ID | None:
     return node_id(kind, merchant_id, *parts) or node_id(kind, *parts)
 
 
-def _amount(found: StoredCase) -> Money | None:
-    if found.amount_minor is None or found.currency is None:
-        return None
-    return Money.of(found.amount_minor, found.currency)
+def _amount(amount_minor: int | None, currency: str | None) -> Money | None:
+    return None if amount_minor is None or currency is None else Money.of(amount_minor, currency)
 
 
 NAMED = {"openedBy", "owner", "approvals", "events"}
@@ -229,6 +233,7 @@ async def of_platform(
     kind: list[CaseKind] | None,
     merchant: strawberry.ID | None,
     mine: bool,
+    overdue: bool,
 ) -> Connection[Case]:
     """``platform { cases }``. Raises NotPermitted."""
     context = info.context
@@ -244,6 +249,7 @@ async def of_platform(
             kinds=kind,
             merchant_id=merchant_id,
             owner=allowed.act.actor if mine else None,
+            overdue_at=allowed.act.at if overdue else None,
         )
         return await _connection(info, session, found, asked)
 

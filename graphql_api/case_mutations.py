@@ -15,17 +15,20 @@ from graphql_api.enums import CaseKind, Vote
 from graphql_api.money import MoneyInput
 from graphql_api.problems import mutation
 from graphql_api.relay import take_id
+from merchantry.domain.case_permission import DECIDED_WITH
 from merchantry.domain.errors import (
     CaseClosed,
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
+    MerchantClosed,
     NotFound,
     NotPermitted,
     OrderTransitionRefused,
     OwnAct,
     PayeeAccountRefused,
+    PayoutRefused,
     QuantityRefused,
     RefundRefused,
     RefundTooLarge,
@@ -35,7 +38,7 @@ from merchantry.domain.errors import (
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
 from merchantry.services import case as cases
-from merchantry.services import case_decision
+from merchantry.services import case_decision, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.case_effects import EFFECTS
@@ -88,6 +91,9 @@ class CaseDecideInput:
     case_id: strawberry.ID
     vote: Vote
     reason: str = strawberry.field(description="Why; the reason of the vote that ends it is shown to the merchant.")
+    amount: MoneyInput | None = strawberry.field(
+        default=None, description="To approve an objection in part: this much of it; the rest is declined."
+    )
     idempotency_key: str
 
 
@@ -120,6 +126,8 @@ EFFECTS_REFUSE: list[type[MarketError]] = [
     RefundTooLarge,
     RefundRefused,
     PayeeAccountRefused,
+    PayoutRefused,
+    MerchantClosed,
 ]
 """Why what follows from a decision may not be possible any more."""
 
@@ -182,24 +190,37 @@ class CaseMutations:
 
     @mutation(problems=[*EXPECTED, CaseClosed, OwnAct, VotedAlready, *EFFECTS_REFUSE])
     async def case_decide(self, info: Info, input: CaseDecideInput) -> CaseDecided:
-        """Approve or reject a case; what follows from it happens at once. Needs platform.case.decide.
+        """Approve or reject a case; what follows from it happens at once. Needs platform.case.decide, and what the
+        kind's effect needs (docs/permissions.md).
 
         One rejection ends it, approvals must be as many as it needs. Nobody decides what they opened or caused, and
         nobody counts twice.
         """
-        allowed = access.of_platform(info.context, Permission.PLATFORM_CASE_DECIDE)
+        context = info.context
+        access.of_platform(context, Permission.PLATFORM_CASE_DECIDE)
         check_text(input.reason, MAX_TEXT, ("input", "reason"))
+        part = (input.amount.to_minor("input", "amount"), str(input.amount.currency)) if input.amount else None
+        kind = (await _found(context, *_key(context, input))).kind
+        allowed = access.of_platform(context, DECIDED_WITH[kind])
 
         async def work(tx: Transaction, merchant_id: UUID, case_id: UUID) -> None:
-            reason = input.reason.strip()
-            await case_decision.decide(tx, merchant_id, case_id, input.vote, reason, allowed.act, effects=EFFECTS)
+            if kind in EFFECTS:
+                async with tx.as_platform() as session:
+                    await winding_up.refuse_closed(session, merchant_id)
+            given = (tx, merchant_id, case_id, input.vote, input.reason.strip(), allowed.act)
+            await case_decision.decide(*given, effects=EFFECTS, part=part)
 
-        return CaseDecided(case=await _done(info.context, allowed, "caseDecide", input, work))
+        return CaseDecided(case=await _done(context, allowed, "caseDecide", input, work))
+
+
+def _key(context: Context, given: OfCase) -> tuple[UUID, UUID]:
+    merchant_id, case_id = take_id(context, given.case_id, "Case", 2, ("input", "caseId"))
+    return merchant_id, case_id
 
 
 async def _done(context: Context, allowed: PlatformAccess, name: str, given: OfCase, work: Work) -> Case:
     """Do it once for the key; the case as it is then."""
-    merchant_id, case_id = take_id(context, given.case_id, "Case", 2, ("input", "caseId"))
+    merchant_id, case_id = _key(context, given)
     request = access.request(name, given)
 
     async def once(tx: Transaction) -> None:
@@ -235,7 +256,7 @@ def _new_case(context: Context, given: CaseOpenInput) -> NewCase:
         subject_kind="Case",
         subject_id=str(case_id),
         title=given.title.strip(),
-        evidence=_evidence(given.evidence),
+        evidence=facts_of(given.evidence),
         currency=given.amount.currency if given.amount else None,
         amount_minor=given.amount.to_minor("input", "amount") if given.amount else None,
         due_at=given.due_at,
@@ -243,7 +264,8 @@ def _new_case(context: Context, given: CaseOpenInput) -> NewCase:
     )
 
 
-def _evidence(given: list[CaseFactInput]) -> list[Fact]:
+def facts_of(given: list[CaseFactInput]) -> list[Fact]:
+    """Evidence as it is kept. Raises InvalidInput."""
     if len(given) > MAX_FACTS:
         raise InvalidInput(reason=f"Give at most {MAX_FACTS} pieces of evidence.", path=("input", "evidence"))
     for position, fact in enumerate(given):

@@ -12,17 +12,19 @@ from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.domain.reconciliation import LineStatus, MatchedBy
+from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
 
 __all__ = [
     "Account",
+    "Borne",
     "CaseKind",
     "CaseStatus",
     "Collector",
@@ -42,6 +44,7 @@ __all__ = [
     "PayeeStatus",
     "PayoutStatus",
     "PlatformRole",
+    "RefundOutcome",
     "Remitter",
     "ReportFormat",
     "ReportKind",
@@ -52,6 +55,12 @@ __all__ = [
 ]
 
 strawberry.enum(Account, description="An account of a merchant's ledger.")
+strawberry.enum(
+    Borne,
+    name="BankDifferenceBorne",
+    description="Who bears it that a bank moved another amount than it was asked to: MERCHANT has its balance put right"
+    " by an adjustment, with PLATFORM it is between the platform and its bank.",
+)
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")
@@ -70,6 +79,7 @@ strawberry.enum(PayeeKind, description="What an account that a merchant is paid 
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
+strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")

@@ -9,12 +9,14 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.address import Address
+from graphql_api.chargeback import Chargeback
 from graphql_api.context import Context, Info
 from graphql_api.enums import Collector, OrderStatus
 from graphql_api.money import Money
 from graphql_api.problems import mutation
 from graphql_api.refund import Refund
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
+from graphql_api.return_request import ReturnRequest
 from graphql_api.selection import wanted
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
@@ -110,6 +112,10 @@ class Order(Node):
     shipments: list[Shipment]
     events: list[OrderEvent]
     refunds: list[Refund]
+    returns: list[ReturnRequest] = strawberry.field(description="What the buyer asked to send back; the latest 50.")
+    chargebacks: list[Chargeback] = strawberry.field(
+        description="The latest 50; for the merchant's staff who may read the ledger, buyers see none."
+    )
     refunded: Money = strawberry.field(description="All refunds together, and what banks charged back.")
     split: Split | None = strawberry.field(
         description="How the money is shared; for the merchant's staff who may read the ledger, once it is captured."
@@ -124,7 +130,7 @@ class Order(Node):
         with_parties: bool = False,
     ) -> "Order":
         """The order from loaded rows; relations that were not loaded are empty. ``with_parties`` shows whom refunds
-        were taken back from."""
+        were taken back from, and chargebacks."""
         found, merchant_id = view.order, view.merchant_id
         is_paid = found.captured_at is not None
         return Order(
@@ -153,6 +159,8 @@ class Order(Node):
             refunds=[
                 Refund.of(merchant_id, each, for_staff=for_staff, with_parties=with_parties) for each in view.refunds
             ],
+            returns=[ReturnRequest.of(each) for each in view.returns],
+            chargebacks=[Chargeback.of(each) for each in view.chargebacks] if with_parties else [],
             refunded=Money.of(found.refunded_minor, found.currency),
             split=Split.of(merchant_id, explained) if explained else None,
         )
@@ -212,6 +220,8 @@ def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
         shipments="shipments" in fields,
         events="events" in fields,
         refunds="refunds" in fields,
+        returns="returns" in fields,
+        chargebacks="chargebacks" in fields,
     )
 
 

@@ -19,6 +19,7 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
+    MerchantClosed,
     NotFound,
     NotPermitted,
     OwnAct,
@@ -27,7 +28,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.services import merchant as merchants
-from merchantry.services import payee, payee_review
+from merchantry.services import payee, payee_review, winding_up
 from merchantry.services.idempotency import Request, claim, fingerprint
 from merchantry.services.payee_details import NewAccount
 from tenancy.database import MerchantSession, PlatformSession, Transaction
@@ -157,7 +158,14 @@ class PayeeAccountUnflagged:
     account: PayeeAccount
 
 
-KEYED: list[type[MarketError]] = [NotFound, NotPermitted, InvalidInput, IdempotencyConflict, IdempotencyInProgress]
+KEYED: list[type[MarketError]] = [
+    NotFound,
+    NotPermitted,
+    InvalidInput,
+    MerchantClosed,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+]
 
 
 @strawberry.type
@@ -253,6 +261,7 @@ async def _visit(
     async def work(tx: Transaction) -> payee.PayeeAccount:
         async with tx.as_platform() as platform:
             await _require_merchant(platform, merchant_id, path)
+            await winding_up.refuse_closed(platform, merchant_id)
         async with tx.as_merchant(merchant_id) as session:
             if await claim(session, merchant_id, allowed.act, request, account_id):
                 return await payee.account(session, account_id)

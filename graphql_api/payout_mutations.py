@@ -20,6 +20,7 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
+    MerchantClosed,
     NotFound,
     NotPermitted,
     OwnAct,
@@ -30,10 +31,10 @@ from merchantry.domain.payout import Word
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
 from merchantry.services import payout as payouts
-from merchantry.services import payout_list, settlement_terms
+from merchantry.services import payout_list, payout_outcome, settlement_terms, winding_up
 from merchantry.services.idempotency import Request, claim
 from merchantry.tables.platform import NOBODY
-from tenancy.database import MerchantSession, PlatformSession, Transaction
+from tenancy.database import PlatformSession, Transaction
 
 MAX_REASON = 500
 MAX_EVIDENCE = 2_000
@@ -104,6 +105,7 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     PayoutRefused,
+    MerchantClosed,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]
@@ -116,7 +118,7 @@ class Keyed(Protocol):
 
 
 Find = Callable[[PlatformSession], Awaitable[UUID]]
-Work = Callable[[MerchantSession, UUID], Awaitable[object]]
+Work = Callable[[Transaction, UUID, UUID], Awaitable[object]]
 
 
 @strawberry.type
@@ -126,8 +128,9 @@ class PayoutMutations:
         """Let a payout above the limit go; never by whoever planned it. Needs platform.payout.release."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_PAYOUT_RELEASE)
 
-        async def work(session: MerchantSession, payout_id: UUID) -> None:
-            await payouts.release(session, payout_id, allowed.act)
+        async def work(tx: Transaction, merchant_id: UUID, payout_id: UUID) -> None:
+            async with tx.as_merchant(merchant_id) as session:
+                await payouts.release(session, payout_id, allowed.act)
 
         return PayoutReleased(payout=await _done(info.context, allowed, "payoutRelease", input, work))
 
@@ -136,8 +139,8 @@ class PayoutMutations:
         """Try again what definitely failed. Needs platform.payout.write."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_PAYOUT_WRITE)
 
-        async def work(session: MerchantSession, payout_id: UUID) -> None:
-            await payouts.retry(session, payout_id, allowed.act)
+        async def work(tx: Transaction, merchant_id: UUID, payout_id: UUID) -> None:
+            await payout_outcome.retry(tx, merchant_id, payout_id, allowed.act)
 
         return PayoutRetried(payout=await _done(info.context, allowed, "payoutRetry", input, work))
 
@@ -147,14 +150,15 @@ class PayoutMutations:
         allowed = access.of_platform(info.context, Permission.PLATFORM_PAYOUT_WRITE)
         check_text(input.reason, MAX_REASON, ("input", "reason"))
 
-        async def work(session: MerchantSession, payout_id: UUID) -> None:
-            await payouts.cancel(session, payout_id, input.reason.strip(), allowed.act)
+        async def work(tx: Transaction, merchant_id: UUID, payout_id: UUID) -> None:
+            await payout_outcome.cancel(tx, merchant_id, payout_id, input.reason.strip(), allowed.act)
 
         return PayoutCancelled(payout=await _done(info.context, allowed, "payoutCancel", input, work))
 
     @mutation(problems=EXPECTED)
     async def payout_resolve(self, info: Info, input: PayoutResolveInput) -> PayoutResolved:
-        """Say what became of a transfer without an answer, and how it is known. Needs platform.payout.write."""
+        """Say what became of a transfer without an answer, and how it is known; its case ends. Needs
+        platform.payout.write."""
         context, path = info.context, ("input", "transferId")
         allowed = access.of_platform(context, Permission.PLATFORM_PAYOUT_WRITE)
         merchant_id, key = take_id(context, input.transfer_id, "PayoutTransfer", 2, path)
@@ -164,8 +168,8 @@ class PayoutMutations:
         async def find(session: PlatformSession) -> UUID:
             return await payout_list.payout_of(session, merchant_id, key, path)
 
-        async def work(session: MerchantSession, payout_id: UUID) -> None:
-            await payouts.resolve(session, key, word, evidence, allowed.act)
+        async def work(tx: Transaction, merchant_id: UUID, payout_id: UUID) -> None:
+            await payout_outcome.resolve(tx, merchant_id, key, word, evidence, allowed.act)
 
         return PayoutResolved(
             payout=await _once(context, allowed, access.request("payoutResolve", input), merchant_id, find, work)
@@ -214,15 +218,15 @@ async def _done(context: Context, allowed: PlatformAccess, name: str, given: OfP
 async def _once(
     context: Context, allowed: PlatformAccess, request: Request, merchant_id: UUID, find: Find, work: Work
 ) -> Payout:
-    """Find the payout, do it once for the key as the payout's merchant; the payout as it is then."""
+    """Find the payout, do it once for the key; the payout as it is then."""
 
     async def once(tx: Transaction) -> UUID:
         async with tx.as_platform() as platform:
             payout_id = await find(platform)
             if await claim(platform, NOBODY, allowed.act, request, payout_id):
                 return payout_id
-        async with tx.as_merchant(merchant_id) as session:
-            await work(session, payout_id)
+            await winding_up.refuse_closed(platform, merchant_id)
+        await work(tx, merchant_id, payout_id)
         return payout_id
 
     found = await payout.find_any(context, merchant_id, await context.database.run(allowed.act.actor, once))

@@ -157,12 +157,14 @@ class Platform:
         kind: list[CaseKind] | None = None,
         merchant: strawberry.ID | None = None,
         mine: bool = False,
+        overdue: bool = False,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Case] | None:
-        """Review cases, newest first; `mine` are those that the viewer takes care of. Needs platform.case.read."""
+        """Review cases, newest first; `mine` are those that the viewer takes care of, `overdue` those that are open and
+        were due. Needs platform.case.read."""
         return await case.of_platform(
-            info, first=first, after=after, status=status, kind=kind, merchant=merchant, mine=mine
+            info, first=first, after=after, status=status, kind=kind, merchant=merchant, mine=mine, overdue=overdue
         )
 
     @strawberry.field

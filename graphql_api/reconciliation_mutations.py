@@ -11,7 +11,7 @@ import strawberry
 from graphql_api import access, reconciliation
 from graphql_api.access import PlatformAccess
 from graphql_api.context import Context, Info
-from graphql_api.enums import FileKind
+from graphql_api.enums import Borne, FileKind
 from graphql_api.problems import mutation
 from graphql_api.reconciliation import BankLine
 from graphql_api.relay import encode_id, take_id
@@ -30,6 +30,7 @@ from merchantry.domain.text import check_text
 from merchantry.jobs.reconciliation import Reconciled as Taken
 from merchantry.jobs.reconciliation import take_file
 from merchantry.services import bank_line
+from merchantry.services.bank_line import Matching
 from merchantry.services.idempotency import claim
 from merchantry.tables.platform import NOBODY
 from tenancy.database import Transaction
@@ -58,6 +59,9 @@ class BankLineMatchInput:
     line: strawberry.ID
     transfer: str = strawberry.field(description="The transfer's reference.")
     evidence: str = strawberry.field(description="How it is known.")
+    difference: Borne | None = strawberry.field(
+        default=None, description="Where the amounts differ: who bears that. The payout ends all the same."
+    )
     idempotency_key: str
 
 
@@ -140,8 +144,8 @@ class ReconciliationMutations:
         check_text(input.evidence, MAX_WORDS, ("input", "evidence"))
 
         async def work(tx: Transaction, statement_id: UUID, position: int) -> None:
-            transfer, evidence = input.transfer.strip(), input.evidence.strip()
-            await bank_line.match(tx, statement_id, position, transfer, evidence, allowed.act)
+            said = Matching(input.transfer.strip(), input.evidence.strip(), input.difference)
+            await bank_line.match(tx, statement_id, position, said, allowed.act)
 
         return BankLineMatched(line=await _done(info.context, allowed, "bankLineMatch", input, work))
 

@@ -9,6 +9,7 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.context import Context, Info
+from graphql_api.enums import RefundOutcome
 from graphql_api.money import MoneyInput
 from graphql_api.order import QuantityInput, quantities
 from graphql_api.problems import mutation
@@ -75,19 +76,32 @@ class RefundMarkOfflineInput:
     idempotency_key: str
 
 
+@strawberry.input(description="What somebody found out about a refund without an answer.")
+class RefundResolveInput:
+    refund_id: strawberry.ID
+    outcome: RefundOutcome
+    evidence: str = strawberry.field(description="How it is known: who at the provider said so, which line.")
+    idempotency_key: str
+
+
 @strawberry.type(description="The buyer is owed the money; or other people are asked, where it is above one's limit.")
 class RefundCreated:
     refund: Refund | None
     approval_case_id: strawberry.ID | None = strawberry.field(description="The case that waits for approval.")
 
 
-@strawberry.type(description="The provider is asked again, under the refund's own id.")
+@strawberry.type(description="The provider is asked again, under a new key.")
 class RefundRetried:
     refund: Refund
 
 
 @strawberry.type(description="The buyer has the money.")
 class RefundMarkedOffline:
+    refund: Refund
+
+
+@strawberry.type(description="The refund has its outcome; what was not sent has failed, and may be sent again.")
+class RefundResolved:
     refund: Refund
 
 
@@ -177,16 +191,16 @@ class RefundMutations:
         found = await _find(context, who, merchant_id, made)
         return RefundCreated(refund=found, approval_case_id=None if found else encode_id("Case", merchant_id, made))
 
-    @mutation(problems=[*EXPECTED, RefundRefused])
+    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
     async def refund_retry(self, info: Info, input: RefundRetryInput) -> RefundRetried:
-        """Have a refused refund sent again. Needs refund.write, or platform.refund.write."""
+        """Have a refused refund sent again, under a new key. Needs refund.write, or platform.refund.write."""
 
         async def work(tx: Transaction, merchant_id: UUID, refund_id: UUID, act: Act) -> None:
             await refund_sending.retry(tx, merchant_id, refund_id, act)
 
         return RefundRetried(refund=await _done(info.context, "refundRetry", input, work))
 
-    @mutation(problems=[*EXPECTED, RefundRefused])
+    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
     async def refund_mark_offline(self, info: Info, input: RefundMarkOfflineInput) -> RefundMarkedOffline:
         """Say that the buyer got a refused refund by other means. Needs refund.write, or platform.refund.write."""
         check_text(input.evidence, MAX_TEXT, ("input", "evidence"))
@@ -195,6 +209,18 @@ class RefundMutations:
             await refund_sending.mark_offline(tx, merchant_id, refund_id, input.evidence.strip(), act)
 
         return RefundMarkedOffline(refund=await _done(info.context, "refundMarkOffline", input, work))
+
+    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
+    async def refund_resolve(self, info: Info, input: RefundResolveInput) -> RefundResolved:
+        """Say what became of a refund without an answer, and how it is known; its case ends. Needs
+        platform.refund.write."""
+        access.of_platform(info.context, Permission.PLATFORM_REFUND_WRITE)
+        check_text(input.evidence, MAX_TEXT, ("input", "evidence"))
+
+        async def work(tx: Transaction, merchant_id: UUID, refund_id: UUID, act: Act) -> None:
+            await refund_sending.resolve(tx, merchant_id, refund_id, input.outcome, input.evidence.strip(), act)
+
+        return RefundResolved(refund=await _done(info.context, "refundResolve", input, work))
 
 
 async def _asked(
@@ -222,6 +248,7 @@ async def _done(context: Context, name: str, given: OfRefund, work: Work) -> Ref
         async with tx.as_platform() as platform:
             if await claim(platform, who.claims_as, who.act, request, refund_id):
                 return
+            await winding_up.refuse_closed(platform, merchant_id)
         await work(tx, merchant_id, refund_id, who.act)
 
     await context.database.run(who.act.actor, once)

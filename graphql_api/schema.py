@@ -7,7 +7,7 @@ import strawberry
 from graphql_api import log, merchant, platform, relay, saved_report, viewer
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
-from graphql_api.chargeback import ChargebackMutations
+from graphql_api.chargeback_mutations import ChargebackMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.commission import CommissionPlanMutations
 from graphql_api.context import Info
@@ -30,7 +30,7 @@ from graphql_api.reconciliation import BankLine, BankStatement
 from graphql_api.reconciliation_mutations import ReconciliationMutations
 from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
-from graphql_api.return_request import ReturnMutations
+from graphql_api.return_mutations import ReturnMutations
 from graphql_api.saved_report import ReportForm, SavedReport
 from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations

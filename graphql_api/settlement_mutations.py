@@ -19,6 +19,7 @@ from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
+    MerchantClosed,
     NotFound,
     NotPermitted,
     SettlementRunning,
@@ -88,7 +89,15 @@ class SettlementTermsSet:
 @strawberry.type
 class SettlementMutations:
     @mutation(
-        problems=[NotFound, NotPermitted, InvalidInput, SettlementRunning, IdempotencyConflict, IdempotencyInProgress]
+        problems=[
+            NotFound,
+            NotPermitted,
+            InvalidInput,
+            MerchantClosed,
+            SettlementRunning,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
     )
     async def settlement_run(self, info: Info, input: SettlementRunInput) -> SettlementRunStarted:
         """Close what is due, with one merchant at once, or with all by the worker. Needs platform.settlement.run.

@@ -24,6 +24,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.winding_up import Blocker
+from merchantry.jobs import winding_up as jobs
 from merchantry.services import merchant as merchants
 from merchantry.services import winding_up
 from merchantry.services.idempotency import claim
@@ -87,6 +88,23 @@ class MerchantClosingBegun:
     closing_blockers: list[ClosingBlocker]
 
 
+@strawberry.input(description="A merchant that is closing.")
+class MerchantFinishInput:
+    merchant: strawberry.ID = strawberry.field(description="An id of `platform { merchants }`.")
+    keep_debt: bool = strawberry.field(
+        default=False, description="Close it although it owes: the debt stays a receivable of the platform."
+    )
+
+
+@strawberry.type(description="What could be done now was done: the last settlement, then the end.")
+class MerchantFinished:
+    merchant: MerchantRecord
+    is_closed: bool = strawberry.field(description="Whether its books can only be read from now on.")
+    statements: int = strawberry.field(description="Last statements that this request made.")
+    payouts: int = strawberry.field(description="Last payouts that this request planned.")
+    closing_blockers: list[ClosingBlocker] = strawberry.field(description="What still stands in the way.")
+
+
 @strawberry.type
 class WindingUpMutations:
     @mutation(
@@ -112,3 +130,33 @@ class WindingUpMutations:
         closing = await context.database.run(allowed.act.actor, work)
         blockers = await _blockers(context, merchant_id, allowed.act.actor, tuple(CaseKind))
         return MerchantClosingBegun(merchant=MerchantRecord.of(closing), closing_blockers=blockers)
+
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed])
+    async def merchant_finish(self, info: Info, input: MerchantFinishInput) -> MerchantFinished:
+        """Settle with a closing merchant for the last time, and close it once nothing stands in the way. Repeating it
+        does what is left. Needs platform.merchant.close."""
+        context, path = info.context, ("input", "merchant")
+        allowed = access.of_platform(context, Permission.PLATFORM_MERCHANT_CLOSE)
+        (merchant_id,) = take_id(context, input.merchant, "MerchantRecord", 1, path)
+        if (await _listed(context, merchant_id, allowed.act.actor)).merchant.status == winding_up.CLOSED:
+            raise MerchantClosed
+        try:
+            done = await jobs.finish(context.database, merchant_id, allowed.act, keep_debt=input.keep_debt)
+        except InvalidInput as error:
+            error.path = path
+            raise
+        return MerchantFinished(
+            merchant=MerchantRecord.of(await _listed(context, merchant_id, allowed.act.actor)),
+            is_closed=done.is_closed,
+            statements=len(done.settled.statements),
+            payouts=len(done.settled.payouts),
+            closing_blockers=[ClosingBlocker.of(each) for each in done.blockers],
+        )
+
+
+async def _listed(context: Context, merchant_id: UUID, actor: str) -> ListedMerchant:
+    async with context.database.read(actor) as tx, tx.as_platform() as session:
+        found = await merchants.by_ids(session, [merchant_id])
+    if not found:
+        raise NotFound(what="merchant", path=("input", "merchant"))
+    return found[0]

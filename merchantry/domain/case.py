@@ -6,7 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from merchantry.domain.errors import CaseClosed, OwnAct, VotedAlready
+from merchantry.domain.errors import CaseClosed, InvalidInput, OwnAct, VotedAlready
+from merchantry.domain.money import format_minor
 
 PEOPLE: Final = frozenset({"buyer", "staff", "platform"})
 """What somebody with an account acts as; the same account may be several of them."""
@@ -24,6 +25,7 @@ class CaseKind(StrEnum):
     BANK_DIFFERENCE = "bank_difference"
     REFUND_APPROVAL = "refund_approval"
     REFUND_FAILED = "refund_failed"
+    REFUND_UNKNOWN = "refund_unknown"
     CHARGEBACK = "chargeback"
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"
@@ -31,12 +33,13 @@ class CaseKind(StrEnum):
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands."""
+    """Where a case stands. SETTLED: what it was about has come to its end without a vote, as its reason says."""
 
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    SETTLED = "settled"
 
 
 class Vote(StrEnum):
@@ -58,6 +61,7 @@ SHOWN_TO_MERCHANTS: Final = frozenset(
         _K.PAYEE_CHANGE,
         _K.REFUND_APPROVAL,
         _K.REFUND_FAILED,
+        _K.REFUND_UNKNOWN,
         _K.CHARGEBACK,
     }
 )
@@ -111,6 +115,10 @@ CHAINS: Final[Mapping[CaseKind, Chain]] = MappingProxyType(
 )
 
 
+IN_PART: Final = frozenset({_K.STATEMENT_OBJECTION})
+"""Kinds of which a part of the amount can be approved; the rest is declined."""
+
+
 def approvals_needed(kind: CaseKind, amount_minor: int | None, currency: str | None, chain: Chain | None = None) -> int:
     """How many different people must agree: the most that a step asks for, by the kind's own chain or another; ≥ 1."""
     steps = CHAINS[kind] if chain is None else chain
@@ -139,11 +147,16 @@ class CaseState:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How a case ended. ``by`` is the actor whose vote ended it, ``reason`` theirs."""
+    """How a case ended. ``by`` is the actor whose vote ended it, ``reason`` theirs.
+
+    ``granted_minor`` is what of the case's amount was approved, in minor units of its currency; None where the case has
+    no amount, or was rejected.
+    """
 
     status: CaseStatus
     reason: str
     by: str
+    granted_minor: int | None = None
 
 
 def decide(state: CaseState, vote: Vote, by: str) -> CaseState:
@@ -161,6 +174,27 @@ def decide(state: CaseState, vote: Vote, by: str) -> CaseState:
     approved_by = (*state.approved_by, by)
     is_enough = len(approved_by) >= state.approvals_needed
     return replace(state, status=CaseStatus.APPROVED if is_enough else CaseStatus.OPEN, approved_by=approved_by)
+
+
+def granted(
+    kind: CaseKind, vote: Vote, amount_minor: int | None, currency: str | None, part: tuple[int, str] | None
+) -> int | None:
+    """What an approval grants of a case's amount, in minor units: all of it, or the part that is named.
+
+    Raises InvalidInput where a part makes no sense: for a rejection, a kind of which no part can be approved, another
+    currency, nothing, and more than was asked for.
+    """
+    if part is None:
+        return amount_minor if vote is Vote.APPROVE else None
+    part_minor, part_currency = part
+    if vote is Vote.REJECT or kind not in IN_PART:
+        raise InvalidInput(reason="Only an objection can be approved in part; leave the amount out.", path=("amount",))
+    if amount_minor is None or part_currency != currency:
+        raise InvalidInput(reason=f"The case is about {currency or 'no amount'}.", path=("amount", "currency"))
+    if not 0 < part_minor <= amount_minor:
+        asked = f"{format_minor(amount_minor, part_currency)} {part_currency}"
+        raise InvalidInput(reason=f"Approve more than nothing and at most {asked}, or reject.", path=("amount",))
+    return part_minor
 
 
 def refuse_unless_open(status: CaseStatus) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import structlog
+
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused, ReturnRefused
 from merchantry.gateways.payment import ChargeStatus, Outcome, asked
 from merchantry.jobs import payouts, reports, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import checkout, order, payment, queue, refund_sending, return_request, split
+from merchantry.services import chargeback_case, checkout, order, payment, queue, refund_sending, return_request, split
 from merchantry.services.queue import JobKind
 from merchantry.services.refund_sending import refund_to_send
 from merchantry.services.terms import terms_of
@@ -16,6 +18,8 @@ from tenancy.database import MerchantSession, Transaction
 
 GIVE_UP_AFTER = timedelta(minutes=2)
 """How long a payment may have been on its way to a provider that has not heard of it."""
+
+log = structlog.get_logger()
 
 
 async def checkout_expire(tools: Tools, job: Job) -> None:
@@ -71,17 +75,17 @@ async def hold_release(tools: Tools, job: Job) -> None:
 
 
 async def refund_send(tools: Tools, job: Job) -> None:
-    """Ask the provider to send a refund, under the refund's id for ever; book it once it is confirmed."""
+    """Ask the provider to send a refund, under its attempt's key for ever; book it once it is confirmed."""
     found = await refund_to_send(tools.database, ACTOR, job.merchant_id, job.subject_id)
-    outcome = Outcome(ChargeStatus.UNKNOWN)
+    outcome, attempt = Outcome(ChargeStatus.UNKNOWN), 1
     if found is not None:
-        asking = tools.gateway.refund(job.subject_id, found.charge_key, found.amount_minor, found.tenders)
+        attempt = found.attempt
+        asking = tools.gateway.refund(found.key, found.charge_key, found.amount_minor, found.tenders)
         outcome = await asked(asking)
     now = Act(ACTOR, tools.clock(), tools.clock())
 
     async def work(tx: Transaction) -> str:
-        async with tx.as_merchant(job.merchant_id) as session:
-            return await refund_sending.answered(session, job.subject_id, outcome, now)
+        return await refund_sending.hear(tx, job.merchant_id, job.subject_id, outcome, now, attempt=attempt)
 
     if await tools.database.run(ACTOR, work) in refund_sending.OPEN:
         raise StillOpen(f"refund {job.subject_id} is {outcome.status}: {outcome.reason}")
@@ -105,6 +109,13 @@ async def return_expire(tools: Tools, job: Job) -> None:
     await _return_step(tools, job, expire)
 
 
+async def chargeback_respond(tools: Tools, job: Job) -> None:
+    """A bank's deadline to answer a chargeback has passed; people see it on the case, and operators in the log."""
+    act = Act(ACTOR, job.due_at, tools.clock())
+    if await tools.database.run(ACTOR, lambda tx: chargeback_case.remind(tx, job.merchant_id, job.subject_id, act)):
+        log.warning("chargeback.overdue", chargeback=str(job.subject_id), respond_by=job.due_at.isoformat())
+
+
 async def _return_step(tools: Tools, job: Job, step: Callable[[MerchantSession, Act], Awaitable[None]]) -> None:
     act = Act(ACTOR, job.due_at, tools.clock())
 
@@ -126,6 +137,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.REFUND_SEND: refund_send,
     JobKind.RETURN_DECIDE: return_decide,
     JobKind.RETURN_EXPIRE: return_expire,
+    JobKind.CHARGEBACK_RESPOND: chargeback_respond,
     JobKind.STATEMENT_ACCEPT: settling.statement_accept,
     JobKind.RESERVE_RELEASE: settling.reserve_release,
     JobKind.SETTLEMENT_RUN: settling.run_asked_for,

@@ -22,7 +22,7 @@ from merchantry.gateways.payout import (
     sent,
 )
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import payee, payout, payout_batch, queue
+from merchantry.services import payee, payout, payout_batch, payout_outcome, queue
 from merchantry.services.payout import Payout, Told, Transfer
 from merchantry.services.payout_batch import BATCHED, BatchToSend
 from merchantry.services.queue import JobKind
@@ -136,11 +136,9 @@ async def hear(tools: Tools, merchant_id: UUID, key: UUID, answer: Answer) -> No
     now = tools.clock()
     happened = _not_later(answer.occurred_at, now)
 
-    async def work(tx: Transaction) -> None:
-        async with tx.as_merchant(merchant_id) as session:
-            await payout.hear_of(session, key, told, Act(ACTOR, happened, now))
-
-    await tools.database.run(ACTOR, work)
+    await tools.database.run(
+        ACTOR, lambda tx: payout_outcome.hear(tx, merchant_id, key, told, Act(ACTOR, happened, now))
+    )
 
 
 async def send_batches(tools: Tools, job: Job) -> None:

@@ -13,7 +13,7 @@ from merchantry.gateways import provider_statement
 from merchantry.gateways.bank_statement import BankStatement
 from merchantry.gateways.iso20022 import camt053, pain001, pain002
 from merchantry.jobs.payouts import WORDS
-from merchantry.services import payout, payout_batch, reconciliation
+from merchantry.services import payout_batch, payout_outcome, reconciliation
 from merchantry.services.payout import Told
 from merchantry.services.reconciliation import Source
 from tenancy.database import Database, Transaction
@@ -128,10 +128,5 @@ async def _hear_report(database: Database, data: bytes, act: Act, result: Reconc
         if answer is None:
             continue
         told = Told(WORDS[answer.status], answer.provider_reference, answer.reason, {"pain.002": report.id})
-        await database.run(act.actor, lambda tx, m=merchant_id, k=key, t=told: _hear(tx, m, k, t, act))  # type: ignore[misc]
+        await database.run(act.actor, lambda tx, m=merchant_id, k=key, t=told: payout_outcome.hear(tx, m, k, t, act))  # type: ignore[misc]
         result.answers += 1
-
-
-async def _hear(tx: Transaction, merchant_id: UUID, key: UUID, told: Told, act: Act) -> None:
-    async with tx.as_merchant(merchant_id) as session:
-        await payout.hear_of(session, key, told, act)

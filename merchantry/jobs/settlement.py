@@ -13,6 +13,7 @@ import structlog
 
 from merchantry.domain.act import Act
 from merchantry.jobs import worker
+from merchantry.jobs.heartbeat import heartbeat
 from merchantry.jobs.tools import Tools
 from merchantry.services import queue, settlement, settlement_run
 from merchantry.services.queue import JobKind
@@ -21,8 +22,8 @@ from merchantry.tables.platform import NOBODY
 from tenancy.database import Transaction
 
 ACTOR = "system:settlement"
-TELL_EVERY = 20
-"""Merchants after which a run writes how far it is."""
+TELL_EVERY_SECONDS = 10.0
+"""How often a run writes how far it is, however long a merchant takes: who is silent for longer is taken for dead."""
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ async def run(
     merchant_id: UUID | None = None,
     run_id: UUID | None = None,
     concurrency: int = 4,
+    tell_every_seconds: float = TELL_EVERY_SECONDS,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Settle with all merchants, or with one, up to a moment. One merchant's failure does not stop the others.
@@ -59,7 +61,16 @@ async def run(
     """
     run_id = run_id or uuid4()
     merchants = await tools.database.run(act.actor, lambda tx: _begin(tx, run_id, until, merchant_id, act))
-    return await _carry_out(tools, run_id, until, merchants, act, concurrency=concurrency, progress=progress)
+    return await _carry_out(
+        tools,
+        run_id,
+        until,
+        merchants,
+        act,
+        concurrency=concurrency,
+        tell_every_seconds=tell_every_seconds,
+        progress=progress,
+    )
 
 
 async def resume(tools: Tools, run_id: UUID) -> Tally | None:
@@ -81,6 +92,7 @@ async def _carry_out(
     act: Act,
     *,
     concurrency: int = 4,
+    tell_every_seconds: float = TELL_EVERY_SECONDS,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     async with tools.database.read(act.actor) as tx, tx.as_platform() as session:
@@ -97,10 +109,11 @@ async def _carry_out(
                 tally.failures.append((slug, f"{type(error).__name__}: {error}"[:500]))
             tally.merchants_done += 1
             progress(tally)
-            if tally.merchants_done % TELL_EVERY == 0:
-                await tools.database.run(act.actor, lambda tx: _tell(tx, run_id, tally, tools.clock()))
 
-    async with asyncio.TaskGroup() as group:
+    async def tell() -> None:
+        await tools.database.run(act.actor, lambda tx: _tell(tx, run_id, tally, tools.clock()))
+
+    async with heartbeat(tell_every_seconds, tell), asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, len(merchants))):
             group.create_task(desk())
     await tools.database.run(act.actor, lambda tx: _finish(tx, run_id, tally, tools.clock()))

@@ -18,13 +18,14 @@ ACTOR = "system:worker"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job."""
+    """A claimed job. ``leased_until`` is when another worker may take it; None: nobody else knows of it."""
 
     merchant_id: UUID
     kind: JobKind
     subject_id: UUID
     due_at: datetime
     attempts: int
+    leased_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

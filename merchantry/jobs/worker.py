@@ -9,13 +9,14 @@ import structlog
 from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from merchantry.jobs import lease as leases
 from merchantry.jobs.handlers import EXPECTED, HANDLERS
+from merchantry.jobs.lease import LEASE, Held, Lease
 from merchantry.jobs.tools import ACTOR, Job, Tools
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import job as job_table
 from tenancy.database import CommitLost, CommitUnknown
 
-LEASE = timedelta(minutes=2)
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 BATCH = 20
@@ -57,14 +58,14 @@ async def run_due(
         jobs = await claim(tools, until, BATCH * concurrency, kinds, merchant_id)
         if not jobs:
             return total
-        total += await _do_all(tools, jobs, concurrency)
+        total += await _do_all(tools, jobs, concurrency, LEASE)
         progress(total)
 
 
-async def run_batch(tools: Tools, until: datetime, *, concurrency: int = 2) -> int:
+async def run_batch(tools: Tools, until: datetime, *, concurrency: int = 2, lease: Lease = LEASE) -> int:
     """One round. Returns how many jobs were claimed."""
-    jobs = await claim(tools, until, BATCH)
-    await _do_all(tools, jobs, concurrency)
+    jobs = await claim(tools, until, BATCH, lease=lease)
+    await _do_all(tools, jobs, concurrency, lease)
     return len(jobs)
 
 
@@ -74,6 +75,8 @@ async def claim(
     limit: int,
     kinds: Collection[JobKind] = tuple(HANDLERS),
     merchant_id: UUID | None = None,
+    *,
+    lease: Lease = LEASE,
 ) -> list[Job]:
     """Lease due jobs that no other worker holds."""
     now = tools.clock()
@@ -95,23 +98,28 @@ async def claim(
     statement = (
         update(job_table)
         .where(key.in_(free))
-        .values(leased_until=now + LEASE, attempts=table.attempts + 1)
-        .returning(table.merchant_id, table.kind, table.subject_id, table.due_at, table.attempts)
+        .values(leased_until=now + lease.span, attempts=table.attempts + 1)
+        .returning(table.merchant_id, table.kind, table.subject_id, table.due_at, table.attempts, table.leased_until)
     )
     async with tools.database.write(ACTOR) as tx, tx.as_platform() as session:
         rows = await session.execute(statement)
-        jobs = [Job(row.merchant_id, JobKind(row.kind), row.subject_id, row.due_at, row.attempts) for row in rows]
+        jobs = [Job(**{**row._asdict(), "kind": JobKind(row.kind)}) for row in rows]
     return sorted(jobs, key=lambda job: job.due_at)
 
 
-async def _do_all(tools: Tools, jobs: list[Job], concurrency: int) -> int:
+async def _do_all(tools: Tools, jobs: list[Job], concurrency: int, lease: Lease) -> int:
+    async with leases.held(tools, jobs, lease) as held:
+        return await _do_held(tools, jobs, concurrency, held)
+
+
+async def _do_held(tools: Tools, jobs: list[Job], concurrency: int, held: Held) -> int:
     waiting = list(reversed(jobs))
     done = 0
 
     async def worker() -> None:
         nonlocal done
         while waiting:
-            is_done = await _do(tools, waiting.pop())
+            is_done = await _do(tools, waiting.pop(), held)
             done += is_done  # apart from the await, which would lose what others count meanwhile
 
     async with asyncio.TaskGroup() as group:
@@ -120,16 +128,18 @@ async def _do_all(tools: Tools, jobs: list[Job], concurrency: int) -> int:
     return done
 
 
-async def _do(tools: Tools, job: Job) -> bool:
+async def _do(tools: Tools, job: Job, held: Held) -> bool:
     """Do one job; what fails is tried again later, further and further apart."""
     try:
         await HANDLERS[job.kind](tools, job)
     except Exception as error:
         expected = isinstance(error, EXPECTED)
         report = log.warning if expected else log.exception
+        held.let_go(job)
         report("job.failed", kind=job.kind, subject=str(job.subject_id), attempts=job.attempts, error=str(error))
         await _postpone(tools, job, f"{type(error).__name__}: {error}"[:500])
         return False
+    held.let_go(job)
     return True
 
 

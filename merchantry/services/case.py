@@ -75,7 +75,10 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as it stands. ``owner`` and ``opened_by`` are actors; ``decision`` is the vote that ended it."""
+    """A case as it stands. ``owner`` and ``opened_by`` are actors; ``decision`` is the vote that ended it.
+
+    ``granted_minor`` is what of the amount was approved, where a kind can be approved in part.
+    """
 
     merchant_id: UUID
     id: UUID
@@ -96,6 +99,7 @@ class Case:
     reason: str | None
     decided_at: datetime | None
     events: int
+    granted_minor: int | None
 
     @property
     def concerns_merchant(self) -> bool:
@@ -104,7 +108,7 @@ class Case:
 
 
 class CaseAct(StrEnum):
-    """What can happen to a case. ASK: somebody opened what was open."""
+    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: it was due, and is not decided."""
 
     OPEN = "open"
     ASK = "ask"
@@ -114,6 +118,8 @@ class CaseAct(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     WITHDRAW = "withdraw"
+    SETTLE = "settle"
+    OVERDUE = "overdue"
 
 
 CASE_COLUMNS = [review_case.c[name] for name in Case.__slots__]
@@ -210,19 +216,6 @@ async def assign(session: PlatformSession, merchant_id: UUID, case_id: UUID, acc
         Changed(review_case, key_of(case), {"owner": owner}),
         event(case, did, act, "", {"owner": owner}),
         trail(session, case, did, act, {"owner": owner}, {"owner": case.owner}),
-    )
-
-
-async def withdraw(session: PlatformSession, merchant_id: UUID, case_id: UUID, reason: str, act: Act) -> None:
-    """There is nothing left to decide; no effect follows. Raises NotFound, CaseClosed."""
-    case = await held(session, merchant_id, case_id)
-    refuse_unless_open(case.status)
-    did, status = CaseAct.WITHDRAW, CaseStatus.WITHDRAWN
-    await write(
-        session,
-        Changed(review_case, key_of(case), {"status": status, "reason": reason, "decided_at": act.at}),
-        event(case, did, act, reason, {}),
-        trail(session, case, did, act, {"status": status, "reason": reason}, {"status": case.status}),
     )
 
 

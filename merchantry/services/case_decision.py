@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -31,20 +32,25 @@ async def decide(
     act: Act,
     *,
     effects: Effects,
+    part: tuple[int, str] | None = None,
 ) -> Case:
     """One person's vote, with its reason; the vote that ends the case brings its effect about, and tells the merchant.
 
-    Raises NotFound, CaseClosed, OwnAct, VotedAlready, and what the effect raises: then there was no vote.
+    ``part`` approves this much of the amount only (minor units and their currency). Raises InvalidInput where it makes
+    no sense, NotFound, CaseClosed, OwnAct, VotedAlready, and what the effect raises: then there was no vote.
     """
     async with tx.as_platform() as session:
         case = await held(session, merchant_id, case_id)
         state = rules.decide(await _state(session, case), vote, sealed(case.id, act.actor))
+        granted_minor = rules.granted(case.kind, vote, case.amount_minor, case.currency, part)
         is_decided = state.status is not CaseStatus.OPEN
         moved = replace(case, status=state.status, decision=vote, reason=reason, decided_at=act.at)
+        if case.kind in rules.IN_PART:
+            moved = replace(moved, granted_minor=granted_minor)
         decided = moved if is_decided else case
         await _write(session, case, decided, vote, reason, act)
     if is_decided:
-        decision = Decision(decided.status, reason, act.actor)
+        decision = Decision(decided.status, reason, act.actor, granted_minor)
         if effect := effects.get(case.kind):
             await effect(tx, decided, decision, act)
         await _tell(tx, decided, act)
@@ -68,8 +74,9 @@ async def _state(session: PlatformSession, case: Case) -> CaseState:
 
 async def _write(session: PlatformSession, case: Case, decided: Case, vote: Vote, reason: str, act: Act) -> None:
     did = CaseAct(vote)
-    names = ("status", "decision", "reason", "decided_at")
-    after = {"status": decided.status, "reason": reason}
+    names = ("status", "decision", "reason", "decided_at", "granted_minor")
+    after: dict[str, Any] = {"status": decided.status, "reason": reason}
+    after |= {} if decided.granted_minor is None else {"granted_minor": decided.granted_minor}
     ended = Changed(review_case, key_of(case), {name: getattr(decided, name) for name in names})
     await write(
         session,
@@ -82,6 +89,7 @@ async def _write(session: PlatformSession, case: Case, decided: Case, vote: Vote
 async def _tell(tx: Transaction, case: Case, act: Act) -> None:
     if case.merchant_id == NOBODY or not case.concerns_merchant:
         return
-    subject = {"case": str(case.id), "kind": case.kind, "title": case.title, "reason": case.reason}
+    subject: dict[str, Any] = {"case": str(case.id), "kind": case.kind, "title": case.title, "reason": case.reason}
+    subject |= {} if case.granted_minor is None else {"granted_minor": case.granted_minor, "currency": case.currency}
     async with tx.as_merchant(case.merchant_id) as session:
         await notify(session, f"case.{case.status}", subject, act)

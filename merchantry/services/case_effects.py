@@ -8,16 +8,29 @@ from types import MappingProxyType
 from typing import Final
 
 from merchantry.domain.case import CaseKind
-from merchantry.services import bank_line, debt, objection, payee_review, refund_approval, refund_sending
+from merchantry.services import (
+    bank_line,
+    chargeback_case,
+    debt,
+    objection,
+    payee_review,
+    payout_outcome,
+    refund_approval,
+    refund_sending,
+)
 from merchantry.services.case_decision import Effects
 
 EFFECTS: Final[Effects] = MappingProxyType(
     {
         CaseKind.BANK_DIFFERENCE: bank_line.case_decided,
+        CaseKind.CHARGEBACK: chargeback_case.decided,
         CaseKind.PAYEE_CHANGE: payee_review.decided,
         CaseKind.STATEMENT_OBJECTION: objection.decided,
         CaseKind.REFUND_APPROVAL: refund_approval.decided,
         CaseKind.WRITE_OFF: debt.write_off_decided,
+        CaseKind.PAYOUT_FAILED: payout_outcome.failure_decided,
+        CaseKind.PAYOUT_UNKNOWN: payout_outcome.unknown_decided,
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
+        CaseKind.REFUND_UNKNOWN: refund_sending.unknown_decided,
     }
 )

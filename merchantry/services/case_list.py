@@ -13,7 +13,7 @@ from merchantry.services.case import CASE_COLUMNS, AnySession, Case, CaseAct, Fa
 from merchantry.tables.case import case_event, review_case
 from tenancy.database import MerchantSession
 
-SHOWN_ACTS = frozenset({CaseAct.OPEN, CaseAct.ASK, CaseAct.WITHDRAW})
+SHOWN_ACTS = frozenset({CaseAct.OPEN, CaseAct.ASK, CaseAct.WITHDRAW, CaseAct.SETTLE, CaseAct.OVERDUE})
 """What a merchant is told of, whoever did it; what else the platform does with a case stays among its people, and what
 they decided stands on the case."""
 
@@ -59,8 +59,12 @@ async def page(
     kinds: Collection[CaseKind] | None = None,
     merchant_id: UUID | None = None,
     owner: str | None = None,
+    overdue_at: datetime | None = None,
 ) -> list[Case]:
-    """Newest first. A merchant's session sees those that concern its merchant; ``owner`` is an actor."""
+    """Newest first. A merchant's session sees those that concern its merchant; ``owner`` is an actor.
+
+    ``overdue_at`` chooses those that are open and were due before this moment.
+    """
     statement = _visible(session).order_by(_table.opened_at.desc(), _table.id.desc()).limit(limit)
     for column, wanted in ((_table.status, statuses), (_table.kind, kinds)):
         if wanted is not None:
@@ -68,6 +72,8 @@ async def page(
     for column, one in ((_table.merchant_id, merchant_id), (_table.owner, owner)):
         if one is not None:
             statement = statement.where(column == one)
+    if overdue_at is not None:
+        statement = statement.where(_table.status == CaseStatus.OPEN, _table.due_at < overdue_at)
     if after is not None:
         statement = statement.where(tuple_(_table.opened_at, _table.id) < after)
     return [from_row(row) for row in await session.execute(statement)]

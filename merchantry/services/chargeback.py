@@ -6,18 +6,19 @@ platform where the contract says so. A second round may follow a won or a lost o
 everybody gets back what was taken.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, insert, select, tuple_
+from sqlalchemy import ColumnElement, func, insert, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import Divided
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import ChargebackRefused, InvalidInput, NotFound
-from merchantry.services import audit, chargeback_entries, dispute, order, refund, tender
+from merchantry.services import audit, chargeback_case, chargeback_entries, dispute, order, refund, tender
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.notification import notify
 from merchantry.services.tender import Back
@@ -39,6 +40,9 @@ class NewChargeback:
     respond_by: datetime | None = None
     id: UUID = field(default_factory=uuid4)
 
+
+MOST = 50
+"""How many chargebacks of an order are shown with it."""
 
 COLUMNS = [chargeback.c[name] for name in Chargeback.__slots__]
 
@@ -63,7 +67,7 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
         if last is None or last.status != "lost":
             divided = await chargeback_entries.division(session, found, new.amount_minor, new.id)
             held_minor, hold_seq = await chargeback_entries.hold(session, found, divided.sale_minor, new.id, act)
-        row = {
+        row: dict[str, Any] = {
             **{name: getattr(new, name) for name in ("id", "order_id", "amount_minor", "reason", "fee_minor")},
             "fee_borne_by": new.fee_borne_by,
             "respond_by": new.respond_by,
@@ -77,10 +81,14 @@ async def open_(tx: Transaction, merchant_id: UUID, new: NewChargeback, act: Act
             "held_minor": held_minor,
             "hold_seq": hold_seq,
             "opened_at": act.at,
+            "evidence": [],
         }
         await session.execute(insert(chargeback).values(row))
         await dispute.stop_clock(session, found, "chargeback", new.id, act)
         await _tell(session, new.id, new.order_id, "open", {"amount_minor": new.amount_minor}, act)
+    row |= dict.fromkeys(("refund_id", "ended_at", "entry_seq"))
+    async with tx.as_platform() as platform:
+        await chargeback_case.open_(platform, Chargeback(**row), found, act)
     return new.id
 
 
@@ -104,6 +112,8 @@ async def lose(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
     await refund.count(tx, held, back)
+    async with tx.as_platform() as platform:
+        await chargeback_case.end(platform, merchant_id, chargeback_id, "lost", act)
 
 
 async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act) -> None:
@@ -124,9 +134,10 @@ async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act)
             changes["entry_seq"], back = await chargeback_entries.give_again(session, found, before, ground, act)
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
-    if held is not None and back:
-        async with tx.as_platform() as platform:
+    async with tx.as_platform() as platform:
+        if held is not None and back:
             await tender.refunded(platform, held, back, sign=-1)
+        await chargeback_case.end(platform, merchant_id, chargeback_id, "won", act)
 
 
 async def _last_round(session: MerchantSession, new: NewChargeback) -> Chargeback | None:
@@ -192,6 +203,19 @@ async def find(session: MerchantSession | PlatformSession, merchant_id: UUID, ch
     statement = select(*COLUMNS).where(chargeback.c.merchant_id == merchant_id, chargeback.c.id == chargeback_id)
     row = (await session.execute(statement)).one_or_none()
     return Chargeback(**row._asdict()) if row else None
+
+
+async def of_orders(session: MerchantSession, order_ids: Sequence[UUID]) -> list[Chargeback]:
+    """The chargebacks of some of the merchant's orders, oldest first, of each the latest ``MOST``."""
+    table = chargeback.c
+    latest = func.row_number().over(
+        partition_by=table.order_id, order_by=(table.opened_at.desc(), table.round.desc(), table.id.desc())
+    )
+    own = (table.merchant_id == session.merchant_id, table.order_id == func.any(list(order_ids)))
+    chosen = select(*COLUMNS, latest.label("latest")).where(*own).subquery()
+    statement = select(*(chosen.c[column.name] for column in COLUMNS)).where(chosen.c.latest <= MOST)
+    rows = await session.execute(statement.order_by(chosen.c.opened_at, chosen.c.round, chosen.c.id))
+    return [Chargeback(**row._asdict()) for row in rows]
 
 
 async def page(

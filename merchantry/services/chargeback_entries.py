@@ -30,7 +30,7 @@ from tenancy.writes import Changed, write
 
 @dataclass(frozen=True, slots=True)
 class Chargeback:
-    """A chargeback as it stands."""
+    """A chargeback as it stands. ``evidence`` is what the bank was sent: name, value and ``sent_at`` of each piece."""
 
     merchant_id: UUID
     id: UUID
@@ -46,6 +46,7 @@ class Chargeback:
     fee_minor: int
     fee_borne_by: str
     reason: str
+    evidence: list[dict[str, str]]
     refund_id: UUID | None
     opened_at: datetime
     respond_by: datetime | None

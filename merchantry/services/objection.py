@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from merchantry.domain.act import Act
-from merchantry.domain.case import CaseKind, CaseStatus, Decision
+from merchantry.domain.case import CaseKind, Decision
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.money import format_minor
 from merchantry.services import ledger, statement
@@ -59,10 +59,10 @@ async def object_to(session: MerchantSession, conditions: Conditions, said: Disp
 
 
 async def decided(tx: Transaction, case: Case, decision: Decision, act: Act) -> None:
-    """What is held is free again; where the merchant was right, the amount objected to is given in the open period."""
+    """What is held is free again; as far as the merchant was right, it is given in the open period."""
     if case.subject_kind != "Statement" or case.amount_minor is None:
         return
-    given_minor = case.amount_minor if decision.status is CaseStatus.APPROVED else 0
+    given_minor = decision.granted_minor or 0
     async with tx.as_merchant(case.merchant_id) as session:
         made = await _objection(session, case)
         await statement.decide_objection(

@@ -6,7 +6,7 @@ from uuid import UUID
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.payee import PayeeStatus
-from merchantry.services import case, case_list, payee
+from merchantry.services import case, case_end, case_list, payee
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.payee import PayeeAccount
 from merchantry.services.payee_details import NewAccount
@@ -41,7 +41,7 @@ async def add_account(
 
 
 async def end_cases(tx: Transaction, merchant_id: UUID, act: Act) -> None:
-    """After anything was done to accounts: cases about those that wait for nobody any more are withdrawn."""
+    """After anything was done to accounts: cases about those that wait for nobody any more are settled."""
     async with tx.as_platform() as session:
         found = await case_list.page(
             session, limit=100, statuses=[CaseStatus.OPEN], kinds=[CaseKind.PAYEE_CHANGE], merchant_id=merchant_id
@@ -52,7 +52,8 @@ async def end_cases(tx: Transaction, merchant_id: UUID, act: Act) -> None:
     async with tx.as_platform() as session:
         for each in (each for each in found if each.subject_kind == SUBJECT and UUID(each.subject_id) not in waiting):
             reason = "The account was verified, flagged or replaced."
-            await case.withdraw(session, merchant_id, each.id, reason, act)
+            subject = (SUBJECT, each.subject_id)
+            await case_end.settle(session, merchant_id, [CaseKind.PAYEE_CHANGE], subject, reason, act)
 
 
 async def _waiting(tx: Transaction, merchant_id: UUID) -> Collection[UUID]:

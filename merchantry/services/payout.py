@@ -32,6 +32,9 @@ LONGEST_WAIT = timedelta(hours=6)
 UNKNOWN_IS_A_CASE = timedelta(hours=1)
 """How long nobody may have answered for a transfer until people are asked to look."""
 
+UNANSWERED = (TransferState.CREATED, TransferState.ASKED, TransferState.UNKNOWN)
+"""States of a transfer of which nobody has said anything that counts."""
+
 CASES = {PayoutStatus.FAILED: CaseKind.PAYOUT_FAILED, PayoutStatus.RETURNED: CaseKind.PAYOUT_RETURNED}
 
 

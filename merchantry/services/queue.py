@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     REFUND_SEND = "refund.send"
     RETURN_DECIDE = "return.decide"
     RETURN_EXPIRE = "return.expire"
+    CHARGEBACK_RESPOND = "chargeback.respond"
     STATEMENT_ACCEPT = "statement.accept"
     RESERVE_RELEASE = "reserve.release"
     SETTLEMENT_RUN = "settlement.run"

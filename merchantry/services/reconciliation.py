@@ -16,9 +16,9 @@ from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind
 from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
-from merchantry.domain.reconciliation import LineStatus, MatchedBy
+from merchantry.domain.reconciliation import LineStatus, MatchedBy, taken_too_much
 from merchantry.gateways.bank_statement import BankLine, BankStatement
-from merchantry.services import audit, case, case_list, payout
+from merchantry.services import audit, case, case_end, payout_outcome
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.payout import Told
 from merchantry.tables.case import review_case
@@ -34,6 +34,12 @@ NEAR = timedelta(days=5)
 
 LATE = timedelta(days=5)
 """After how long a transfer that nobody's statement shows is a difference."""
+
+
+HOW_TO_DECIDE = (
+    "bankLineMatch says that the line is the transfer's, and with `difference` who bears it that the amounts differ;"
+    " bankLineDismiss, that it is not."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ async def match(tx: Transaction, statement_id: UUID, position: int, act: Act) ->
             return LineStatus(line.status) if line else LineStatus.DISMISSED, None
         found, by = await _transfer_of(session, line)
         reason = await objection(session, line, found) if found else "No transfer fits this line."
+        if found and reason is None:
+            reason = difference(line, found)
         if found is None or by is None or reason:
             return LineStatus.UNMATCHED, await _difference(session, line, found, reason or "", act)
     told = Told(
@@ -134,8 +142,7 @@ async def book(
 
     Where it contradicts what is certain of the transfer already, there is a case about that.
     """
-    async with tx.as_merchant(found.merchant_id) as merchant_session:
-        _, heard = await payout.hear_of(merchant_session, found.key, told, act)
+    _, heard = await payout_outcome.hear(tx, found.merchant_id, found.key, told, act)
     status = LineStatus.RETURNED if told.word is Word.RETURNED else LineStatus.MATCHED
     async with tx.as_platform() as session:
         await set_line(session, line, status=status, matched_by=by, merchant_id=found.merchant_id, key=found.key)
@@ -149,9 +156,7 @@ async def book(
 
 async def end_case(session: PlatformSession, subject_kind: str, subject_id: str, reason: str, act: Act) -> None:
     """Nobody needs to look at this difference any more, if anybody had to."""
-    about = (session, NOBODY, CaseKind.BANK_DIFFERENCE, subject_kind, subject_id)
-    if (found := await case_list.open_about(*about)) is not None:
-        await case.withdraw(session, NOBODY, found.id, reason, act)
+    await case_end.settle(session, NOBODY, [CaseKind.BANK_DIFFERENCE], (subject_kind, subject_id), reason, act)
 
 
 def subject_of(line: Row[Any]) -> str:
@@ -224,10 +229,9 @@ async def objection(
 ) -> str | None:
     """Why a line and the transfer that it names can't be the same; ``is_return`` where somebody knows better."""
     is_return = line.is_return if is_return is None else is_return
-    wanted = found.amount_minor if is_return else -found.amount_minor
-    if line.currency != found.currency or line.amount_minor != wanted:
-        asked = f"{format_minor(wanted, found.currency)} {found.currency}"
-        return f"The transfer {found.reference} was of {asked}."
+    if line.currency != found.currency or (line.amount_minor > 0) is not is_return:
+        wanted = found.amount_minor if is_return else -found.amount_minor
+        return f"The transfer {found.reference} was of {_money(wanted, found.currency)}."
     if await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id)) == "closed":
         return "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
     table = bank_line.c
@@ -238,9 +242,25 @@ async def objection(
     return None
 
 
+def difference(line: Row[Any], found: Candidate, *, is_return: bool | None = None) -> str | None:
+    """What a line and its transfer differ by, and how that is decided; None where they don't."""
+    is_return = line.is_return if is_return is None else is_return
+    taken_minor = taken_too_much(found.amount_minor, line.amount_minor, is_return=is_return)
+    if not taken_minor:
+        return None
+    asked = _money(found.amount_minor if is_return else -found.amount_minor, found.currency)
+    more = "less" if taken_minor < 0 else "more"
+    taken = f"the bank took {_money(abs(taken_minor), found.currency)} {more} than it should have."
+    return f"The transfer {found.reference} was of {asked}; {taken}"
+
+
+def _money(amount_minor: int, currency: str) -> str:
+    return f"{format_minor(amount_minor, currency)} {currency}"
+
+
 async def _difference(session: PlatformSession, line: Row[Any], found: Candidate | None, reason: str, act: Act) -> UUID:
     """A case for people; the line points to it."""
-    amount = f"{format_minor(line.amount_minor, line.currency)} {line.currency}"
+    amount = _money(line.amount_minor, line.currency)
     evidence = [
         Fact("line", subject_of(line), "BankLine"),
         Fact("bookedOn", line.booked_on.isoformat()),
@@ -249,7 +269,11 @@ async def _difference(session: PlatformSession, line: Row[Any], found: Candidate
         Fact("text", line.text),
     ]
     if found:
-        evidence.append(Fact("transfer", found.reference))
+        evidence += [
+            Fact("transfer", found.reference),
+            Fact("asked for", _money(found.amount_minor, found.currency)),
+            Fact("to be decided", HOW_TO_DECIDE),
+        ]
     new = NewCase(
         kind=CaseKind.BANK_DIFFERENCE,
         merchant_id=NOBODY,

@@ -1,32 +1,37 @@
-"""Refunds on their way to the buyer: asked of the provider under the refund's id for ever, until it answers.
+"""Refunds on their way to the buyer: asked of the provider under the same key until it answers.
 
-No answer is not a refusal: such a refund is unknown and asked for again. A refusal waits for people (a case of the kind
-REFUND_FAILED), who have it sent again or say that the buyer was paid by other means.
+No answer is not a refusal: such a refund is unknown and asked for again, and after an hour people look at it (a case
+of the kind REFUND_UNKNOWN). A refusal waits for people too (REFUND_FAILED), who have it sent again under a new key, or
+say that the buyer was paid by other means.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import Row, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
-from merchantry.domain.errors import NotFound, RefundRefused
+from merchantry.domain.errors import InvalidInput, NotFound, RefundRefused
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.gateways.payment import Tender as GatewayTender
-from merchantry.services import audit, case, payment, queue
+from merchantry.services import audit, case, case_end, case_list, payment, queue
 from merchantry.services import refund as refunds
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.queue import JobKind
-from merchantry.tables.case import review_case
 from merchantry.tables.merchant import orders, refund
-from tenancy.database import Database, MerchantSession, PlatformSession, Transaction
+from tenancy.database import Database, MerchantSession, Transaction
 from tenancy.writes import Changed, write
 
 OPEN = ("pending", "unknown")
 """Statuses of a refund that its provider is still asked for."""
+
+UNKNOWN_IS_A_CASE = timedelta(hours=1)
+"""How old a refund without an answer is when people are asked to look."""
 
 STATUS_OF = {
     ChargeStatus.CAPTURED: "sent",
@@ -35,10 +40,19 @@ STATUS_OF = {
 }
 
 
+class RefundOutcome(StrEnum):
+    """What a person found out about a refund without an answer."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+
+
 @dataclass(frozen=True, slots=True)
 class RefundToSend:
-    """What to ask the provider for."""
+    """What to ask the provider for. ``key`` is that of the attempt, the same however often it is asked for."""
 
+    key: UUID
+    attempt: int
     charge_key: UUID
     amount_minor: int
     tenders: Sequence[GatewayTender]
@@ -48,7 +62,7 @@ async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refu
     """A refund and the payment that it goes back to; None where there is nothing to ask for any more."""
     async with database.read(actor) as tx:
         async with tx.as_merchant(merchant_id) as session:
-            columns = refund.c.amount_minor, refund.c.status, refund.c.parties, orders.c.checkout_id
+            columns = refund.c.amount_minor, refund.c.attempt, refund.c.status, refund.c.parties, orders.c.checkout_id
             statement = select(*columns).join(orders, orders.c.id == refund.c.order_id)
             row = (await session.execute(statement.where(refund.c.id == refund_id))).one()
         async with tx.as_platform() as platform:
@@ -58,19 +72,41 @@ async def refund_to_send(database: Database, actor: str, merchant_id: UUID, refu
     if row.status not in OPEN or captured.provider == payment.ELSEWHERE:
         return None
     tenders = [GatewayTender(each["method"], each["amount_minor"]) for each in row.parties.get("tenders", ())]
-    return RefundToSend(captured.id, row.amount_minor, tenders)
+    return RefundToSend(key_of(refund_id, row.attempt), row.attempt, captured.id, row.amount_minor, tenders)
 
 
-async def answered(session: MerchantSession, refund_id: UUID, outcome: Outcome, act: Act) -> str:
-    """Write what the provider said of a refund; returns its status. Repeating it changes nothing."""
-    row = await _held(session, refund_id)
-    status = STATUS_OF.get(outcome.status, "unknown")
-    if row.status not in OPEN:
-        await queue.dequeue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id)
+def key_of(refund_id: UUID, attempt: int) -> UUID:
+    """The key of an attempt: the refund's own id, then another for each attempt after a definite failure."""
+    return refund_id if attempt == 1 else uuid5(refund_id, str(attempt))
+
+
+async def hear(
+    tx: Transaction, merchant_id: UUID, refund_id: UUID, outcome: Outcome, act: Act, *, attempt: int = 1
+) -> str:
+    """Write what the provider said of an attempt at a refund; returns the refund's status.
+
+    A definite answer settles the case that waited for it. Repeating it changes nothing.
+    """
+    async with tx.as_merchant(merchant_id) as session:
+        row = await _held(session, refund_id)
+        status = await _heard(session, row, attempt, outcome, act)
+    if row.status in OPEN and status not in OPEN:
+        await _settle(tx, row, CaseKind.REFUND_UNKNOWN, f"The provider has answered: {status}.", merchant_id, act)
+    return status
+
+
+async def _heard(session: MerchantSession, row: Row[Any], attempt: int, outcome: Outcome, act: Act) -> str:
+    refund_id, status = row.id, STATUS_OF.get(outcome.status, "unknown")
+    if row.status not in OPEN or row.attempt != attempt:
+        if row.status not in OPEN:
+            await queue.dequeue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id)
+        if status == "sent" and (row.status == "failed" or row.attempt != attempt):
+            await _ask_about(session, row, "A refund that was taken to have failed was sent after all.", outcome, act)
         return str(row.status)
     if status == "unknown":
         if row.status != status:
             await _write(session, row, act, "refund.send", {"status": status, "failure": outcome.reason})
+        await _worry(session, row, outcome, act)
         return status
     await queue.dequeue(session, session.merchant_id, JobKind.REFUND_SEND, refund_id)
     if status == "sent":
@@ -83,12 +119,36 @@ async def answered(session: MerchantSession, refund_id: UUID, outcome: Outcome, 
 
 
 async def retry(tx: Transaction, merchant_id: UUID, refund_id: UUID, act: Act) -> None:
-    """Have a refused refund sent again, under its own id as ever. Raises NotFound, RefundRefused unless it failed."""
+    """Have a refused refund sent again, under a new key. Raises NotFound, RefundRefused unless it failed."""
     async with tx.as_merchant(merchant_id) as session:
         row = await _failed(session, refund_id, "retry")
-        await _write(session, row, act, "refund.retry", {"status": "pending", "failure": None})
-        await queue.enqueue(session, merchant_id, JobKind.REFUND_SEND, refund_id, act.booked_at)
-    await _nothing_to_decide(tx, merchant_id, refund_id, "The refund is sent again.", act)
+        await _begin_again(session, row, act)
+    await _settle(tx, row, CaseKind.REFUND_FAILED, "The refund is sent again.", merchant_id, act)
+
+
+async def resolve(
+    tx: Transaction, merchant_id: UUID, refund_id: UUID, outcome: RefundOutcome, evidence: str, act: Act
+) -> None:
+    """A person says what became of a refund without an answer; ``evidence`` is how it is known. Its case ends.
+
+    What was not sent has failed: it may then be sent again. Raises NotFound, RefundRefused unless it is unknown.
+    """
+    async with tx.as_merchant(merchant_id) as session:
+        row = await _held(session, refund_id)
+        if row.status != "unknown":
+            raise RefundRefused(status=row.status, act="resolve")
+        await queue.dequeue(session, merchant_id, JobKind.REFUND_SEND, refund_id)
+        if outcome is RefundOutcome.SENT:
+            await refunds.book_sent(session, row.id, row.order_id, row.amount_minor, row.currency, act)
+            changes = {"status": "sent", "sent_at": act.at, "failure": None}
+            await _write(session, row, act, "refund.resolve", changes, evidence=evidence)
+        else:
+            failed = Outcome(ChargeStatus.DECLINED, reason="It was not sent, as a person has found out.")
+            changes = {"status": "failed", "failure": failed.reason}
+            await _write(session, row, act, "refund.resolve", changes, evidence=evidence)
+            await _ask_people(session, row, failed, act)
+    reason = f"A person has found out that the refund was {outcome.replace('_', ' ')}."
+    await _settle(tx, row, CaseKind.REFUND_UNKNOWN, reason, merchant_id, act, evidence)
 
 
 async def mark_offline(tx: Transaction, merchant_id: UUID, refund_id: UUID, evidence: str, act: Act) -> None:
@@ -98,7 +158,8 @@ async def mark_offline(tx: Transaction, merchant_id: UUID, refund_id: UUID, evid
         await refunds.book_sent(session, row.id, row.order_id, row.amount_minor, row.currency, act)
         changes = {"status": "offline", "sent_at": act.at}
         await _write(session, row, act, "refund.mark_offline", changes, evidence=evidence)
-    await _nothing_to_decide(tx, merchant_id, refund_id, "The buyer was paid by other means.", act)
+    reason = "The buyer was paid by other means."
+    await _settle(tx, row, CaseKind.REFUND_FAILED, reason, merchant_id, act, evidence)
 
 
 async def failure_decided(tx: Transaction, found: Case, decision: Decision, act: Act) -> None:
@@ -106,8 +167,27 @@ async def failure_decided(tx: Transaction, found: Case, decision: Decision, act:
     if decision.status is CaseStatus.APPROVED:
         async with tx.as_merchant(found.merchant_id) as session:
             row = await _failed(session, UUID(found.subject_id.split()[-1]), "retry")
-            await _write(session, row, act, "refund.retry", {"status": "pending", "failure": None})
-            await queue.enqueue(session, found.merchant_id, JobKind.REFUND_SEND, row.id, act.booked_at)
+            await _begin_again(session, row, act)
+
+
+async def unknown_decided(tx: Transaction, found: Case, decision: Decision, act: Act) -> None:
+    """A vote does not say what became of a refund: only a definite answer or evidence ends the case.
+
+    Raises InvalidInput while the refund is unknown.
+    """
+    if found.subject_kind != "Refund":
+        return
+    async with tx.as_merchant(found.merchant_id) as session:
+        row = await _held(session, UUID(found.subject_id.split()[-1]))
+    if row.status in OPEN:
+        reason = "Say what became of the refund, and how it is known (refundResolve): that ends the case."
+        raise InvalidInput(reason=reason, path=("case_id",))
+
+
+async def _begin_again(session: MerchantSession, row: Row[Any], act: Act) -> None:
+    changes = {"status": "pending", "failure": None, "attempt": row.attempt + 1}
+    await _write(session, row, act, "refund.retry", changes)
+    await queue.enqueue(session, session.merchant_id, JobKind.REFUND_SEND, row.id, act.booked_at)
 
 
 async def _held(session: MerchantSession, refund_id: UUID) -> Row[Any]:
@@ -136,11 +216,12 @@ async def _write(
 
 
 async def _ask_people(session: MerchantSession, row: Row[Any], outcome: Outcome, act: Act) -> None:
+    kind, subject_id = _subject(row)
     new = NewCase(
         kind=CaseKind.REFUND_FAILED,
         merchant_id=session.merchant_id,
-        subject_kind="Refund",
-        subject_id=f"{row.order_id} {row.id}",
+        subject_kind=kind,
+        subject_id=subject_id,
         title="The payment provider refuses a refund; approve to send it again.",
         evidence=[Fact("order", str(row.order_id), "Order"), Fact("the provider says", outcome.reason or "nothing")],
         currency=row.currency,
@@ -149,22 +230,43 @@ async def _ask_people(session: MerchantSession, row: Row[Any], outcome: Outcome,
     await case.open_case(session, new, act)
 
 
-async def _nothing_to_decide(tx: Transaction, merchant_id: UUID, refund_id: UUID, reason: str, act: Act) -> None:
-    async with tx.as_platform() as platform:
-        case_id = await _open_case(platform, merchant_id, refund_id)
-        if case_id is not None:
-            await case.withdraw(platform, merchant_id, case_id, reason, act)
+async def _worry(session: MerchantSession, row: Row[Any], outcome: Outcome, act: Act) -> None:
+    """Nobody has answered for so long that a person must ask."""
+    if act.booked_at - row.occurred_at < UNKNOWN_IS_A_CASE:
+        return
+    about = (session.merchant_id, CaseKind.REFUND_UNKNOWN, *_subject(row))
+    if await case_list.open_about(session, *about) is None:
+        await _ask_about(session, row, "The payment provider does not say what became of a refund.", outcome, act)
 
 
-async def _open_case(session: PlatformSession, merchant_id: UUID, refund_id: UUID) -> UUID | None:
-    table = review_case.c
-    found: UUID | None = await session.scalar(
-        select(table.id).where(
-            table.merchant_id == merchant_id,
-            table.kind == CaseKind.REFUND_FAILED,
-            table.status == CaseStatus.OPEN,
-            table.subject_kind == "Refund",
-            table.subject_id.endswith(str(refund_id)),
-        )
+async def _ask_about(session: MerchantSession, row: Row[Any], title: str, outcome: Outcome, act: Act) -> None:
+    kind, subject_id = _subject(row)
+    new = NewCase(
+        kind=CaseKind.REFUND_UNKNOWN,
+        merchant_id=session.merchant_id,
+        subject_kind=kind,
+        subject_id=subject_id,
+        title=title,
+        evidence=[
+            Fact("order", str(row.order_id), "Order"),
+            Fact("attempt", str(row.attempt)),
+            Fact("key at the provider", str(key_of(row.id, row.attempt))),
+            Fact("the provider says", outcome.reason or "nothing"),
+        ],
+        currency=row.currency,
+        amount_minor=row.amount_minor,
+        parties=[row.requested_by],
     )
-    return found
+    await case.open_case(session, new, act)
+
+
+def _subject(row: Row[Any]) -> tuple[str, str]:
+    return "Refund", f"{row.order_id} {row.id}"
+
+
+async def _settle(
+    tx: Transaction, row: Row[Any], kind: CaseKind, reason: str, merchant_id: UUID, act: Act, evidence: str = ""
+) -> None:
+    facts = [Fact("evidence", evidence)] if evidence else []
+    async with tx.as_platform() as platform:
+        await case_end.settle(platform, merchant_id, [kind], _subject(row), reason, act, evidence=facts)

@@ -41,6 +41,10 @@ JOBS = {ReturnStatus.REQUESTED: JobKind.RETURN_DECIDE, ReturnStatus.APPROVED: Jo
 """What the clock does about a return that stands there."""
 
 
+MOST = 50
+"""How many returns of an order are shown with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewReturn:
     """What a buyer wants to send back, and why; ``note`` is for the merchant."""
@@ -96,7 +100,7 @@ async def request(session: MerchantSession, new: NewReturn, act: Act) -> UUID:
     if found.status in OVER or not (found.last_delivered_at or found.completed_at):
         raise ReturnRefused(status=found.status, act="request")
     refuse_late(returnable_until(found.last_delivered_at, found.completed_at, RETURN_DAYS), act.at)
-    _refuse_pieces(found, new.quantities, await of_orders(session, [found.id]))
+    _refuse_pieces(found, new.quantities, await _of_order(session, found.id))
     decide_by = act.at + timedelta(days=DECIDE_DAYS)
     row = {
         "merchant_id": session.merchant_id,
@@ -216,10 +220,20 @@ async def find(
     return from_row(row._asdict()) if row else None
 
 
+async def _of_order(session: MerchantSession, order_id: UUID) -> list[Return]:
+    rows = await session.execute(select(*COLUMNS).where(return_request.c.order_id == order_id))
+    return [from_row(row._asdict()) for row in rows]
+
+
 async def of_orders(session: MerchantSession | PlatformSession, order_ids: Sequence[UUID]) -> list[Return]:
-    """The returns of some orders, oldest first; a merchant's session sees its own."""
-    statement = select(*COLUMNS).where(return_request.c.order_id == func.any(list(order_ids)))
-    rows = await session.execute(statement.order_by(return_request.c.requested_at, return_request.c.id))
+    """The returns of some orders, oldest first, of each the latest ``MOST``; a merchant's session sees its own."""
+    table = return_request.c
+    latest = func.row_number().over(
+        partition_by=(table.merchant_id, table.order_id), order_by=(table.requested_at.desc(), table.id.desc())
+    )
+    chosen = select(*COLUMNS, latest.label("latest")).where(table.order_id == func.any(list(order_ids))).subquery()
+    statement = select(*(chosen.c[column.name] for column in COLUMNS)).where(chosen.c.latest <= MOST)
+    rows = await session.execute(statement.order_by(chosen.c.requested_at, chosen.c.id))
     return [from_row(row._asdict()) for row in rows]
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, exists, func, select, tuple_, update
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, NotFound, SettlementRunning
+from merchantry.domain.errors import InvalidInput, MerchantClosed, NotFound, SettlementRunning
 from merchantry.services import audit
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, job, mall
@@ -68,7 +68,8 @@ async def begin(
 ) -> list[tuple[UUID, str]]:
     """Write the run; returns the merchants (ids and slugs) to settle with.
 
-    Raises InvalidInput for a moment to come, NotFound, and SettlementRunning while another over all is under way.
+    Raises InvalidInput for a moment to come, NotFound, MerchantClosed, and SettlementRunning while another over all is
+    under way.
     """
     if until > act.booked_at:
         reason = "Periods can only be closed once they have ended; give a moment that has passed."
@@ -78,6 +79,8 @@ async def begin(
         raise SettlementRunning(since=running.started_at)
     merchants = await merchants_of(session, merchant_id)
     if merchant_id is not None and not merchants:
+        if await session.scalar(select(merchant.c.id).where(merchant.c.id == merchant_id)):
+            raise MerchantClosed
         raise NotFound(what="merchant", path=("merchant",))
     row = {
         "id": run_id,

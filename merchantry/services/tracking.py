@@ -4,17 +4,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, func, select, tuple_
 
 from merchantry.domain.order import OrderStatus
+from merchantry.services import chargeback, return_request
+from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
+from merchantry.services.return_request import Return
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
 from merchantry.tables.platform import buyer_order
 from tenancy.across import Across, read_few_across
 from tenancy.database import Database, MerchantSession, PlatformSession
+
+B = TypeVar("B", Return, Chargeback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class OrderView:
     shipments: Sequence[Shipment] = ()
     events: Sequence[OrderEvent] = ()
     refunds: Sequence[Refund] = ()
+    returns: Sequence[Return] = ()
+    chargebacks: Sequence[Chargeback] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,8 @@ class Parts:
     shipments: bool = True
     events: bool = True
     refunds: bool = True
+    returns: bool = True
+    chargebacks: bool = True
 
     @property
     def names(self) -> list[str]:
@@ -185,11 +194,18 @@ async def _views(session: MerchantSession, statement: Select[Any], parts: Parts)
         for name in parts.names:
             found = await session.execute(RELATIONS[name].statement, given)
             related[name] = _by_order(RELATIONS[name], found)
+        if parts.returns:
+            related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
+        if parts.chargebacks:
+            related["chargebacks"] = _grouped(await chargeback.of_orders(session, given["order_ids"]))
     return [_view(session.merchant_id, row, related) for row in rows]
 
 
 async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: Parts) -> list[OrderView]:
-    """Orders of any merchants, by the buyer's own index; one statement for each relation, in one snapshot."""
+    """Orders of any merchants, by the buyer's own index; one statement for each relation, in one snapshot.
+
+    Chargebacks are between merchant, platform and bank: buyers see none.
+    """
     if not index:
         return []
     merchants = sorted({entry.merchant_id for entry in index}, key=lambda merchant: merchant.hex)
@@ -200,8 +216,18 @@ async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: P
         name: _by_order(RELATIONS[name], map(_without_merchant, rows))
         for name, rows in zip(parts.names, others, strict=True)
     }
+    if parts.returns:
+        async with database.read("viewer") as tx, tx.as_platform() as session:
+            related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
     rows = {row["id"]: _without_merchant(row) for row in found}
     return [_view(entry.merchant_id, rows[entry.order_id], related) for entry in index if entry.order_id in rows]
+
+
+def _grouped(found: Iterable[B]) -> dict[UUID, list[B]]:
+    by_order: dict[UUID, list[B]] = {}
+    for each in found:
+        by_order.setdefault(each.order_id, []).append(each)
+    return by_order
 
 
 def _without_merchant(row: Mapping[str, Any]) -> list[Any]:
@@ -221,9 +247,9 @@ def _view(merchant_id: UUID, row: Sequence[Any], related: Mapping[str, Mapping[U
     values = [*row]
     values[STATUS] = OrderStatus(values[STATUS])
     order_id = values[ID]
-    lines, shipments, events, refunds = (related.get(name, {}).get(order_id, ()) for name in RELATIONS)
+    lines, *others = (related.get(name, {}).get(order_id, ()) for name in (*RELATIONS, "returns", "chargebacks"))
     values.append(tuple(lines))
-    return OrderView(merchant_id, Order(*values), shipments, events, refunds)
+    return OrderView(merchant_id, Order(*values), *others)
 
 
 @dataclass(frozen=True, slots=True)

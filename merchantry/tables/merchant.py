@@ -259,6 +259,7 @@ refund = Table(
     words("requested_by", server_default="system"),
     words("status"),
     words("failure", nullable=True),
+    count("attempt", server_default="1"),
     Column("entry_seq", BigInteger, nullable=False),
     instant("occurred_at"),
     instant("sent_at", nullable=True),
@@ -272,7 +273,7 @@ refund = Table(
     ),
     Index(None, "order_id"),
     Index(None, "occurred_at", "id"),
-    info=grants(merchant="SELECT, INSERT, UPDATE (status, sent_at, failure, restocked)", analyst=READ),
+    info=grants(merchant="SELECT, INSERT, UPDATE (status, sent_at, failure, restocked, attempt)", analyst=READ),
 )
 """Money owed back to a buyer. Lines, quantities and amounts stand side by side; ``parties`` is what each gives back."""
 

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from merchantry.domain import case_permission
+from merchantry.domain.case import CaseKind
 from merchantry.domain.permission import MATRIX, MerchantRole, Permission, PlatformRole, markdown, may
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "permissions.md"
@@ -46,3 +48,11 @@ def test_analysts_see_sums_and_no_orders() -> None:
 
 def test_the_documentation_shows_the_matrix() -> None:
     assert markdown() in DOCUMENT.read_text(encoding="utf-8")
+    assert case_permission.markdown() in DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", list(CaseKind))
+def test_whoever_may_decide_a_kind_of_case_may_look_at_cases_and_somebody_may(kind: CaseKind) -> None:
+    needed = MATRIX[case_permission.DECIDED_WITH[kind]] & MATRIX[Permission.PLATFORM_CASE_DECIDE]
+    assert needed
+    assert needed <= MATRIX[Permission.PLATFORM_CASE_READ]

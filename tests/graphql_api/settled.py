@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from merchantry.domain.payout import Word
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import payout
+from merchantry.services import payout, payout_outcome
 from merchantry.services.payout import Told
 from tests.builders import a_merchant, an_act
 from tests.graphql_api.documents import PROBLEM
@@ -69,6 +69,12 @@ class Settled:
             for word in words:
                 await payout.hear_of(session, keys[0], Told(word, reason="as the bank says"), act)
         return keys
+
+    async def silence(self, transfer: UUID) -> None:
+        """The provider has been asked again, and did not answer."""
+        act = an_act("system:worker", self.mall.clock())
+        async with self.mall.database.write("test") as tx:
+            await payout_outcome.hear(tx, self.shelf.merchant.id, transfer, Told(Word.NOTHING), act)
 
 
 FIRST = "{ merchant { statements(first: 1) { nodes { id number status payouts { id number } } } } }"

@@ -11,7 +11,8 @@ import pytest
 
 from graphql_api.relay import encode_id
 from merchantry.domain.case import CaseKind
-from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.case_permission import DECIDED_WITH
+from merchantry.domain.permission import MerchantRole, PlatformRole, may
 from merchantry.services import case
 from merchantry.services.case import Fact, NewCase
 from merchantry.tables.platform import NOBODY
@@ -93,6 +94,7 @@ async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
         await mall.hire("olga", merchant, MerchantRole.OWNER)
         await mall.appoint("ada", PlatformRole.ADMIN)
         await mall.appoint("fin", PlatformRole.FINANCE)
+        await mall.appoint("flo", PlatformRole.FINANCE)
         await mall.appoint("rev", PlatformRole.REVIEWER)
         yield Desk(mall, merchant)
 
@@ -127,16 +129,35 @@ async def test_a_case_is_opened_assigned_commented_on_and_decided_by_others(desk
 
 
 async def test_nobody_decides_their_own_act_nor_twice_nor_what_is_closed(desk: Desk) -> None:
-    parties = [f"platform:{await desk.mall.account('rev')}"]
+    await desk.mall.appoint("pat", PlatformRole.FINANCE)
+    parties = [f"platform:{await desk.mall.account('pat')}"]
     case_id = await desk.open(CaseKind.PAYOUT_RELEASE, parties=parties, currency="EUR", amount_minor=10**9)
-    assert (await desk.decide("rev", case_id))["__typename"] == "OwnAct"
+    assert (await desk.decide("pat", case_id))["__typename"] == "OwnAct"
     first = await desk.decide("fin", case_id)
     assert (first["case"]["status"], first["case"]["approvalsNeeded"]) == ("OPEN", 2)
     assert [each["by"]["accountId"] for each in first["case"]["approvals"]] == [await desk.account("fin")]
     assert (await desk.decide("fin", case_id, "REJECT"))["__typename"] == "VotedAlready"
-    assert (await desk.decide("ada", case_id))["case"]["status"] == "APPROVED"
-    closed = await desk.decide("ada", case_id)
+    assert (await desk.decide("flo", case_id))["case"]["status"] == "APPROVED"
+    closed = await desk.decide("flo", case_id)
     assert (closed["__typename"], closed["code"]) == ("CaseClosed", "CASE_CLOSED")
+
+
+@pytest.mark.parametrize("kind", sorted(DECIDED_WITH))
+async def test_a_case_is_decided_by_those_only_who_may_bring_its_effect_about(desk: Desk, kind: CaseKind) -> None:
+    case_id, needed = await desk.open(kind), DECIDED_WITH[kind]
+    for who, role in (("ada", PlatformRole.ADMIN), ("rev", PlatformRole.REVIEWER)):
+        answer = await desk.decide(who, case_id)
+        if may([role], needed):
+            assert answer["__typename"] != "NotPermitted"
+        else:
+            assert (answer["__typename"], needed in answer["message"]) == ("NotPermitted", True)
+
+
+async def test_an_admin_can_not_verify_an_account_by_deciding_the_case_about_it(desk: Desk) -> None:
+    case_id = await desk.open(CaseKind.PAYEE_CHANGE)
+    assert (await desk.decide("ada", case_id))["__typename"] == "NotPermitted"
+    assert (await desk.node(case_id, "ada"))["status"] == "OPEN"
+    assert (await desk.decide("rev", case_id))["case"]["status"] == "APPROVED"
 
 
 async def test_a_repeated_request_votes_and_opens_once(desk: Desk) -> None:

@@ -181,9 +181,9 @@ async def test_a_new_account_is_a_case_that_ends_when_it_is_verified_or_replaced
     assert asked["title"].endswith("EUR: •••• 3000")
     mall.clock.advance(minutes=1)
     second = (await add(mall, iban=OTHER_IBAN))["account"]
-    assert [each["status"] for each in await cases(mall)] == ["OPEN", "WITHDRAWN"]
+    assert [each["status"] for each in await cases(mall)] == ["OPEN", "SETTLED"]
     await at_platform(mall, "payeeAccountVerify", second["id"])
-    assert [each["status"] for each in await cases(mall)] == ["WITHDRAWN", "WITHDRAWN"]
+    assert [each["status"] for each in await cases(mall)] == ["SETTLED", "SETTLED"]
 
 
 @pytest.mark.parametrize(("vote", "status"), [("APPROVE", "VERIFIED"), ("REJECT", "FLAGGED")])

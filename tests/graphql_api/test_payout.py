@@ -24,6 +24,15 @@ async def desk(mall: Mall) -> Settled:
     return await open_settled(mall)
 
 
+CASES = """{ platform { cases { nodes { id kind status reason events { kind text evidence { value } } } } } }"""
+
+
+async def a_vote(desk: Settled, vote: str = "APPROVE") -> dict[str, str]:
+    """For the newest case."""
+    newest = (await desk.ask(CASES, "fin"))["cases"]["nodes"][0]
+    return {"caseId": newest["id"], "vote": vote, "reason": "so be it", "idempotencyKey": key()}
+
+
 def id_of(found: dict[str, Any]) -> UUID:
     """The payout's key."""
     return (parse_id(found["payoutId"]) or ("", (UUID(int=0),)))[1][-1]
@@ -111,10 +120,24 @@ async def test_what_failed_is_tried_again_once_for_a_key_or_given_up(desk: Settl
     assert (await desk.shelf.balances())["merchant_available"] == 11_250
 
 
+@pytest.mark.parametrize(("vote", "status"), [("APPROVE", "SENDING"), ("REJECT", "CANCELLED")])
+async def test_the_case_of_a_failure_is_decided_by_trying_again_or_giving_up(
+    desk: Settled, vote: str, status: str
+) -> None:
+    await desk.begin(id_of(await shops_payout(desk)), Word.REJECTED)
+    assert (await desk.do("caseDecide", "fin", **await a_vote(desk, vote)))["__typename"] == "CaseDecided"
+    assert (await shops_payout(desk))["status"] == status
+
+
 @pytest.mark.parametrize(("outcome", "status"), [("PAID", "PAID"), ("REJECTED", "FAILED")])
 async def test_a_person_says_what_nobody_answered(desk: Settled, outcome: str, status: str) -> None:
     found = await shops_payout(desk)
     (transfer,) = await desk.begin(id_of(found), Word.NOTHING)
+    desk.mall.clock.advance(hours=2)
+    await desk.begin(id_of(found))
+    await desk.silence(transfer)
+    refused = await desk.do("caseDecide", "fin", **await a_vote(desk))
+    assert (refused["__typename"], "payoutResolve" in refused["message"]) == ("InvalidInput", True)
     given = {
         "transferId": encode_id("PayoutTransfer", desk.shelf.merchant.id, transfer),
         "outcome": outcome,
@@ -126,6 +149,15 @@ async def test_a_person_says_what_nobody_answered(desk: Settled, outcome: str, s
     for _ in range(2):
         resolved = await desk.do("payoutResolve", "fin", SHOWN, **given)
         assert resolved["payout"]["status"] == status, resolved
+    open_now = {"PAID": [], "REJECTED": [("PAYOUT_FAILED", "OPEN")]}[outcome]
+    cases = (await desk.ask(CASES, "fin"))["cases"]["nodes"]
+    assert sorted((each["kind"], each["status"]) for each in cases) == [*open_now, ("PAYOUT_UNKNOWN", "SETTLED")]
+    (settled,) = [each for each in cases if each["status"] == "SETTLED"]
+    assert settled["reason"] == f"A person has found out what became of the transfer: {outcome.lower()}."
+    events = [(each["kind"], each["text"], [fact["value"] for fact in each["evidence"]]) for each in settled["events"]]
+    assert events[1][0] == "evidence"
+    assert "the bank's answer of today" in events[1][2]
+    assert events[2][0] == "settle"
     late = {**given, "idempotencyKey": key()}
     assert (await desk.do("payoutResolve", "flo", **late))["__typename"] == "PayoutRefused"
     (row,) = await payouts(desk.shelf)

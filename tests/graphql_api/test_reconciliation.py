@@ -9,6 +9,8 @@ import pytest
 from graphql_api.reconciliation_mutations import MAX_CONTENT
 from graphql_api.relay import encode_id, parse_id
 from merchantry.domain.payout import Word
+from merchantry.services.books import Law
+from merchantry.services.verification import merchants_to_verify, verify_books
 from tests.graphql_api.documents import PROBLEM
 from tests.graphql_api.mall import Mall
 from tests.graphql_api.settled import Settled, key, open_settled
@@ -28,7 +30,7 @@ LINES = f"""query ($status: BankLineStatus, $statement: ID, $first: Int, $after:
     nodes {{ {LINE} }} pageInfo {{ endCursor hasNextPage }} }} }} }} }}"""
 STATEMENTS = """{ platform { reconciliation { statements { nodes {
   id source reference account currency opening { amount } lines undecided importedBy } } } } }"""
-CASE = "query ($id: ID!) { platform { case(id: $id) { status reason subject { kind id } } } }"
+CASE = "query ($id: ID!) { platform { case(id: $id) { title status reason subject { kind id } } } }"
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ async def test_a_line_that_nothing_fits_is_matched_by_a_person_and_its_case_ends
     (row,) = await payouts(desk.shelf)
     assert (row.status, row.paid_minor) == ("paid", 11_250)
     assert (await desk.shelf.kinds()).count("payout_paid") == 1
-    assert (await case_of(desk, line))["status"] == "WITHDRAWN"
+    assert (await case_of(desk, line))["status"] == "SETTLED"
     late = await do(desk, DISMISS, line=line["id"], reason="too late")
     assert (late["__typename"], late["message"].split(";")[0]) == (
         "BankLineDecided",
@@ -136,12 +138,57 @@ async def test_money_that_came_in_is_a_transfers_return_when_a_person_says_so(de
     assert (row.status, row.returned_minor) == ("returned", 11_250)
 
 
+@pytest.mark.parametrize(
+    ("amount", "borne", "available"),
+    [("-110.00", "MERCHANT", 250), ("-115.00", "MERCHANT", -250), ("-115.00", "PLATFORM", 0)],
+    ids=["less", "more", "charge"],
+)
+async def test_a_line_of_another_amount_ends_its_payout_once_somebody_says_who_bears_the_difference(
+    desk: Settled, amount: str, borne: str, available: int
+) -> None:
+    known = await reference(desk)
+    line = await a_stray_line(desk, f"2026-03-10,{amount},BRL,{known},W1,payout")
+    case = await case_of(desk, line)
+    for named in (amount, "-112.50 BRL", "2.50 BRL"):
+        assert named in case["title"]
+    given = {"line": line["id"], "transfer": known, "evidence": "the bank's advice"}
+    unclear = await do(desk, MATCH, **given)
+    assert (unclear["__typename"], unclear["path"]) == ("InvalidInput", ["input", "difference"])
+    assert "-112.50 BRL" in unclear["message"]
+    matched = (await do(desk, MATCH, **given, difference=borne))["line"]
+    assert (matched["status"], matched["matchedBy"]) == ("MATCHED", "PERSON")
+    (row,) = await payouts(desk.shelf)
+    assert (row.status, row.paid_minor) == ("paid", 11_250)
+    assert (await desk.shelf.balances()).get("merchant_available", 0) == available
+    assert (await case_of(desk, line))["status"] == "SETTLED"
+    async for verified in verify_books(desk.mall.database, await merchants_to_verify(desk.mall.database)):
+        assert not [each for each in verified.broken if each.law in (Law.PAYOUT, Law.BALANCE)], verified
+
+
+async def test_a_return_of_less_than_was_paid_is_returned_and_what_the_bank_kept_is_put_right(desk: Settled) -> None:
+    known = await reference(desk)
+    await take(desk, csv(f"2026-03-10,-112.50,BRL,{known},W1,payout"))
+    line = await a_stray_line(desk, f"2026-03-11,110.00,BRL,{known},W2,return")
+    given = {"line": line["id"], "transfer": known, "evidence": "its advice", "difference": "MERCHANT"}
+    assert (await do(desk, MATCH, **given))["line"]["status"] == "RETURNED"
+    (row,) = await payouts(desk.shelf)
+    assert (row.status, row.returned_minor) == ("returned", 11_250)
+    assert (await desk.shelf.balances())["merchant_available"] == 11_000
+
+
+async def test_a_difference_is_not_named_where_there_is_none(desk: Settled) -> None:
+    line = await a_stray_line(desk)
+    given = {"line": line["id"], "transfer": await reference(desk), "evidence": "a call", "difference": "PLATFORM"}
+    answer = await do(desk, MATCH, **given)
+    assert (answer["__typename"], answer["path"]) == ("InvalidInput", ["input", "difference"])
+
+
 async def test_a_line_is_dismissed_with_a_reason_and_books_nothing(desk: Settled) -> None:
     line, entries = await a_stray_line(desk, "2026-03-10,-3.00,BRL,,W9,fee"), await desk.shelf.kinds()
     dismissed = (await do(desk, DISMISS, line=line["id"], reason="the bank's fee"))["line"]
     assert (dismissed["status"], dismissed["payout"], dismissed["matchedBy"]) == ("DISMISSED", None, None)
     case = await case_of(desk, line)
-    assert (case["status"], case["reason"]) == ("WITHDRAWN", "the bank's fee")
+    assert (case["status"], case["reason"]) == ("SETTLED", "the bank's fee")
     assert await desk.shelf.kinds() == entries
     assert await lines(desk, status="UNMATCHED") == []
 
@@ -158,7 +205,7 @@ async def test_a_vote_does_not_end_the_case_of_a_line_that_nobody_has_decided_ab
 async def test_what_can_not_be_the_same_is_not_matched(desk: Settled) -> None:
     line, known = await a_stray_line(desk, "2026-03-10,-112.49,BRL,TYPO,W1,payout"), await reference(desk)
     refused = await do(desk, MATCH, line=line["id"], transfer=known, evidence="nearly")
-    assert (refused["__typename"], refused["path"]) == ("InvalidInput", ["input", "transfer"])
+    assert (refused["__typename"], refused["path"]) == ("InvalidInput", ["input", "difference"])
     assert "was of -112.50 BRL" in refused["message"]
     missing = await do(desk, MATCH, line=line["id"], transfer="100999-P1-1-1", evidence="none")
     assert (missing["__typename"], missing["path"]) == ("NotFound", ["input", "transfer"])

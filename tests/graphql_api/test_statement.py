@@ -118,11 +118,47 @@ async def test_a_decision_frees_what_is_held_and_gives_what_was_objected_to(
 ) -> None:
     case_id = (await object_to(desk))["case"]["id"]
     given = {"caseId": case_id, "vote": vote, "reason": "the carrier says so", "idempotencyKey": key()}
-    decided = await desk.do("caseDecide", "rev", "case { status }", **given)
+    decided = await desk.do("caseDecide", "adam", "case { status }", **given)
     assert decided["__typename"] == "CaseDecided", decided
     balances = await desk.shelf.balances()
     assert (balances["merchant_available"], balances.get("merchant_held", 0)) == (available, 0)
     assert (await desk.statement())["status"] == "accepted"
+
+
+async def test_an_objection_is_approved_in_part_and_the_rest_is_declined_with_the_reason(desk: Settled) -> None:
+    case_id = (await object_to(desk))["case"]["id"]
+    given: dict[str, Any] = {"caseId": case_id, "vote": "APPROVE", "reason": "three of the five parcels"}
+    for amount, path in (
+        ({"amount": "20.01", "currency": "BRL"}, ["input", "amount"]),
+        ({"amount": "0.00", "currency": "BRL"}, ["input", "amount"]),
+        ({"amount": "1.00", "currency": "EUR"}, ["input", "amount", "currency"]),
+    ):
+        refused = await desk.do("caseDecide", "fin", **given, amount=amount, idempotencyKey=key())
+        assert (refused["__typename"], refused["path"]) == ("InvalidInput", path)
+    part = {"amount": "12.00", "currency": "BRL"}
+    rejected = await desk.do("caseDecide", "fin", **given | {"vote": "REJECT"}, amount=part, idempotencyKey=key())
+    assert (rejected["__typename"], rejected["path"]) == ("InvalidInput", ["input", "amount"])
+    shown = "case { status amount { amount } granted { amount } }"
+    decided = await desk.do("caseDecide", "fin", shown, **given, amount=part, idempotencyKey=key())
+    assert decided["case"] == {"status": "APPROVED", "amount": {"amount": "20.00"}, "granted": {"amount": "12.00"}}
+    balances = await desk.shelf.balances()
+    assert (balances["merchant_available"], balances.get("merchant_held", 0)) == (3_200, 0)
+    seen = (await desk.ask("{ merchant { cases { nodes { reason granted { amount } } } } }", "acc"))["cases"]["nodes"]
+    assert seen == [{"reason": "three of the five parcels", "granted": {"amount": "12.00"}}]
+
+
+@pytest.mark.parametrize(("vote", "granted"), [("APPROVE", {"amount": "20.00"}), ("REJECT", None)])
+async def test_an_objection_is_approved_as_a_whole_or_not_at_all(
+    desk: Settled, vote: str, granted: dict[str, str] | None
+) -> None:
+    given = {
+        "caseId": (await object_to(desk))["case"]["id"],
+        "vote": vote,
+        "reason": "so be it",
+        "idempotencyKey": key(),
+    }
+    decided = await desk.do("caseDecide", "fin", "case { granted { amount } }", **given)
+    assert decided["case"]["granted"] == granted
 
 
 @pytest.mark.parametrize(

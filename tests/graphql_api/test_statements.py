@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,13 +10,30 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
+from strawberry import Schema
 
 from merchantry.domain.case import CaseKind
+from merchantry.domain.money import format_minor
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import case, payee, payout, payout_list, settlement_run
+from merchantry.jobs import reconciliation
+from merchantry.services import (
+    case,
+    chargeback,
+    order,
+    payee,
+    payout,
+    payout_list,
+    return_request,
+    settlement_run,
+    tracking,
+)
 from merchantry.services.case import Fact, NewCase
+from merchantry.services.chargeback import NewChargeback
 from merchantry.services.payee_details import NewAccount
+from merchantry.services.return_request import NewReturn
+from merchantry.tables.payout import payout_instruction
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_product, a_shop, an_act, some_merchants
@@ -29,7 +47,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHECKOUTS = 20
 WEEK = timedelta(days=7)
-ORDER = """id number lines { id title } shipments { id } events { kind } refunds { id } split { id entries { seq } }
+ORDER = """id number lines { id title } shipments { id } events { kind } refunds { id }
+           returns { id lines { quantity } } chargebacks { id evidence { value } } split { id entries { seq } }
            goods { amount } shipTo { city }"""
 CASE = """id kind status merchant title subject { id } evidence { value } amount { amount } openedBy { role email }
           owner { email } approvals { by { email } } events { kind actor { email } owner { email } } overdue"""
@@ -51,6 +70,8 @@ MERCHANT = {
     "coupons": "coupons(first: %d) { nodes { id code uses merchants amounts { amount } } }",
     "cases": f"cases(first: %d) {{ nodes {{ {CASE} }} edges {{ node {{ {CASE} }} }} }}",
     "auditEvents": "auditEvents(first: %d) { nodes { id act actor before after } }",
+    "returns": "returns(first: %d) { nodes { id status lines { lineId quantity } } }",
+    "chargebacks": "chargebacks(first: %d) { nodes { id status amount { amount } evidence { name } } }",
 }
 FIELDS = {
     **{name: f"{{ merchant {{ {field} }} }}" for name, field in MERCHANT.items()},
@@ -66,6 +87,12 @@ FIELDS = {
     "platform.payouts": "{ platform { payouts(first: %d) { nodes { payoutId merchant transfers { id } } } } }",
     "platform.settlementRuns": "{ platform { settlementRuns(first: %d) "
     "{ nodes { id merchant failures { reason } } } } }",
+    "viewer.returns": "{ viewer { returns(first: %d) { nodes { id status lines { quantity } } } } }",
+    "platform.chargebacks": "{ platform { chargebacks(first: %d) { nodes { id orderId status held { amount } } } } }",
+    "platform.reconciliation.statements": "{ platform { reconciliation { statements(first: %d) {"
+    " nodes { id source lines undecided } } } } }",
+    "platform.reconciliation.lines": "{ platform { reconciliation { lines(first: %d) {"
+    " nodes { id status caseId payout { number merchant transfer } } } } } }",
     "platform.auditEvents": "{ platform { auditEvents(first: %d) { nodes { id act actor } } } }",
     "commissionReport": '{ platform { commissionReport(from: "2026-01-01", to: "2027-01-01",'
     " groupBy: [MERCHANT, CATEGORY, DAY], first: %d) { asOf rows { merchant orders } } } }",
@@ -78,6 +105,8 @@ MANY = {
     "listings": 60,
     "platform.auditEvents": 60,
     "platform.cases": 60,
+    "viewer.returns": 60,
+    "platform.chargebacks": 60,
     "platform.payouts": 60,
     "platform.merchants": 3,
     "commissionReport": 3,
@@ -86,18 +115,35 @@ MANY = {
 """How many rows there are to count for, where they are not as many as checkouts."""
 
 
+ASKING: ContextVar[list[str] | None] = ContextVar("asking", default=None)
+"""Where statements are noted of whatever a request's document sets going."""
+
+
 @contextmanager
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every statement sent, by SQLAlchemy or past it by psycopg."""
+    """Every statement that the documents sent in the block cost, by SQLAlchemy or past it by psycopg.
+
+    Not theirs are the directory's: it probes its line in a task of its own, and where it has just heard a NOTIFY it
+    looks the caller up again before the document is executed.
+    """
     sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
+    execute, carry_out = psycopg.AsyncCursor.execute, Schema.execute
 
     async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
-        sent.append(str(query))
+        if (noting := ASKING.get()) is not None:
+            noting.append(str(query))
         return await execute(self, query, *given, **more)
+
+    async def watched(self: Any, *given: Any, **more: Any) -> Any:
+        token = ASKING.set(sent)
+        try:
+            return await carry_out(self, *given, **more)
+        finally:
+            ASKING.reset(token)
 
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.AsyncCursor, "execute", noted)
+        patched.setattr(Schema, "execute", watched)
         yield sent
 
 
@@ -134,10 +180,12 @@ async def _trade(mall: Mall) -> None:
         await buy(mall, "bea", *lines)
         mall.clock.advance(minutes=1)
     await _give_back(mall, merchants)
+    await _dispute(mall, merchants)
     for merchant in merchants:
         await _settle(mall, merchant)
     await _change_accounts(mall, merchants[0].id)
     await _object(mall, [merchant.id for merchant in merchants])
+    await _reconcile(mall, merchants[0].id)
 
 
 async def _settle(mall: Mall, merchant: Merchant) -> None:
@@ -171,9 +219,44 @@ async def _give_back(mall: Mall, merchants: list[Merchant]) -> None:
     """A real of each order of each merchant."""
     shown = "{ merchant { orders(first: 60) { nodes { id } } } }"
     for merchant in merchants:
-        for order in (await mall.ask(shown, who="olga", merchant=merchant.slug)).data["merchant"]["orders"]["nodes"]:
+        for each in (await mall.ask(shown, who="olga", merchant=merchant.slug)).data["merchant"]["orders"]["nodes"]:
             amount = {"amount": "1.00", "currency": "BRL"}
-            await refund(mall, "olga", merchant, orderId=order["id"], amount=amount)
+            await refund(mall, "olga", merchant, orderId=each["id"], amount=amount)
+
+
+async def _dispute(mall: Mall, merchants: list[Merchant]) -> None:
+    """A return, which its buyer gave up, and a chargeback of each order of each merchant."""
+    for merchant in merchants:
+        act = an_act(at=mall.clock())
+        async with mall.database.read("test") as tx, tx.as_merchant(merchant.id) as session:
+            parts = tracking.Parts(lines=True)
+            views = await tracking.page(session, limit=CHECKOUTS, after=None, parts=parts)
+        for view in views:
+            found = view.order
+            new = NewReturn(found.id, {found.lines[0].id: 1}, "too small")
+            async with mall.database.write("test") as tx, tx.as_merchant(merchant.id) as session:
+                await order.ship(
+                    session, found.id, None, carrier="c", tracking_number="t", shipment_id=uuid4(), act=act
+                )
+                await order.confirm_receipt(session, found.id, act)
+                await return_request.request(session, new, act)
+                await return_request.withdraw(session, new.id, act)
+            async with mall.database.write("test") as tx:
+                await chargeback.open_(
+                    tx, merchant.id, NewChargeback(found.id, f"CB-{found.number}", 100, "no", respond_by=NOON), act
+                )
+
+
+async def _reconcile(mall: Mall, merchant_id: UUID) -> None:
+    """Twenty statements of one line each, a payout's."""
+    async with mall.database.read("test") as tx, tx.as_platform() as session:
+        table = payout_instruction.c
+        chosen = select(table.reference, table.amount_minor).where(table.merchant_id == merchant_id)
+        transfers = list(await session.execute(chosen.order_by(table.reference)))
+    for number, each in enumerate(transfers):
+        row = f"2026-03-10,-{format_minor(each.amount_minor, 'BRL')},BRL,{each.reference},W{number},payout"
+        data = f"date,amount,currency,reference,provider_reference,kind\r\n{row}\r\n".encode()
+        await reconciliation.take_file(mall.database, data, an_act(f"platform:{uuid4()}", at=mall.clock()))
 
 
 async def _object(mall: Mall, merchant_ids: list[UUID]) -> None:

@@ -1,16 +1,22 @@
 """Closing a merchant through the public door: who may, what it hides, what its staff and its buyers still can do."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from graphql_api.relay import encode_id
+from merchantry.domain.case import CaseKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.jobs.winding_up import finish
+from merchantry.services import case, payee, sealing, winding_up
+from merchantry.services.case import NewCase
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
 from tests.graphql_api.documents import a_line, buy, confirm, place, ship
 from tests.graphql_api.mall import Mall
+from tests.graphql_api.settled import open_settled
+from tests.services.test_settlement import payouts
 
 CLOSE = """
 mutation ($input: MerchantCloseInput!) {
@@ -91,3 +97,91 @@ async def test_the_people_of_a_closed_merchant_read_and_do_nothing(mall: Mall) -
     assert (await close(mall, "adam", kites))["code"] == "MERCHANT_CLOSED"
     mall.clock.now += timedelta(days=1)
     assert await mall.work() == 0
+
+
+FINISH = """
+mutation ($input: MerchantFinishInput!) {
+  merchantFinish(input: $input) {
+    __typename
+    ... on MerchantFinished { merchant { status } isClosed statements payouts closingBlockers { obstacle } }
+    ... on Problem { code path }
+  }
+}
+"""
+
+
+async def finish_by_door(mall: Mall, who: str, merchant_id: UUID) -> dict[str, Any]:
+    given = {"merchant": encode_id("MerchantRecord", merchant_id)}
+    found: dict[str, Any] = (await mall.ask(FINISH, {"input": given}, who=who)).data["merchantFinish"]
+    return found
+
+
+async def test_a_merchant_is_finished_with_by_the_public_door_as_by_the_command(mall: Mall) -> None:
+    kites = await a_merchant(mall.database, "kites")
+    kite = await a_product(mall.database, kites, prices={"BRL": 10_000})
+    for name, role in (("adam", PlatformRole.ADMIN), ("fin", PlatformRole.FINANCE)):
+        await mall.appoint(name, role)
+    await place(mall, "bea", a_line(kites, kite))
+    missing = await finish_by_door(mall, "adam", UUID(int=7))
+    assert (missing["code"], missing["path"]) == ("NOT_FOUND", ["input", "merchant"])
+    early = await finish_by_door(mall, "adam", kites.id)
+    assert (early["code"], early["path"]) == ("INVALID_INPUT", ["input", "merchant"])
+    await close(mall, "adam", kites)
+    assert (await finish_by_door(mall, "fin", kites.id))["code"] == "NOT_PERMITTED"
+    blocked = await finish_by_door(mall, "adam", kites.id)
+    assert (blocked["isClosed"], blocked["merchant"]) == (False, {"status": "closing"})
+    assert blocked["closingBlockers"] == [{"obstacle": "OPEN_ORDER"}]
+    mall.clock.advance(hours=1)
+    await mall.work()
+    done = await finish_by_door(mall, "adam", kites.id)
+    assert (done["isClosed"], done["merchant"], done["closingBlockers"]) == (True, {"status": "closed"}, [])
+    assert (await finish_by_door(mall, "adam", kites.id))["code"] == "MERCHANT_CLOSED"
+
+
+PROBLEM = "__typename ... on Problem { code }"
+
+
+async def test_what_the_platform_can_not_do_with_a_closed_merchant_is_told_clearly(mall: Mall) -> None:
+    desk = await open_settled(mall)
+    merchant_id, act = desk.shelf.merchant.id, an_act(at=mall.clock())
+    (planned,) = await payouts(desk.shelf)
+    (transfer,) = await desk.begin(planned.id)
+    async with mall.database.read("test") as tx, tx.as_merchant(merchant_id) as session:
+        (account,) = await payee.current_accounts(session)
+    new = NewCase(CaseKind.PAYEE_CHANGE, merchant_id, "PayeeAccount", str(account.id), "new")
+    async with mall.database.write("test") as tx, tx.as_platform() as platform:
+        case_id = await case.open_case(platform, new, act)
+        await winding_up.begin(platform, merchant_id, "retires", act)
+    sealed = await asyncio.to_thread(sealing.seal, mall.database.logins.owner, merchant_id, lambda: True, act)
+    assert sealed
+    payout_id, account_id = (
+        encode_id("Payout", merchant_id, planned.id),
+        encode_id("PayeeAccount", merchant_id, account.id),
+    )
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("payoutRelease", "PayoutInput", {"payoutId": payout_id}),
+        ("payoutRetry", "PayoutInput", {"payoutId": payout_id}),
+        ("payoutCancel", "PayoutCancelInput", {"payoutId": payout_id, "reason": "no"}),
+        (
+            "payoutResolve",
+            "PayoutResolveInput",
+            {
+                "transferId": encode_id("PayoutTransfer", merchant_id, transfer),
+                "outcome": "PAID",
+                "evidence": "a call",
+            },
+        ),
+        ("payeeAccountVerify", "PayeeAccountVerifyInput", {"payeeAccountId": account_id}),
+        ("payeeAccountFlag", "PayeeAccountFlagInput", {"payeeAccountId": account_id, "reason": "no"}),
+        ("payeeAccountUnflag", "PayeeAccountUnflagInput", {"payeeAccountId": account_id}),
+        ("settlementRun", "SettlementRunInput", {"merchant": "shop"}),
+        (
+            "caseDecide",
+            "CaseDecideInput",
+            {"caseId": encode_id("Case", merchant_id, case_id), "vote": "APPROVE", "reason": "yes"},
+        ),
+    ]
+    for name, kind, given in asked:
+        document = f"mutation ($input: {kind}!) {{ {name}(input: $input) {{ {PROBLEM} }} }}"
+        answer = await mall.ask(document, {"input": {**given, "idempotencyKey": str(uuid4())}}, who="fin")
+        assert answer.data[name] == {"__typename": "MerchantClosed", "code": "MERCHANT_CLOSED"}, name

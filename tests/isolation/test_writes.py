@@ -50,12 +50,14 @@ MUTATIONS = {
     "refundCreate": Whose.MERCHANT,
     "refundRetry": Whose.MERCHANT,
     "refundMarkOffline": Whose.MERCHANT,
+    "refundResolve": Whose.PLATFORM,
     "returnRequest": Whose.BUYER,
     "returnWithdraw": Whose.BUYER,
     "returnApprove": Whose.MERCHANT,
     "returnReject": Whose.MERCHANT,
     "returnReceive": Whose.MERCHANT,
     "chargebackOpen": Whose.PLATFORM,
+    "chargebackRespond": Whose.PLATFORM,
     "chargebackLose": Whose.PLATFORM,
     "chargebackWin": Whose.PLATFORM,
     "debtWriteOffPropose": Whose.PLATFORM,
@@ -85,6 +87,7 @@ MUTATIONS = {
     "merchantSuspend": Whose.PLATFORM,
     "merchantReactivate": Whose.PLATFORM,
     "merchantClose": Whose.PLATFORM,
+    "merchantFinish": Whose.PLATFORM,
     "commissionPlanPropose": Whose.PLATFORM,
     "commissionPlanApprove": Whose.PLATFORM,
     "commissionPlanReject": Whose.PLATFORM,
@@ -234,7 +237,9 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
         "payoutRetry",
         "payoutCancel",
         "payoutResolve",
+        "refundResolve",
         "chargebackOpen",
+        "chargebackRespond",
         "chargebackLose",
         "chargebackWin",
         "debtWriteOffPropose",
@@ -249,6 +254,7 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     await succeeds(world, admin, "commissionPlanReject", version=2)
     leaving = await a_merchant(world.mall.database, "leaving")  # the victim is still to be read from
     await succeeds(world, admin, "merchantClose", merchant=encode_id("MerchantRecord", leaving.id))
-    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject", "merchantClose"}
+    await succeeds(world, admin, "merchantFinish", merchant=encode_id("MerchantRecord", leaving.id))
+    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject", "merchantClose", "merchantFinish"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose in OF_PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)

@@ -15,12 +15,14 @@ from merchantry.domain import entries
 from merchantry.domain.case import CaseKind
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.jobs.sequencing import sequence_all
-from merchantry.services import case, chargeback, ledger, payee, return_request, staff
+from merchantry.services import case, chargeback, ledger, payee, queue, refund_sending, return_request, staff
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.chargeback import NewChargeback
 from merchantry.services.payee_details import NewAccount
+from merchantry.services.queue import JobKind
 from merchantry.services.return_request import NewReturn
 from merchantry.services.variant import NewVariant
 from merchantry.tables.log import log_queue
@@ -362,6 +364,7 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
         "refundCreate": {"orderId": to_refund["id"]},
         "refundRetry": {"refundId": refused[0]},
         "refundMarkOffline": {"refundId": refused[1]},
+        "refundResolve": {"refundId": await _unknown_refund(mall, made, line)},
         "checkoutPay": {
             "checkoutId": unpaid[0]["id"],
             "tenders": [{"method": "sandbox_approve", "amount": unpaid[0]["total"]}],
@@ -387,10 +390,27 @@ async def _refused_refund(mall: Mall, made: Sphere, line: Any) -> str:
     return refund_id
 
 
+async def _unknown_refund(mall: Mall, made: Sphere, line: Any) -> str:
+    """The id of a refund of which its provider said nothing; nobody asks it again."""
+    ordered = (await buy(mall, made.buyer, line))["orders"][0]
+    amount = {"amount": "1.00", "currency": "BRL"}
+    done = await refund(
+        mall, made.owner, made.merchant, orderId=ordered["id"], amount=amount, reason=f"{made.slug} forgot a piece"
+    )
+    refund_id: str = done["refund"]["id"]
+    (key,) = (parse_id(refund_id) or ("", ()))[1][2:]
+    merchant_id, silence = made.merchant.id, Outcome(ChargeStatus.UNKNOWN, reason=f"{made.slug} was not answered")
+    async with mall.database.write("test") as tx:
+        await refund_sending.hear(tx, merchant_id, key, silence, an_act(at=mall.clock()))
+        async with tx.as_merchant(merchant_id) as session:
+            await queue.dequeue(session, merchant_id, JobKind.REFUND_SEND, key)
+    return refund_id
+
+
 async def _disputes(mall: Mall, made: Sphere, line: Any) -> dict[str, dict[str, Any]]:
     """Orders that arrived: one to be returned, one to be charged back, and returns and chargebacks of others."""
     merchant_id, act = made.merchant.id, an_act(f"buyer:{await mall.account(made.buyer)}", at=mall.clock())
-    arrived = [(await buy(mall, made.buyer, line))["orders"][0] for _ in range(8)]
+    arrived = [(await buy(mall, made.buyer, line))["orders"][0] for _ in range(9)]
     for order in arrived:
         await ship(mall, made.owner, made.merchant, order["id"], carrier="Correios", trackingNumber="BR1")
         await confirm(mall, made.buyer, order["id"])
@@ -416,7 +436,7 @@ async def _disputes(mall: Mall, made: Sphere, line: Any) -> dict[str, dict[str, 
     owed = entries.adjustment(-100, "EUR", occurred_at=mall.clock(), details={"reason": "a debt"})
     async with mall.database.write("test") as tx, tx.as_merchant(merchant_id) as session:
         await ledger.book(session, owed, act, entries.platform_side(owed, earned=True))
-    for mutation, order in zip(("chargebackLose", "chargebackWin"), others[4:], strict=True):
+    for mutation, order in zip(("chargebackLose", "chargebackWin", "chargebackRespond"), others[4:], strict=True):
         order_id = parse_id(order["id"])[1][-1]  # type: ignore[index]
         opened = NewChargeback(order_id, f"{made.slug}-{mutation}", 100, f"{made.slug} sent nothing")
         async with mall.database.write("test") as tx:

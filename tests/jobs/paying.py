@@ -92,3 +92,10 @@ class Desk:
         async with self.database.read("test") as tx, tx.as_platform() as session:
             rows = await session.execute(select(review_case.c.kind, review_case.c.title).order_by(review_case.c.title))
             return [(row.kind, row.title) for row in rows]
+
+    async def ended_cases(self) -> list[tuple[str, str, str]]:
+        """Kind, status and reason of the cases that are not open any more."""
+        table = review_case.c
+        async with self.database.read("test") as tx, tx.as_platform() as session:
+            chosen = select(table.kind, table.status, table.reason).where(table.status != "open")
+            return [(row.kind, row.status, row.reason) for row in await session.execute(chosen.order_by(table.title))]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from merchantry.jobs.payouts import batch_job
-from merchantry.services import payout, payout_batch, payout_list, queue
+from merchantry.services import payout, payout_batch, payout_list, payout_outcome, queue
 from merchantry.tables.platform import NOBODY
 from merchantry.wallet_simulator.running import running
 from tenancy.database import Database
@@ -60,6 +60,18 @@ async def test_a_provider_that_fails_for_an_hour_without_taking_it_is_asked_agai
     assert (status, paid_minor) == ("unknown", 0)
     assert await moved(desk) == []
     assert [kind for kind, _ in await desk.cases()] == ["payout_unknown"]
+    assert await desk.ended_cases() == []
+
+
+async def test_an_answer_that_comes_after_all_settles_the_case_that_waited_for_it(desk: Desk) -> None:
+    shelf = await desk.a_shelf(wallet_id="error-1")
+    for _ in range(12):
+        await desk.work(minutes=15)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        await client.put(f"{desk.wallet_url}/control/wallets/error-1", json={"behaviour": "ok"})
+    await desk.work(minutes=300)
+    assert await desk.status(shelf) == ("paid", 500)
+    assert await desk.ended_cases() == [("payout_unknown", "settled", "The answer came: paid.")]
 
 
 async def test_a_definite_failure_is_a_case_and_a_new_attempt_has_another_key(desk: Desk) -> None:
@@ -67,8 +79,11 @@ async def test_a_definite_failure_is_a_case_and_a_new_attempt_has_another_key(de
     await desk.work()
     assert await desk.status(shelf) == ("failed", 0)
     assert [kind for kind, _ in await desk.cases()] == ["payout_failed"]
-    async with desk.database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
-        await payout.retry(session, (await payouts(shelf))[0].id, an_act("platform:finance", desk.now))
+    act = an_act("platform:finance", desk.now)
+    async with desk.database.write("test") as tx:
+        await payout_outcome.retry(tx, shelf.merchant.id, (await payouts(shelf))[0].id, act)
+    reason = "What failed is tried again, under new keys."
+    assert await desk.ended_cases() == [("payout_failed", "settled", reason)]
     await desk.work()
     assert len(await desk.references(shelf)) == 2
     assert await moved(desk) == [("5.00", "rejected"), ("5.00", "rejected")]

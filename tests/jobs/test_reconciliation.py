@@ -86,7 +86,8 @@ async def test_a_line_of_another_amount_is_a_case_and_books_nothing(desk: Desk) 
     assert await desk.status(shelf) == ("sent", 0)
     [(kind, title)] = await desk.cases()
     assert kind == "bank_difference"
-    assert "was of -5.00 EUR" in title
+    expected = f"{reference} was of -5.00 EUR; the bank took 0.01 EUR less than it should have."
+    assert title == f"Bank line of -4.99 EUR: The transfer {expected}"
 
 
 async def test_a_line_that_nobody_knows_is_kept_and_is_a_case(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision, Vote
 from merchantry.domain.errors import CaseClosed, InvalidInput, NotFound, OwnAct, VotedAlready
 from merchantry.domain.permission import PlatformRole
-from merchantry.services import audit, case, case_decision, case_list, staff
+from merchantry.services import audit, case, case_decision, case_end, case_list, staff
 from merchantry.services.case import Case, CaseAct, Fact, NewCase
 from merchantry.services.case_list import CaseEvent
 from merchantry.services.notification import notifications
@@ -238,7 +238,7 @@ async def test_what_is_withdrawn_has_no_effect_and_can_not_be_decided(database: 
         about = await case_list.open_about(session, NOBODY, new.kind, "Payout", "7")
         assert about
         assert about.id == new.id
-        await case.withdraw(session, NOBODY, new.id, "the bank has answered", an_act())
+        await case_end.withdraw(session, NOBODY, new.id, "the bank has answered", an_act())
         assert await case_list.open_about(session, NOBODY, new.kind, "Payout", "7") is None
     seen, story = await found(database, NOBODY, new.id)
     assert (seen.status, seen.decision, seen.reason) == (CaseStatus.WITHDRAWN, None, "the bank has answered")
@@ -307,7 +307,7 @@ async def test_cases_are_paged_newest_first_and_filtered(database: Database) -> 
     async with database.write("test") as tx, tx.as_platform() as session:
         for number, new in enumerate(news):
             await case.open_case(session, new, an_act(at=NOON + timedelta(hours=number)))
-        await case.withdraw(session, merchant.id, news[0].id, "a mistake", an_act())
+        await case_end.withdraw(session, merchant.id, news[0].id, "a mistake", an_act())
     newest = [new.id for new in reversed(news)]
     async with database.read("test") as tx, tx.as_platform() as session:
         page = await case_list.page(session, limit=2)

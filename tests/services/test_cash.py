@@ -160,3 +160,16 @@ async def test_a_checkout_is_paid_in_cash_once(database: Database) -> None:
     await door.pay(checkout_id, buyer, Tender(CASH, 10_000))
     with pytest.raises(PaymentNotPossible):
         await door.pay(checkout_id, buyer, Tender(CASH, 10_000))
+
+
+async def test_an_order_that_is_refused_at_the_door_is_sold_again_and_bears_no_commission(database: Database) -> None:
+    door = await a_door(database)
+    stock, found = await door.stall.stock(), await door.sell()
+    await door.stall.ship(found.id)
+    async with database.write("test") as tx:
+        act = an_act("staff:test", at=door.stall.now)
+        await refund.create(tx, door.stall.merchant.id, NewRefund(found.id, "refused", restock=True), act)
+    assert (await door.stall.order(found.id)).status is OrderStatus.REFUNDED
+    assert await door.stall.balances() == {}
+    assert await door.stall.stock() == stock
+    await check_books(database)

@@ -12,9 +12,11 @@ from merchantry.domain.case import CaseKind, Vote
 from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefused, RefundRefused, RefundTooLarge
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.refund import Asked
+from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.services import case_decision, refund, refund_sending
 from merchantry.services.case_effects import EFFECTS
 from merchantry.services.refund import NewRefund
+from merchantry.services.refund_sending import RefundOutcome
 from merchantry.tables.case import review_case
 from merchantry.tables.merchant import volume
 from tenancy.database import Database
@@ -143,6 +145,86 @@ async def test_a_refund_that_gets_no_answer_is_unknown_and_asked_for_again_until
     await check_books(database)
 
 
+async def an_unknown_refund(database: Database) -> tuple[Stall, UUID]:
+    """A stall, and a refund of which its provider has said nothing for two hours."""
+    stall = await a_stall(database)
+    refund_id = await give_back(stall, await stall.sell(), goodwill_minor=1_000)
+    for _ in range(3):
+        await hear(stall, refund_id, Outcome(ChargeStatus.UNKNOWN))
+        stall.now += timedelta(hours=1)
+    return stall, refund_id
+
+
+async def hear(stall: Stall, refund_id: UUID, outcome: Outcome, attempt: int = 1) -> str:
+    async with stall.database.write("test") as tx:
+        act = an_act("system:worker", at=stall.now)
+        return await refund_sending.hear(tx, stall.merchant.id, refund_id, outcome, act, attempt=attempt)
+
+
+async def resolve(stall: Stall, refund_id: UUID, outcome: RefundOutcome) -> None:
+    async with stall.database.write("test") as tx:
+        act = an_act(f"platform:{uuid4()}", at=stall.now)
+        await refund_sending.resolve(tx, stall.merchant.id, refund_id, outcome, "call 17", act)
+
+
+async def test_a_refund_that_stays_unknown_is_a_case_that_no_vote_and_only_an_answer_ends(database: Database) -> None:
+    stall, refund_id = await an_unknown_refund(database)
+    [opened] = await cases(stall)
+    assert (opened.kind, opened.status, opened.amount_minor) == (CaseKind.REFUND_UNKNOWN, "open", 1_000)
+    with pytest.raises(InvalidInput, match="refundResolve"):
+        await decide(stall, opened.id)
+    assert await hear(stall, refund_id, Outcome(ChargeStatus.CAPTURED)) == "sent"
+    [ended] = await cases(stall)
+    assert (ended.status, ended.reason) == ("settled", "The provider has answered: sent.")
+
+
+async def test_a_person_with_evidence_says_that_an_unknown_refund_was_sent_and_nothing_is_sent_again(
+    database: Database,
+) -> None:
+    stall, refund_id = await an_unknown_refund(database)
+    await resolve(stall, refund_id, RefundOutcome.SENT)
+    assert [row.status for row in await stall.refunds()] == ["sent"]
+    assert await stall.kinds() == ["capture", "refund", "refund_sent"]
+    assert [(each.status, each.reason) for each in await cases(stall)] == [
+        ("settled", "A person has found out that the refund was sent.")
+    ]
+    assert await stall.work() == 0
+    with pytest.raises(RefundRefused):
+        await resolve(stall, refund_id, RefundOutcome.NOT_SENT)
+    await check_books(database)
+
+
+async def test_only_what_was_definitely_not_sent_is_tried_again_and_under_a_new_key(database: Database) -> None:
+    stall, refund_id = await an_unknown_refund(database)
+    with pytest.raises(RefundRefused):
+        async with database.write("test") as tx:
+            await refund_sending.retry(tx, stall.merchant.id, refund_id, an_act())
+    await resolve(stall, refund_id, RefundOutcome.NOT_SENT)
+    assert sorted((each.kind, each.status) for each in await cases(stall)) == [
+        ("refund_failed", "open"),
+        ("refund_unknown", "settled"),
+    ]
+    async with database.write("test") as tx:
+        await refund_sending.retry(tx, stall.merchant.id, refund_id, an_act(at=stall.now))
+    asked = await refund_sending.refund_to_send(database, "test", stall.merchant.id, refund_id)
+    assert asked is not None
+    assert (asked.attempt, asked.key == refund_id) == (2, False)
+    await stall.work()
+    assert [row.status for row in await stall.refunds()] == ["sent"]
+    assert {each.status for each in await cases(stall)} == {"settled"}
+    await hear(stall, refund_id, Outcome(ChargeStatus.CAPTURED))
+    assert [(each.kind, each.title) for each in await cases(stall) if each.status == "open"] == [
+        (CaseKind.REFUND_UNKNOWN, "A refund that was taken to have failed was sent after all.")
+    ]
+    await check_books(database)
+
+
+async def decide(stall: Stall, case_id: UUID) -> None:
+    async with stall.database.write("test") as tx:
+        act = an_act(f"platform:{uuid4()}", at=stall.now)
+        await case_decision.decide(tx, stall.merchant.id, case_id, Vote.APPROVE, "so be it", act, effects=EFFECTS)
+
+
 async def a_refused_refund(database: Database) -> tuple[Stall, UUID, UUID]:
     """A stall, a refund that its provider refuses, and the case about it."""
     stall = await a_stall(database)
@@ -166,7 +248,7 @@ async def test_a_refused_refund_waits_for_people_who_pay_by_other_means(database
     async with database.write("test") as tx:
         act = an_act("platform:test", at=stall.now)
         await refund_sending.mark_offline(tx, stall.merchant.id, refund_id, "bank transfer 17", act)
-    assert [(await stall.refunds())[0].status, (await cases(stall))[0].status] == ["offline", "withdrawn"]
+    assert [(await stall.refunds())[0].status, (await cases(stall))[0].status] == ["offline", "settled"]
     assert "refunds" not in await stall.balances()
     with pytest.raises(RefundRefused):
         async with database.write("test") as tx:
@@ -174,7 +256,7 @@ async def test_a_refused_refund_waits_for_people_who_pay_by_other_means(database
     await check_books(database)
 
 
-async def test_approving_the_case_of_a_refused_refund_sends_it_again_under_its_own_id(database: Database) -> None:
+async def test_approving_the_case_of_a_refused_refund_sends_it_again_under_a_new_key(database: Database) -> None:
     stall, _, case_id = await a_refused_refund(database)
     async with database.write("test") as tx:
         await case_decision.decide(

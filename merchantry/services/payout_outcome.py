@@ -1,0 +1,99 @@
+"""What becomes of payouts, with the review cases that it settles: what is heard, and what people do about them.
+
+A payout's case is held by the platform, what the payout does is the merchant's: each function here does both in one
+transaction, so that no case stays open that has nothing left to decide.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from merchantry.domain.act import Act
+from merchantry.domain.case import CaseKind, CaseStatus, Decision
+from merchantry.domain.errors import InvalidInput
+from merchantry.domain.payout import Heard, PayoutStatus, Word
+from merchantry.services import case_end, payout
+from merchantry.services.case import Case, Fact
+from merchantry.services.payout import Payout, Told
+from tenancy.database import Transaction
+
+SUBJECT = "Payout"
+
+WAITS_FOR = {
+    CaseKind.PAYOUT_UNKNOWN: PayoutStatus.UNKNOWN,
+    CaseKind.PAYOUT_FAILED: PayoutStatus.FAILED,
+    CaseKind.PAYOUT_RELEASE: PayoutStatus.PLANNED,
+}
+"""Cases about payouts that have nothing to decide once the payout stands otherwise."""
+
+
+async def hear(tx: Transaction, merchant_id: UUID, key: UUID, told: Told, act: Act) -> tuple[Payout, Heard]:
+    """As ``payout.hear_of``; a definite answer settles the case that waited for it."""
+    async with tx.as_merchant(merchant_id) as session:
+        found, heard = await payout.hear_of(session, key, told, act)
+    if heard.state not in payout.UNANSWERED:
+        await _settle(tx, found, f"The answer came: {told.word}.", act, [Fact("reason", told.reason or "none given")])
+    return found, heard
+
+
+async def resolve(
+    tx: Transaction, merchant_id: UUID, key: UUID, word: Word, evidence: dict[str, Any], act: Act
+) -> Payout:
+    """As ``payout.resolve``; the case ends with what the person found out."""
+    async with tx.as_merchant(merchant_id) as session:
+        found, _ = await payout.resolve(session, key, word, evidence, act)
+    reason = f"A person has found out what became of the transfer: {word}."
+    await _settle(tx, found, reason, act, [Fact(str(name), str(value)) for name, value in evidence.items()])
+    return found
+
+
+async def retry(tx: Transaction, merchant_id: UUID, payout_id: UUID, act: Act) -> Payout:
+    """As ``payout.retry``; nobody has to decide about the failure any more."""
+    async with tx.as_merchant(merchant_id) as session:
+        found = await payout.retry(session, payout_id, act)
+    await _settle(tx, found, "What failed is tried again, under new keys.", act)
+    return found
+
+
+async def cancel(tx: Transaction, merchant_id: UUID, payout_id: UUID, reason: str, act: Act) -> Payout:
+    """As ``payout.cancel``; nobody has to decide about the payout any more."""
+    async with tx.as_merchant(merchant_id) as session:
+        found = await payout.cancel(session, payout_id, reason, act)
+    await _settle(tx, found, f"The payout was given up: {reason}", act)
+    return found
+
+
+async def unknown_decided(tx: Transaction, found: Case, decision: Decision, act: Act) -> None:
+    """A vote does not say what became of a transfer: only a definite answer, a bank line or evidence ends the case.
+
+    Raises InvalidInput while the payout is unknown.
+    """
+    if found.subject_kind == SUBJECT and (await _payout_of(tx, found)).status is PayoutStatus.UNKNOWN:
+        reason = "Say what became of the transfer, and how it is known (payoutResolve): that ends the case."
+        raise InvalidInput(reason=reason, path=("case_id",))
+
+
+async def failure_decided(tx: Transaction, found: Case, decision: Decision, act: Act) -> None:
+    """Approved: what failed is tried again under new keys. Rejected: the payout is given up, its money available again.
+
+    Raises PayoutRefused where that is not possible any more, and while a transfer of it may still arrive.
+    """
+    if found.subject_kind != SUBJECT:
+        return
+    async with tx.as_merchant(found.merchant_id) as session:
+        payout_id = UUID(found.subject_id)
+        if decision.status is CaseStatus.APPROVED:
+            await payout.retry(session, payout_id, act)
+        else:
+            await payout.cancel(session, payout_id, decision.reason, act)
+
+
+async def _payout_of(tx: Transaction, found: Case) -> Payout:
+    async with tx.as_merchant(found.merchant_id) as session:
+        return await payout.find(session, UUID(found.subject_id))
+
+
+async def _settle(tx: Transaction, found: Payout, reason: str, act: Act, evidence: list[Fact] | None = None) -> None:
+    over = [kind for kind, status in WAITS_FOR.items() if status is not found.status]
+    subject = (SUBJECT, str(found.id))
+    async with tx.as_platform() as session:
+        await case_end.settle(session, found.merchant_id, over, subject, reason, act, evidence=evidence or ())
