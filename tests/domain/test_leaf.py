@@ -6,11 +6,11 @@ from pathlib import Path
 from uuid import UUID
 
 from merchantry.domain.leaf import NO_BUYER, BookedEntry, balances_commitment, buyer_salt
-from merchantry.domain.ledger import Entry, EntryKind, Posting
+from merchantry.domain.ledger import Entry, EntryKind, Json, Posting
 
 PAGE = (Path(__file__).parents[2] / "docs/ledger-format.md").read_text()
 MERCHANT = UUID("018f2a3e-7c10-7d5e-9b1a-2f6c0e4d8a11")
-LINE = {"rule": "product_category:watches", "rate_bps": 1500, "rate_part_minor": "5175", "bound": "cap"}
+LINE: Json = {"rule": "product_category:watches", "rate_bps": 1500, "rate_part_minor": "5175", "bound": "cap"}
 CAPTURE = Entry(
     EntryKind.CAPTURE,
     UUID("018f2a3e-7c11-7a44-8c3b-5d1e9f702b22"),
