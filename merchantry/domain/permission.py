@@ -54,6 +54,7 @@ class Permission(StrEnum):
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
     PLATFORM_MERCHANT_CLOSE = "platform.merchant.close"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
+    PLATFORM_CATEGORY_WRITE = "platform.category.write"
     PLATFORM_COUPON_READ = "platform.coupon.read"
     PLATFORM_COUPON_WRITE = "platform.coupon.write"
     PLATFORM_TAX_READ = "platform.tax.read"
@@ -121,6 +122,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_MERCHANT_CLOSE: frozenset({_ADMIN}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
+        _P.PLATFORM_CATEGORY_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_COUPON_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_COUPON_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_TAX_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from merchantry.domain import entries
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
+from merchantry.domain.category import order_hold_days
 from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.commission import LineCommission, LineToRate
 from merchantry.domain.entries import Collector
@@ -124,7 +125,7 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.charged_minor,
-        hold_days=terms.plan.hold_days,
+        hold_days=order_hold_days((line.hold_days for line in found.lines), terms.plan.hold_days),
     )
 
 

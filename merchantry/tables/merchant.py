@@ -159,6 +159,8 @@ order_line = Table(
     count("refunded", server_default="0"),
     minor("refunded_goods_minor", server_default="0"),
     minor("refunded_shipping_minor", server_default="0"),
+    count("hold_days", nullable=True),
+    count("return_days", nullable=True),
     ForeignKeyConstraint(["order_id"], [orders.c.id]),
     CheckConstraint("quantity > 0 AND goods_minor = unit_price_minor * quantity", name="goods_add_up"),
     CheckConstraint(

@@ -124,6 +124,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "platformRoleGrant": P.PLATFORM_STAFF_WRITE,
     "platformRoleRevoke": P.PLATFORM_STAFF_WRITE,
     "categoryCreate": P.PLATFORM_CATEGORY_CREATE,
+    "categoryDaysSet": P.PLATFORM_CATEGORY_WRITE,
     "merchantCreate": P.PLATFORM_MERCHANT_CREATE,
     "merchantUpdate": P.PLATFORM_MERCHANT_WRITE,
     "merchantSuspend": P.PLATFORM_MERCHANT_SUSPEND,

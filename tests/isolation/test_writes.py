@@ -80,6 +80,7 @@ MUTATIONS = {
     "platformRoleGrant": Whose.PLATFORM,
     "platformRoleRevoke": Whose.PLATFORM,
     "categoryCreate": Whose.PLATFORM,
+    "categoryDaysSet": Whose.PLATFORM,
     "merchantCreate": Whose.PLATFORM,
     "merchantUpdate": Whose.PLATFORM,
     "merchantSuspend": Whose.PLATFORM,
