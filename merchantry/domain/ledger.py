@@ -62,6 +62,7 @@ class EntryKind(StrEnum):
     REFUND = "refund"
     REFUND_SENT = "refund_sent"
     TIER_TRUE_UP = "tier_true_up"
+    TRUE_UP_TAKEN_BACK = "true_up_taken_back"
     FEE_TRUE_UP = "fee_true_up"
     ADJUSTMENT = "adjustment"
     HOLD = "hold"

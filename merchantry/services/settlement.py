@@ -45,6 +45,7 @@ TEXTS: Mapping[EntryKind, str] = {
     EntryKind.HOLD_ENDED: "No longer held",
     EntryKind.ADJUSTMENT: "Adjustment",
     EntryKind.TIER_TRUE_UP: "Commission by volume",
+    EntryKind.TRUE_UP_TAKEN_BACK: "Commission by volume taken back",
     EntryKind.FEE_TRUE_UP: "Payment fee corrected",
     EntryKind.CHARGEBACK: "Chargeback",
     EntryKind.CHARGEBACK_FEE: "Chargeback fee",

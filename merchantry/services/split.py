@@ -108,8 +108,9 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     )
     seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
     figures = [totals.captured(line.category, part) for line, part in zip(found.lines, split.lines, strict=True)]
+    trued_up = {}
     for each in division.commission.true_ups:
-        await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
+        trued_up[each.rule] = await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
         reached_by = next(line for line, rule in zip(found.lines, line_rules, strict=True) if rule.name == each.rule)
         figures.append(totals.trued_up(reached_by.category, each.amount_minor, each.tax_minor))
     await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
@@ -121,7 +122,7 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         act,
         {"commission_minor": split.charged_minor},
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
-        *held.changed(division.commission.volumes),
+        *held.changed(division.commission.volumes, trued_up),
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.charged_minor,

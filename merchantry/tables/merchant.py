@@ -364,6 +364,9 @@ volume = Table(
     minor("reached_minor"),
     minor("open_base_minor"),
     minor("open_part_minor"),
+    minor("trued_up_minor", server_default="0"),
+    minor("trued_up_tax_minor", server_default="0"),
+    Column("trued_up_seq", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("plan", "rule", "currency", "window_starts_at"),
     info=grants(merchant=CHANGE),
 )

@@ -166,6 +166,7 @@ SPOILT = {
     "payeeAccountAdd.holder": "",
     "caseOpen.title": "",
     "categoryCreate.code": "Not A Code",
+    "CategoryDaysSetInput.code": "no-such-category",
     "code": "Not A Code",
     "country": "Not A Country",
     "MerchantCreateInput.slug": "Not A Slug",
