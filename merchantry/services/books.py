@@ -303,8 +303,14 @@ def _int(value: Json) -> int:
 
 
 def _fee_trued_up(entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:
-    of_merchant, _ = payment_fee.changes([part.split for part in parts], int(str(entry.entry.details["actual_minor"])))
-    return [payment_fee.figures(part.category, change) for part, change in zip(parts, of_merchant, strict=True)]
+    """By category, as the details say, with every category that the order touches; those of before do not say."""
+    rows = entry.entry.details.get("categories")
+    if not isinstance(rows, list | tuple):
+        actual_minor = _int(entry.entry.details["actual_minor"])
+        of_merchant, _ = payment_fee.changes([part.split for part in parts], actual_minor)
+        return [payment_fee.figures(part.category, change) for part, change in zip(parts, of_merchant, strict=True)]
+    touched = [payment_fee.figures(part.category, 0) for part in parts]
+    return touched + [payment_fee.figures(str(row[0]), _int(row[1])) for row in rows if isinstance(row, list | tuple)]
 
 
 def _postings(side: Row[Any] | None) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:

@@ -16,7 +16,7 @@ from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded, reversed_so_far
 from merchantry.domain.settlement import local_day
 from merchantry.domain.tier_refund import TakenBack, TieredLine
-from merchantry.services import ledger, split, totals, volume_refund
+from merchantry.services import ledger, payment_fee, split, totals, volume_refund
 from merchantry.services.order import Line, Order
 from merchantry.services.split import FrozenLine
 from merchantry.services.terms import Terms
@@ -55,13 +55,11 @@ async def lines_of(session: MerchantSession, found: Order) -> tuple[RefundLine, 
     """The lines of a captured order with their frozen splits and what was refunded of them before."""
     frozen = await split.lines_of(session, [found.id])
     states = {state.id: state for state in found.state.lines}
+    splits = [frozen[line.id].split for line in found.lines]
+    changed = await payment_fee.changed(session, found.id, splits)
     return tuple(
-        RefundLine(
-            frozen[line.id].split,
-            states[line.id],
-            Refunded(line.refunded_goods_minor, line.refunded_shipping_minor),
-        )
-        for line in found.lines
+        RefundLine(each, states[line.id], Refunded(line.refunded_goods_minor, line.refunded_shipping_minor), change)
+        for line, each, change in zip(found.lines, splits, changed, strict=True)
     )
 
 

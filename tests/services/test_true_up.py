@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from merchantry.domain.refund import Asked
-from merchantry.services import chargeback, refund
+from merchantry.services import chargeback, payment_fee, refund
 from merchantry.services.chargeback import NewChargeback
 from merchantry.services.refund import NewRefund
 from merchantry.tables.merchant import ledger_entry, volume
@@ -157,4 +157,58 @@ async def test_a_windows_commission_is_that_of_what_was_not_refunded(
     for order_id, minor in left.items():
         await give_back(stall, order_id, minor)
     assert not {"platform_commission", "commission_tax"} & (await stall.balances()).keys()
+    await check_books(database)
+
+
+FEE = {"bps": 290, "fixed_minor": 30, "borne_by": "merchant"}
+
+
+async def know_fee(stall: Stall, order_id: UUID, actual_minor: int) -> None:
+    async with stall.database.write("test") as tx, tx.as_merchant(stall.merchant.id) as session:
+        await payment_fee.true_up_fee(session, order_id, actual_minor, an_act(at=stall.now))
+
+
+@pytest.mark.parametrize("known_after", [0, 1, 2, 3])
+@pytest.mark.parametrize("is_released", [False, True], ids=["pending", "released"])
+async def test_refunds_take_back_what_the_fee_turned_out_to_be_whenever_it_was_known(
+    database: Database, known_after: int, is_released: bool
+) -> None:
+    stall = await a_stall(database, 9_999, default={"rate_bps": 1000, "payment_fee": FEE})
+    order_id = await stall.sell()
+    if is_released:
+        await stall.release(order_id)
+    for position, amount in enumerate((3_333, 1_111, 5_555)):
+        if position == known_after:
+            await know_fee(stall, order_id, 377)
+        if position == 2:
+            estimate = 320 + (57 if known_after < 3 else 0)
+            assert abs((await stall.balances())["payment_fee"] - estimate * 5_555 // 9_999) <= 1
+        await give_back(stall, order_id, amount)
+    if known_after == 3:
+        await know_fee(stall, order_id, 377)
+    assert await stall.balances() == {"buyer_funds": -9_999, "refunds": 9_999}
+    await check_books(database)
+
+
+async def test_a_policy_that_keeps_the_fee_keeps_what_it_turned_out_to_be(database: Database) -> None:
+    stall = await a_stall(
+        database, 10_000, default={"rate_bps": 1000, "payment_fee": FEE, "refund_policy": "proportional"}
+    )
+    order_id = await stall.sell()
+    await give_back(stall, order_id, 4_000)
+    await know_fee(stall, order_id, 400)
+    await give_back(stall, order_id, 6_000)
+    balances = await stall.balances()
+    assert (balances["payment_fee"], balances["merchant_pending"]) == (400, -400)
+    await check_books(database)
+
+
+async def test_a_chargeback_that_is_won_gives_the_real_fee_again(database: Database) -> None:
+    stall = await a_stall(database, 10_000, default={"rate_bps": 1000, "payment_fee": FEE})
+    order_id = await stall.sell()
+    await know_fee(stall, order_id, 377)
+    lost = await lose(stall, order_id, 6_000)
+    await win(stall, lost)
+    balances = await stall.balances()
+    assert (balances["payment_fee"], balances["merchant_pending"]) == (377, 8_623)
     await check_books(database)
