@@ -8,6 +8,7 @@ import strawberry
 
 from graphql_api import (
     access,
+    approval_chain,
     case,
     chargeback,
     commission,
@@ -25,6 +26,7 @@ from graphql_api import (
     tax,
     winding_up,
 )
+from graphql_api.approval_chain import ApprovalChain
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
@@ -149,6 +151,16 @@ class Platform:
         Needs platform.tax.read.
         """
         return await tax.tax_rates(info, first, after)
+
+    @strawberry.field
+    async def approval_chains(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ApprovalChain] | None:
+        """Versions of how many people must agree to what, by kind; a kind without one has the usual chain.
+
+        Needs platform.case.read.
+        """
+        return await approval_chain.chains(info, first, after)
 
     @strawberry.field
     async def cases(

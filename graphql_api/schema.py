@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import strawberry
 
 from graphql_api import merchant, platform, relay, saved_report, viewer
+from graphql_api.approval_chain import ApprovalChainMutations
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.chargeback import ChargebackMutations
@@ -93,6 +94,7 @@ class Mutation(
     CommissionPlanMutations,
     PayeeMutations,
     CaseMutations,
+    ApprovalChainMutations,
     SavedReportMutations,
     StatementMutations,
     SettlementMutations,

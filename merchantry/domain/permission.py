@@ -75,6 +75,7 @@ class Permission(StrEnum):
     PLATFORM_CASE_READ = "platform.case.read"
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
+    PLATFORM_CASE_CHAIN = "platform.case.chain"
     PLATFORM_PAYEE_VERIFY = "platform.payee.verify"
     PLATFORM_REFUND_WRITE = "platform.refund.write"
     PLATFORM_CHARGEBACK_READ = "platform.chargeback.read"
@@ -143,6 +144,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
+        _P.PLATFORM_CASE_CHAIN: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_PAYEE_VERIFY: frozenset({_FINANCE, _REVIEWER}),
         _P.PLATFORM_REFUND_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_CHARGEBACK_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),

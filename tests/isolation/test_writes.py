@@ -98,6 +98,8 @@ MUTATIONS = {
     "caseComment": Whose.PLATFORM,
     "caseAssign": Whose.PLATFORM,
     "caseDecide": Whose.PLATFORM,
+    "approvalChainSet": Whose.PLATFORM,
+    "approvalChainApprove": Whose.PLATFORM,
     "statementAccept": Whose.MERCHANT,
     "statementObject": Whose.MERCHANT,
     "settlementRun": Whose.PLATFORM,
@@ -231,6 +233,7 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     finance = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
     of_finance = (
         "commissionPlanPropose",
+        "approvalChainSet",
         "payoutRelease",
         "payoutRetry",
         "payoutCancel",
@@ -246,10 +249,11 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     for mutation in of_finance:
         await succeeds(world, finance, mutation)
     await succeeds(world, admin, "commissionPlanApprove")
+    await succeeds(world, admin, "approvalChainApprove")
     await succeeds(world, finance, "commissionPlanPropose", effectiveFrom="2026-07-01T00:00:00Z")
     await succeeds(world, admin, "commissionPlanReject", version=2)
     leaving = await a_merchant(world.mall.database, "leaving")  # the victim is still to be read from
     await succeeds(world, admin, "merchantClose", merchant=encode_id("MerchantRecord", leaving.id))
-    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject", "merchantClose"}
+    done = {*of_finance, "approvalChainApprove", "commissionPlanApprove", "commissionPlanReject", "merchantClose"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose in OF_PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)
