@@ -49,6 +49,7 @@ MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
         Account.PAYMENT_FEE: PlatformAccount.PAYMENT_FEES_RECOVERED,
         Account.SALES_TAX: PlatformAccount.SALES_TAX_PAYABLE,
         Account.PLATFORM_EXPENSE: PlatformAccount.EXPENSE,
+        Account.EXCHANGE_CLEARING: PlatformAccount.EXCHANGE_CLEARING,
     }
 )
 """Accounts that are the platform's own, and where its subledger books the same amount."""

@@ -82,6 +82,7 @@ class Permission(StrEnum):
     PLATFORM_CHARGEBACK_WRITE = "platform.chargeback.write"
     PLATFORM_DEBT_READ = "platform.debt.read"
     PLATFORM_DEBT_WRITE = "platform.debt.write"
+    PLATFORM_EXCHANGE_BOOK = "platform.exchange.book"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
     @property
@@ -151,6 +152,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_CHARGEBACK_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_DEBT_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
         _P.PLATFORM_DEBT_WRITE: frozenset({_FINANCE}),
+        _P.PLATFORM_EXCHANGE_BOOK: frozenset({_FINANCE}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

@@ -51,6 +51,7 @@ TEXTS: Mapping[EntryKind, str] = {
     EntryKind.CHARGEBACK_FEE: "Chargeback fee",
     EntryKind.CHARGEBACK_REVERSED: "Chargeback won",
     EntryKind.WRITE_OFF: "Debt written off",
+    EntryKind.EXCHANGE: "Exchange",
 }
 """What a statement calls the kinds of entries that change the available balance."""
 
@@ -424,6 +425,8 @@ def text_of(kind: EntryKind, order_number: str | None, details: Mapping[str, Any
     """What a statement says of an entry."""
     text = TEXTS[kind] + (f" {order_number}" if order_number else "")
     named = details.get("reason") or details.get("payout") or details.get("statement")
+    if kind is EntryKind.EXCHANGE:
+        named = "{from_currency} to {to_currency} at {rate} ({rate_source})".format_map(details)
     return f"{text}: {named}" if named else text
 
 

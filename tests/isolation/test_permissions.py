@@ -102,6 +102,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "chargebackLose": P.PLATFORM_CHARGEBACK_WRITE,
     "chargebackWin": P.PLATFORM_CHARGEBACK_WRITE,
     "debtWriteOffPropose": P.PLATFORM_DEBT_WRITE,
+    "exchangeBook": P.PLATFORM_EXCHANGE_BOOK,
     "shipmentDeliver": P.ORDER_SHIP,
     "orderCancel": P.ORDER_CANCEL,
     "productCreate": P.PRODUCT_WRITE,

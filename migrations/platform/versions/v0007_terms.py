@@ -36,6 +36,7 @@ def _approval_chain() -> None:
         ),
         schema="platform",
     )
-    changed = "SELECT, INSERT, UPDATE (approved_by, approved_at)"
-    op.execute(f"GRANT {changed} ON platform.approval_chain TO merchantry_platform;")
+    op.execute(
+        "GRANT SELECT, INSERT, UPDATE (approved_by, approved_at) ON platform.approval_chain TO merchantry_platform;"
+    )
     op.execute("GRANT SELECT (kind, version, steps, approved_at) ON platform.approval_chain TO merchantry_merchant;")
