@@ -55,7 +55,12 @@ class ReplayRow:
     orders: int
     booked: Money
     proposed: Money
-    change: Money = strawberry.field(description="What the platform gains, or loses where negative.")
+    change: Money = strawberry.field(description="What the platform gains, or loses where negative; before refunds.")
+    booked_returned: Money = strawberry.field(
+        description="What refunds of these orders, booked by the end of the span, returned of it."
+    )
+    proposed_returned: Money = strawberry.field(description="What they would have returned under the plan's policies.")
+    net_change: Money = strawberry.field(description="What the platform gains, or loses where negative; after refunds.")
 
     @staticmethod
     def of(merchant: str | None, currency: str, compared: Compared) -> "ReplayRow":
@@ -67,6 +72,9 @@ class ReplayRow:
             booked=Money.of(compared.booked_minor, currency),
             proposed=Money.of(compared.proposed_minor, currency),
             change=Money.of(compared.change_minor, currency),
+            booked_returned=Money.of(compared.booked_returned_minor, currency),
+            proposed_returned=Money.of(compared.proposed_returned_minor, currency),
+            net_change=Money.of(compared.net_change_minor, currency),
         )
 
 

@@ -8,6 +8,7 @@ import strawberry
 from graphql_api.context import Info
 from graphql_api.money import Money
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, parse_id
+from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.services import category, listing, merchant
 
 ACTOR = "public"
@@ -64,6 +65,26 @@ class Category:
     code: str
     name: str
     parent: str | None
+    hold_days: int | None = strawberry.field(
+        description="Days from completion until the money is available, of its own or from above; null: the plan's."
+    )
+    return_days: int = strawberry.field(description="Days in which a return can be asked for; 0: none can.")
+    own_hold_days: int | None = strawberry.field(description="What it says itself; null inherits.")
+    own_return_days: int | None = strawberry.field(description="What it says itself; null inherits.")
+
+    @staticmethod
+    def of(found: category.Category) -> "Category":
+        """The category from its row."""
+        in_force, own = found.in_force, found.own
+        return Category(
+            code=found.code,
+            name=found.name,
+            parent=found.parent,
+            hold_days=in_force.hold_days,
+            return_days=RETURN_DAYS if in_force.return_days is None else in_force.return_days,
+            own_hold_days=own.hold_days,
+            own_return_days=own.return_days,
+        )
 
 
 @strawberry.type(description="A way in which a shop ships, at a flat rate per order.")
@@ -143,7 +164,7 @@ class ListingQueries:
         """All categories of the mall, by code."""
         async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
             found = await category.categories(session)
-        return [Category(code=each.code, name=each.name, parent=each.parent) for each in found]
+        return [Category.of(each) for each in found]
 
     @strawberry.field
     async def shop(self, info: Info, slug: str) -> Shop | None:

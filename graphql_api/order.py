@@ -62,6 +62,9 @@ class OrderLine(Node):
     refunded: Money
     refundable: Money = strawberry.field(description="What can still be refunded of goods and shipping, once paid.")
     refundable_quantity: int
+    return_days: int = strawberry.field(
+        description="Days after the last delivery in which a return can be asked for, frozen; 0: none can."
+    )
 
 
 @strawberry.type(description="Some of a line, in a parcel.")
@@ -182,6 +185,7 @@ def _line(merchant_id: UUID, line: order.Line, currency: str, *, is_paid: bool) 
         refunded=Money.of(line.refunded_goods_minor + line.refunded_shipping_minor, currency),
         refundable=Money.of(reversal.left_of(line).total_minor if is_paid else 0, currency),
         refundable_quantity=line.quantity - line.refunded if is_paid else 0,
+        return_days=line.days_to_return,
         goods=Money.of(line.goods_minor, currency),
         shipping=Money.of(line.shipping_minor, currency),
         discount=Money.of(line.discount_minor, currency),

@@ -8,6 +8,7 @@ import strawberry
 
 from graphql_api import (
     access,
+    approval_chain,
     case,
     chargeback,
     commission,
@@ -25,6 +26,7 @@ from graphql_api import (
     tax,
     winding_up,
 )
+from graphql_api.approval_chain import ApprovalChain
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
@@ -48,6 +50,7 @@ from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
 from graphql_api.tax import TaxRate
 from graphql_api.winding_up import ClosingBlocker
+from merchantry.domain.category import Days
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, category
@@ -148,6 +151,16 @@ class Platform:
         Needs platform.tax.read.
         """
         return await tax.tax_rates(info, first, after)
+
+    @strawberry.field
+    async def approval_chains(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ApprovalChain] | None:
+        """Versions of how many people must agree to what, by kind; a kind without one has the usual chain.
+
+        Needs platform.case.read.
+        """
+        return await approval_chain.chains(info, first, after)
 
     @strawberry.field
     async def cases(
@@ -298,6 +311,22 @@ class CategoryCreated:
     category: Category
 
 
+@strawberry.input(description="What a category says of holds and returns. What is left out is inherited from above.")
+class CategoryDaysSetInput:
+    code: str
+    hold_days: int | None = strawberry.field(
+        default=None, description="Calendar days from completion until the money is available, 0 to 365."
+    )
+    return_days: int | None = strawberry.field(
+        default=None, description="Days after the last delivery in which a return can be asked for; 0: none can."
+    )
+
+
+@strawberry.type(description="The days hold for orders that are placed from now on; others keep theirs.")
+class CategoryDaysWereSet:
+    category: Category
+
+
 @strawberry.type
 class PlatformMutations:
     @mutation(problems=[InvalidInput, NotPermitted])
@@ -310,4 +339,16 @@ class PlatformMutations:
                 return await category.create_category(session, input.code, input.name, allowed.act, parent=input.parent)
 
         made = await info.context.database.run(allowed.act.actor, work)
-        return CategoryCreated(category=Category(code=made.code, name=made.name, parent=made.parent))
+        return CategoryCreated(category=Category.of(made))
+
+    @mutation(problems=[InvalidInput, NotFound, NotPermitted])
+    async def category_days_set(self, info: Info, input: CategoryDaysSetInput) -> CategoryDaysWereSet:
+        """Say how long money is held and goods can be returned. Needs platform.category.write."""
+        allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_WRITE)
+        days = Days(input.hold_days, input.return_days)
+
+        async def work(tx: Transaction) -> category.Category:
+            async with tx.as_platform() as session:
+                return await category.set_days(session, input.code, days, allowed.act)
+
+        return CategoryDaysWereSet(category=Category.of(await info.context.database.run(allowed.act.actor, work)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import strawberry
 
 from graphql_api import log, merchant, platform, relay, saved_report, viewer
+from graphql_api.approval_chain import ApprovalChainMutations
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.chargeback_mutations import ChargebackMutations
@@ -15,6 +16,7 @@ from graphql_api.coupon import Coupon
 from graphql_api.coupon_mutations import CouponMutations
 from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
+from graphql_api.exchange import ExchangeMutations
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.log import TransparencyLog
@@ -89,6 +91,7 @@ class Mutation(
     ReturnMutations,
     ChargebackMutations,
     DebtMutations,
+    ExchangeMutations,
     ProductMutations,
     CouponMutations,
     TaxMutations,
@@ -99,6 +102,7 @@ class Mutation(
     CommissionPlanMutations,
     PayeeMutations,
     CaseMutations,
+    ApprovalChainMutations,
     SavedReportMutations,
     StatementMutations,
     SettlementMutations,

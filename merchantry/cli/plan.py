@@ -45,6 +45,9 @@ def add(
     typer.echo(f"Version {made.version} of {made.name} is in force from {made.effective_from.isoformat()}.")
 
 
+RETURNED = ("booked_returned_minor", "proposed_returned_minor", "net_change_minor")
+
+
 @app.command("replay")
 def replay_it(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The plan as JSON.")],
@@ -78,7 +81,7 @@ def replay_it(
 
     with installation(database_url, data_dir) as opened:
         found = with_database(opened, run)
-    table = Table("merchant", "currency", "orders", "booked_minor", "proposed_minor", "change_minor")
+    table = Table("merchant", "currency", "orders", "booked_minor", "proposed_minor", "change_minor", *RETURNED)
     for each in found:
         for currency, compared in each.by_currency.items():
             table.add_row(each.slug, currency, *_figures(compared))
@@ -89,7 +92,7 @@ def replay_it(
 
 def _figures(compared: Compared) -> tuple[str, ...]:
     figures = (compared.orders, compared.booked_minor, compared.proposed_minor, compared.change_minor)
-    return tuple(map(str, figures))
+    return tuple(map(str, (*figures, *(getattr(compared, name) for name in RETURNED))))
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from merchantry.domain.money import BPS, allocate, of_bps
 from merchantry.domain.plan import BaseTax, CommissionBase, FixedPer, Plan, Rule, RuleRank, Terms
 from merchantry.domain.plan_document import parse_plan, plan_document, plan_from_json
 from merchantry.domain.tax import LineTax
-from merchantry.domain.tiers import Slice, TrueUp, Volume, counted, crossing, slices, true_up
+from merchantry.domain.tiers import Slice, TrueUp, Volume, counted, crossing, slices, true_up, trued_up
 
 __all__ = [
     "BaseParts",
@@ -186,7 +186,8 @@ def _trued_up(rule: Rule, currency: str, before: Volume, base_minor: int, true_u
         amount_minor=amount_minor,
         tax_minor=of_bps(amount_minor, terms.commission_tax_bps),
     )
-    return replace(before, open_part_minor=before.open_part_minor + changed_minor)
+    tax_minor = true_ups[rule.name].tax_minor - (earlier.tax_minor if earlier else 0)
+    return trued_up(before, changed_minor, tax_minor)
 
 
 def _bounded(amount_minor: int, base_minor: int, most_minor: int, terms: Terms, currency: str) -> tuple[Bound, int]:

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from merchantry.domain.errors import ReturnRefused, ReturnTooLate
 
 RETURN_DAYS: Final = 14
-"""How many days after completion, or after the last delivery before it, a buyer may ask to return something."""
+"""How many days after the last delivery, or else after completion, a buyer may ask to return something whose category
+says nothing else."""
 
 DECIDE_DAYS: Final = 3
 """How many days a merchant has to answer; silence approves."""

@@ -49,6 +49,7 @@ MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
         Account.PAYMENT_FEE: PlatformAccount.PAYMENT_FEES_RECOVERED,
         Account.SALES_TAX: PlatformAccount.SALES_TAX_PAYABLE,
         Account.PLATFORM_EXPENSE: PlatformAccount.EXPENSE,
+        Account.EXCHANGE_CLEARING: PlatformAccount.EXCHANGE_CLEARING,
     }
 )
 """Accounts that are the platform's own, and where its subledger books the same amount."""
@@ -114,17 +115,39 @@ def tier_true_up(
 
     Orders of the window are pending and available; they stay as they were booked.
     """
+    postings = _charged(found.amount_minor, found.tax_minor, currency)
+    return Entry(EntryKind.TIER_TRUE_UP, order_id, occurred_at, occurred_at, None, postings, details)
+
+
+def true_up_taken_back(
+    order_id: UUID,
+    amount_minor: int,
+    tax_minor: int,
+    currency: str,
+    *,
+    refund_seq: int,
+    occurred_at: datetime,
+    details: Mapping[str, Json],
+) -> Entry:
+    """A refund returned commission that a true-up had returned before: the merchant owes it; `refund_seq` is its entry.
+
+    Negative where a refund was undone.
+    """
+    postings = _charged(amount_minor, tax_minor, currency)
+    return Entry(EntryKind.TRUE_UP_TAKEN_BACK, order_id, occurred_at, occurred_at, refund_seq, postings, details)
+
+
+def _charged(amount_minor: int, tax_minor: int, currency: str) -> tuple[Posting, ...]:
     amounts = {
-        Account.MERCHANT_AVAILABLE: -found.amount_minor - found.tax_minor,
-        Account.PLATFORM_COMMISSION: found.amount_minor,
-        Account.COMMISSION_TAX: found.tax_minor,
+        Account.MERCHANT_AVAILABLE: -amount_minor - tax_minor,
+        Account.PLATFORM_COMMISSION: amount_minor,
+        Account.COMMISSION_TAX: tax_minor,
     }
-    postings = tuple(
+    return tuple(
         Posting(account, currency, amount)
         for account, amount in amounts.items()
         if amount or account is Account.MERCHANT_AVAILABLE
     )
-    return Entry(EntryKind.TIER_TRUE_UP, order_id, occurred_at, occurred_at, None, postings, details)
 
 
 def fee_true_up(

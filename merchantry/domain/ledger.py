@@ -40,6 +40,7 @@ class Account(StrEnum):
     SUPPLIER_PAYABLE = "supplier_payable"
     REFUNDS = "refunds"
     MERCHANT_RECEIVABLE = "merchant_receivable"
+    EXCHANGE_CLEARING = "exchange_clearing"
 
 
 class PlatformAccount(StrEnum):
@@ -52,6 +53,7 @@ class PlatformAccount(StrEnum):
     PAYMENT_FEES_RECOVERED = "payment_fees_recovered"
     SALES_TAX_PAYABLE = "sales_tax_payable"
     EXPENSE = "expense"
+    EXCHANGE_CLEARING = "exchange_clearing"
 
 
 class EntryKind(StrEnum):
@@ -62,6 +64,7 @@ class EntryKind(StrEnum):
     REFUND = "refund"
     REFUND_SENT = "refund_sent"
     TIER_TRUE_UP = "tier_true_up"
+    TRUE_UP_TAKEN_BACK = "true_up_taken_back"
     FEE_TRUE_UP = "fee_true_up"
     ADJUSTMENT = "adjustment"
     HOLD = "hold"
@@ -76,6 +79,7 @@ class EntryKind(StrEnum):
     CHARGEBACK_FEE = "chargeback_fee"
     CHARGEBACK_REVERSED = "chargeback_reversed"
     WRITE_OFF = "write_off"
+    EXCHANGE = "exchange"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Permission(StrEnum):
     PLATFORM_MERCHANT_SUSPEND = "platform.merchant.suspend"
     PLATFORM_MERCHANT_CLOSE = "platform.merchant.close"
     PLATFORM_CATEGORY_CREATE = "platform.category.create"
+    PLATFORM_CATEGORY_WRITE = "platform.category.write"
     PLATFORM_COUPON_READ = "platform.coupon.read"
     PLATFORM_COUPON_WRITE = "platform.coupon.write"
     PLATFORM_TAX_READ = "platform.tax.read"
@@ -74,12 +75,14 @@ class Permission(StrEnum):
     PLATFORM_CASE_READ = "platform.case.read"
     PLATFORM_CASE_WRITE = "platform.case.write"
     PLATFORM_CASE_DECIDE = "platform.case.decide"
+    PLATFORM_CASE_CHAIN = "platform.case.chain"
     PLATFORM_PAYEE_VERIFY = "platform.payee.verify"
     PLATFORM_REFUND_WRITE = "platform.refund.write"
     PLATFORM_CHARGEBACK_READ = "platform.chargeback.read"
     PLATFORM_CHARGEBACK_WRITE = "platform.chargeback.write"
     PLATFORM_DEBT_READ = "platform.debt.read"
     PLATFORM_DEBT_WRITE = "platform.debt.write"
+    PLATFORM_EXCHANGE_BOOK = "platform.exchange.book"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
     @property
@@ -121,6 +124,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_MERCHANT_SUSPEND: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_MERCHANT_CLOSE: frozenset({_ADMIN}),
         _P.PLATFORM_CATEGORY_CREATE: frozenset({_ADMIN}),
+        _P.PLATFORM_CATEGORY_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_COUPON_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_COUPON_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_TAX_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
@@ -141,12 +145,14 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_CASE_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CASE_WRITE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
         _P.PLATFORM_CASE_DECIDE: frozenset({_ADMIN, _FINANCE, _REVIEWER}),
+        _P.PLATFORM_CASE_CHAIN: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_PAYEE_VERIFY: frozenset({_FINANCE, _REVIEWER}),
         _P.PLATFORM_REFUND_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_CHARGEBACK_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_CHARGEBACK_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_DEBT_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
         _P.PLATFORM_DEBT_WRITE: frozenset({_FINANCE}),
+        _P.PLATFORM_EXCHANGE_BOOK: frozenset({_FINANCE}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

@@ -23,11 +23,15 @@ class RefundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundLine:
-    """A line as far as refunds are concerned: its frozen split, its pieces, and what was refunded of it before."""
+    """A line as far as refunds are concerned: its frozen split, its pieces, and what was refunded of it before.
+
+    `fee_change_minor` is what the provider's real fee came to beyond the one in the split, where the merchant bears it.
+    """
 
     split: LineSplit
     state: LineState
     before: Refunded = field(default_factory=Refunded)
+    fee_change_minor: int = 0
 
     @property
     def id(self) -> UUID:
@@ -176,7 +180,7 @@ def _reversal(currency: str, line: RefundLine, pieces: RefundedPieces, refunded:
     """A line for which nothing was paid is reversed whole, once, with its last piece."""
     if not line.split.paid_minor and (not pieces.quantity or pieces.quantity < line.pieces_left):
         return NOTHING
-    return reverse(currency, line.split, line.before, refunded)
+    return reverse(currency, line.split, line.before, refunded, fee_change_minor=line.fee_change_minor)
 
 
 NOTHING = Reversal(

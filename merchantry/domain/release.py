@@ -29,7 +29,7 @@ def left(entries: Iterable[Entry], collected_by: Collector) -> Left:
     """
     sums, charges = Counter[str](), Charges()
     for entry in entries:
-        if entry.kind is EntryKind.TIER_TRUE_UP:
+        if entry.kind in (EntryKind.TIER_TRUE_UP, EntryKind.TRUE_UP_TAKEN_BACK):
             continue
         posted = Counter[str]()
         for posting in entry.postings:

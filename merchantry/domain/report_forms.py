@@ -249,6 +249,7 @@ STATEMENT_KINDS: Final[Mapping[str, str]] = MappingProxyType(
         EntryKind.RESERVE: "reserve_minor",
         EntryKind.RESERVE_RELEASED: "reserve_minor",
         EntryKind.TIER_TRUE_UP: "true_ups_minor",
+        EntryKind.TRUE_UP_TAKEN_BACK: "true_ups_minor",
         EntryKind.FEE_TRUE_UP: "true_ups_minor",
         EntryKind.PAYOUT: "payouts_minor",
         EntryKind.PAYOUT_CANCELLED: "payouts_minor",

@@ -72,16 +72,19 @@ class Reversal:
         return self.commission_minor + sum(given)
 
 
-def reverse(currency: str, line: LineSplit, before: Refunded, refund: Refunded) -> Reversal:
+def reverse(
+    currency: str, line: LineSplit, before: Refunded, refund: Refunded, *, fee_change_minor: int = 0
+) -> Reversal:
     """What this refund takes back of a line of which `before` was refunded already.
 
-    A line for which nothing was paid is reversed whole by its first refund, of nothing; it has no second. Raises
-    ValueError for more than was paid for goods or for shipping.
+    `fee_change_minor` is what the provider's real fee came to beyond the one that the line was split with. A line for
+    which nothing was paid is reversed whole by its first refund, of nothing; it has no second. Raises ValueError for
+    more than was paid for goods or for shipping.
     """
-    total = reversed_so_far(currency, line, before + refund)
+    total = reversed_so_far(currency, line, before + refund, fee_change_minor=fee_change_minor)
     if not line.paid_minor:
         return total
-    earlier = reversed_so_far(currency, line, before)
+    earlier = reversed_so_far(currency, line, before, fee_change_minor=fee_change_minor)
     return Reversal(
         refund_minor=total.refund_minor - earlier.refund_minor,
         subsidy_minor=total.subsidy_minor - earlier.subsidy_minor,
@@ -99,7 +102,7 @@ def reverse(currency: str, line: LineSplit, before: Refunded, refund: Refunded) 
     )
 
 
-def reversed_so_far(currency: str, line: LineSplit, refunded: Refunded) -> Reversal:
+def reversed_so_far(currency: str, line: LineSplit, refunded: Refunded, *, fee_change_minor: int = 0) -> Reversal:
     """What refunds of this much take back, all in all: each party's share half-up, and the merchant bears the rest.
 
     Tax goes by what of the taxed was refunded, commission by what of its base, the subsidy by what of the goods, and
@@ -119,7 +122,9 @@ def reversed_so_far(currency: str, line: LineSplit, refunded: Refunded) -> Rever
         for share in line.shares
     )
     shares_of_commission = sum(share.amount_minor for share in given if share.of is ShareOf.COMMISSION)
-    fee_minor = share_of(line.payment_fee_minor, of.whole) if rated.refund_policy.returns_payment_fee else 0
+    fee_minor = 0
+    if rated.refund_policy.returns_payment_fee:
+        fee_minor = share_of(line.payment_fee_minor + fee_change_minor, of.whole)
     commission_tax_minor = share_of(line.commission_tax_minor, of_commission)
     sales_tax_minor = share_of(line.sales_tax_minor, of.taxed)
     subsidy_minor = share_of(line.subsidy_minor, of.goods)

@@ -74,13 +74,17 @@ class Volume:
     `counted_minor` is the base counted, less refunds where the tiers say so. The others are for retroactive tiers:
     `reached_minor` the most that was ever counted, as a step once reached is kept to the end of the window;
     `open_base_minor` and `open_part_minor` base and rate's parts (with true-ups, less refunds) of the lines whose
-    commission no floor or cap decided.
+    commission no floor or cap decided. `trued_up_minor` and `trued_up_tax_minor` are what its true-ups came to, less
+    what refunds took back of them (both negative where commission fell); `trued_up_seq` is the entry of the last, or 0.
     """
 
     counted_minor: int = 0
     reached_minor: int = 0
     open_base_minor: int = 0
     open_part_minor: int = 0
+    trued_up_minor: int = 0
+    trued_up_tax_minor: int = 0
+    trued_up_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +140,15 @@ def crossing(tiers: Tiers, currency: str, before: Volume, base_minor: int) -> in
     """The rate to which the next line of retroactive tiers takes all before it, or None where it reaches no step."""
     if tiers.mode is TierMode.MARGINAL:
         return None
-    old, new = (tiers.step_at(currency, _reached(before, minor)) for minor in (0, base_minor))
+    # What was reached, not what is counted: that can have risen without a line, when a chargeback was won.
+    old, new = (tiers.step_at(currency, minor) for minor in (before.reached_minor, _reached(before, base_minor)))
     return None if old == new else new[1]
 
 
 def counted(before: Volume, base_minor: int, part_minor: int, *, bound: bool) -> Volume:
     """The volume after a line. `bound` says that a floor, a cap or the money decided, so that no true-up is due."""
-    return Volume(
+    return replace(
+        before,
         counted_minor=before.counted_minor + base_minor,
         reached_minor=_reached(before, base_minor),
         open_base_minor=before.open_base_minor + (0 if bound else base_minor),
@@ -158,34 +164,17 @@ def after_line(
     if rate_bps is None:
         return counted(before, base_minor, part_minor, bound=bound), 0
     changed_minor = true_up(before.open_base_minor, before.open_part_minor, rate_bps)
-    evened = replace(before, open_part_minor=before.open_part_minor + changed_minor)
-    return counted(evened, base_minor, part_minor, bound=bound), changed_minor
+    return counted(trued_up(before, changed_minor), base_minor, part_minor, bound=bound), changed_minor
 
 
-def refunded(tiers: Tiers, before: Volume, base_minor: int, part_minor: int, *, bound: bool) -> Volume:
-    """The volume after a refund of this much base and, of its commission, this much of the rate's part. Never below 0.
-
-    The volume of the window is lowered only where the tiers say so; what a true-up is on is lowered always, because the
-    commission of what was returned has gone back already.
-    """
-    lower_minor = base_minor if tiers.refunds_lower_volume else 0
+def trued_up(before: Volume, changed_minor: int, tax_minor: int = 0) -> Volume:
+    """The volume after a true-up of so much, with so much tax."""
     return replace(
         before,
-        counted_minor=max(0, before.counted_minor - lower_minor),
-        open_base_minor=max(0, before.open_base_minor - (0 if bound else base_minor)),
-        open_part_minor=max(0, before.open_part_minor - (0 if bound else part_minor)),
+        open_part_minor=before.open_part_minor + changed_minor,
+        trued_up_minor=before.trued_up_minor + changed_minor,
+        trued_up_tax_minor=before.trued_up_tax_minor + tax_minor,
     )
-
-
-def true_up_taken_back(base_before_minor: int, base_minor: int, line_bps: int, rate_bps: int) -> int:
-    """What a refund of an older line takes back of a true-up that had changed its rate from `line_bps` to `rate_bps`.
-
-    The refund returns the commission at the rate that was frozen with the line; a true-up had returned a part of that
-    already. The cumulative method: `base_before_minor` was refunded before, `base_minor` now; positive is owed by the
-    merchant.
-    """
-    before_minor, after_minor = base_before_minor, base_before_minor + base_minor
-    return of_bps(after_minor, line_bps - rate_bps) - of_bps(before_minor, line_bps - rate_bps)
 
 
 def _reached(before: Volume, base_minor: int) -> int:

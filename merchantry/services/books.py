@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,8 @@ from merchantry.services.ledger import booked
 from merchantry.services.split import PARTIES
 from merchantry.services.totals import FIGURES, LineFigures
 from merchantry.services.volume import FIGURES as VOLUME_FIGURES
-from merchantry.services.volume import TakenBack
 from merchantry.services.volume_books import VolumeBooks
+from merchantry.services.volume_refund import rows_of
 
 Figures = tuple[int, ...]
 NOTHING: Figures = (0,) * len(FIGURES)
@@ -150,7 +150,7 @@ class Books:
             earned = self.accrued.pop(order_id, 0)
             mirrored = entries.platform_release(earned, currency)
         else:
-            is_late = booked.kind is EntryKind.TIER_TRUE_UP
+            is_late = booked.kind in (EntryKind.TIER_TRUE_UP, EntryKind.TRUE_UP_TAKEN_BACK)
             was_released = booked.kind is not EntryKind.CAPTURE and order_id not in self.accrued
             mirrored = entries.platform_side(booked, earned=was_released or is_late)
             if not (was_released or is_late):
@@ -175,9 +175,11 @@ class Books:
         elif kind in TAKEN_BACK:
             self._count_day(day, entry, _taken_back(entry.entry, parts), orders=0)
             currency = entry.entry.postings[0].currency
-            self.volumes.lower(_out_of_volumes(entry.entry), currency, entry.entry.occurred_at)
+            self.volumes.take_out(entry.seq, rows_of(entry.entry), currency, entry.entry.occurred_at)
         elif kind is EntryKind.TIER_TRUE_UP:
             self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
+        elif kind is EntryKind.TRUE_UP_TAKEN_BACK:
+            self._count_day(day, entry, self._true_up_taken_back(name, entry), orders=0)
         elif kind is EntryKind.FEE_TRUE_UP:
             self._count_day(day, entry, _fee_trued_up(entry, parts), orders=0)
         elif kind is EntryKind.RELEASE:
@@ -211,7 +213,23 @@ class Books:
         if found[0] != expected:
             self.report(Law.VOLUME, name, expected=expected, found=found[0])
         of_rule = [part for part in parts if part.split.commission.rule == rule][:1]
+        details, currency = entry.entry.details, entry.entry.postings[0].currency
+        window = datetime.fromisoformat(str(details["window_starts_at"]))
+        self.volumes.true_up(str(details["plan"]), rule, currency, window, entry.seq, found[1])
         return [totals.trued_up(part.category, *found) for part in of_rule]
+
+    def _true_up_taken_back(self, name: str, entry: BookedEntry) -> list[LineFigures]:
+        found = _of(entry, Account.PLATFORM_COMMISSION), _of(entry, Account.COMMISSION_TAX)
+        expected = self.volumes.owed.pop(entry.entry.reverses or 0, (0, 0))
+        if found != expected:
+            self.report(Law.VOLUME, name, expected=expected, found=found)
+        rows = entry.entry.details.get("categories", ())
+        by_category = rows if isinstance(rows, list | tuple) else ()
+        return [
+            totals.true_up_taken_back(str(row[0]), _int(row[1]), _int(row[2]))
+            for row in by_category
+            if isinstance(row, list | tuple)
+        ]
 
     def _count_release(self, name: str, entry: BookedEntry) -> None:
         booked, payable = entry.entry, _of(entry, Account.MERCHANT_AVAILABLE)
@@ -235,6 +253,8 @@ class Books:
         self.check(Law.VOLUME, "volume", VOLUME_FIGURES, kept, self.volumes.rows())
         for (order_id, rule), amount_minor in self.volumes.due.items():
             self.report(Law.VOLUME, f"true-up of {rule} by order {order_id}", expected=amount_minor, found="no entry")
+        for seq, owed in self.volumes.owed.items():
+            self.report(Law.VOLUME, f"true-up taken back by entry {seq}", expected=owed, found="no entry")
 
     def check_sequence(self, given: int | None) -> None:
         """The counter of entries stands where the ledger ends."""
@@ -278,23 +298,19 @@ def _taken_back(entry: Entry, parts: Sequence[SplitPart]) -> list[LineFigures]:
     return [totals.taken_back(str(row[0]), *map(_int, row[1:])) for row in found if isinstance(row, list | tuple)]
 
 
-def _out_of_volumes(entry: Entry) -> list[TakenBack]:
-    rows = entry.details.get("volumes", ())
-    found = rows if isinstance(rows, list | tuple) else ()
-    return [
-        TakenBack(str(row[0]), _int(row[1]), str(row[2]), _int(row[3]), _int(row[4]), row[5] is True)
-        for row in found
-        if isinstance(row, list | tuple)
-    ]
-
-
 def _int(value: Json) -> int:
     return value if isinstance(value, int) else int(str(value))
 
 
 def _fee_trued_up(entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:
-    of_merchant, _ = payment_fee.changes([part.split for part in parts], int(str(entry.entry.details["actual_minor"])))
-    return [payment_fee.figures(part.category, change) for part, change in zip(parts, of_merchant, strict=True)]
+    """By category, as the details say, with every category that the order touches; those of before do not say."""
+    rows = entry.entry.details.get("categories")
+    if not isinstance(rows, list | tuple):
+        actual_minor = _int(entry.entry.details["actual_minor"])
+        of_merchant, _ = payment_fee.changes([part.split for part in parts], actual_minor)
+        return [payment_fee.figures(part.category, change) for part, change in zip(parts, of_merchant, strict=True)]
+    touched = [payment_fee.figures(part.category, 0) for part in parts]
+    return touched + [payment_fee.figures(str(row[0]), _int(row[1])) for row in rows if isinstance(row, list | tuple)]
 
 
 def _postings(side: Row[Any] | None) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:

@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select
 
 from merchantry.domain.act import Act
+from merchantry.domain.category import Days
 from merchantry.domain.checkout import Cart
 from merchantry.domain.coupon import AppliedCoupon, CouponLine, Discounts, LineDiscount, Redeemed, redeem
 from merchantry.domain.errors import CheckoutRejected, MarketError, MerchantUnavailable, TotalChanged
 from merchantry.domain.tax_rate import TaxRate
-from merchantry.services import coupon_use, placement, pricing, tax
+from merchantry.services import category, coupon_use, placement, pricing, tax
 from merchantry.services.placement import Placed
 from merchantry.services.pricing import PricedPart, PriceTerms, Shop
 from merchantry.services.terms import without_plan
@@ -77,7 +78,7 @@ async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_
     """
     known = await _known(tx, cart, buyer_id, act, lock=place_as is not None)
     discounts, problems = await _discounts(tx, cart, known, act)
-    terms = PriceTerms(_by_merchant(cart, discounts.lines), known.rates)
+    terms = PriceTerms(_by_merchant(cart, discounts.lines), known.rates, known.days)
     parts: list[PricedPart] = []
     placed: list[Placed] = []
     for part in cart.parts:
@@ -105,26 +106,30 @@ async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the platform knows of a cart: its shops with their statuses, who can't sell, taxes, the coupons given."""
+    """What the platform knows of a cart: its shops with their statuses, who can't sell, taxes, what categories say of
+    holds and returns, the coupons given. What was sold elsewhere has neither taxes nor days from here."""
 
     shops: Mapping[UUID, tuple[Shop, str]]
     closed: Collection[UUID]
     rates: Sequence[TaxRate]
+    days: Mapping[str, Days]
     redeemed: Sequence[Redeemed]
 
 
 async def _known(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, lock: bool) -> _Known:
     merchant_ids = [part.merchant_id for part in cart.parts]
     rates: Sequence[TaxRate] = ()
+    days: Mapping[str, Days] = {}
     redeemed: Sequence[Redeemed] = ()
     async with tx.as_platform() as session:
         shops = await shops_of(session, merchant_ids)
         closed = await without_plan(session, merchant_ids, act.at)
         if not cart.prices_agreed:
             rates = await tax.rates_in_force(session, cart.ship_to.country, cart.ship_to.region, act.at)
+            days = await category.days(session)
         if cart.coupons:
             redeemed = await coupon_use.redeemed(session, cart, buyer_id, lock=lock)
-    return _Known(shops, closed, rates, redeemed)
+    return _Known(shops, closed, rates, days, redeemed)
 
 
 def _check_seen(cart: Cart, total_minor: int) -> None:

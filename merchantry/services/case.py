@@ -29,6 +29,7 @@ from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.money import format_minor
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit
+from merchantry.services.approval_chain import chain_of
 from merchantry.tables.case import case_event, review_case
 from merchantry.tables.platform import NOBODY
 from tenancy.database import MerchantSession, PlatformSession
@@ -146,13 +147,14 @@ async def open_case(session: AnySession, new: NewCase, act: Act) -> UUID:
     The amount and the approvals needed stay those of the opening; another amount becomes evidence. What a merchant must
     not see in its audit trail is opened by the platform's session.
     """
+    chain = await chain_of(session, new.kind)
     row = {
         **{name: getattr(new, name) for name in ("merchant_id", "id", "kind", "subject_kind", "subject_id", "title")},
         "evidence": _documents(new.evidence),
         "currency": new.currency,
         "amount_minor": new.amount_minor,
         "status": CaseStatus.OPEN,
-        "approvals_needed": approvals_needed(new.kind, new.amount_minor, new.currency),
+        "approvals_needed": approvals_needed(new.kind, new.amount_minor, new.currency, chain),
         "opened_by": act.actor_seen_by_merchant,
         "opened_at": act.at,
         "due_at": new.due_at,

@@ -1,13 +1,15 @@
 """Categories of products: one tree for the whole mall, kept by the platform."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput
+from merchantry.domain.category import Branch, Days, check_days, inherited
+from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.text import check_text
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY
@@ -16,16 +18,25 @@ from tenancy.database import PlatformSession, Session
 
 MAX_CODE = 100
 MAX_NAME = 200
+_SAYS = table.alias()
+TREE = select(table.c.code, table.c.parent, table.c.hold_days, table.c.return_days).where(
+    exists().where(or_(_SAYS.c.hold_days.is_not(None), _SAYS.c.return_days.is_not(None)))
+)
 _CODE = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """``code`` is what products, commission plans and reports say; ``parent`` the code of the one above."""
+    """``code`` is what products, commission plans and reports say; ``parent`` the code of the one above.
+
+    ``own`` are the days that it sets itself, ``in_force`` those with what it inherits.
+    """
 
     code: str
     name: str
     parent: str | None
+    own: Days = field(default_factory=Days)
+    in_force: Days = field(default_factory=Days)
 
 
 async def create_category(
@@ -41,7 +52,23 @@ async def create_category(
     if made is None:
         raise InvalidInput(reason=f"The category {code} exists already; choose another code.", path=("code",))
     await audit.record(session, NOBODY, act, "category.create", code, after=row)
-    return Category(code, name, parent)
+    return await _of_code(session, code)
+
+
+async def set_days(session: PlatformSession, code: str, days: Days, act: Act) -> Category:
+    """Say how long money is held and goods can be returned, for what is placed from now on; None inherits.
+
+    Raises NotFound for an unknown category, InvalidInput for days out of range.
+    """
+    check_days(days)
+    before = await session.execute(select(table.c.hold_days, table.c.return_days).where(table.c.code == code))
+    row = before.one_or_none()
+    if row is None:
+        raise NotFound(what="category", path=("code",))
+    after = {"hold_days": days.hold_days, "return_days": days.return_days}
+    await session.execute(update(table).where(table.c.code == code).values(after))
+    await audit.record(session, NOBODY, act, "category.set_days", code, row._asdict(), after)
+    return await _of_code(session, code)
 
 
 def check_code(code: str) -> None:
@@ -52,8 +79,26 @@ def check_code(code: str) -> None:
 
 async def categories(session: Session) -> list[Category]:
     """All categories, by code."""
-    rows = await session.execute(select(table.c.code, table.c.name, table.c.parent).order_by(table.c.code))
-    return [Category(row.code, row.name, row.parent) for row in rows]
+    rows = (await session.execute(select(table).order_by(table.c.code))).all()
+    branches = [_branch(row) for row in rows]
+    in_force = inherited(branches)
+    return [
+        Category(row.code, row.name, row.parent, branch.own, in_force[row.code])
+        for row, branch in zip(rows, branches, strict=True)
+    ]
+
+
+async def days(session: Session) -> dict[str, Days]:
+    """What is in force in each category. Nothing is read where no category says anything."""
+    return inherited([_branch(row) for row in await session.execute(TREE)])
+
+
+async def _of_code(session: PlatformSession, code: str) -> Category:
+    return next(each for each in await categories(session) if each.code == code)
+
+
+def _branch(row: Row[Any]) -> Branch:
+    return Branch(row.code, row.parent, Days(row.hold_days, row.return_days))
 
 
 async def require_category(session: Session, code: str, path: tuple[str | int, ...]) -> None:

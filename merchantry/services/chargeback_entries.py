@@ -233,7 +233,8 @@ def _parts_of(kept: Row[Any], lines: Sequence[RefundLine]) -> tuple[RefundPart, 
     for line_id, goods_minor, shipping_minor in zip(kept.line_ids, kept.goods_minor, kept.shipping_minor, strict=True):
         line, refunded = known[line_id], Refunded(goods_minor, shipping_minor)
         before = Refunded(line.before.goods_minor - goods_minor, line.before.shipping_minor - shipping_minor)
-        taken: Reversal = reverse(kept.currency, line.split, before, refunded)
+        changed = line.fee_change_minor
+        taken: Reversal = reverse(kept.currency, line.split, before, refunded, fee_change_minor=changed)
         parts.append(RefundPart(line, RefundedPieces(), refunded, taken))
     return tuple(parts)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Integer as SqlInteger
 
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
+from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import NotFound, OrderTransitionRefused
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
@@ -55,11 +56,18 @@ class Line:
     refunded: int
     refunded_goods_minor: int
     refunded_shipping_minor: int
+    hold_days: int | None
+    return_days: int | None
 
     @property
     def discount_minor(self) -> int:
         """What the buyer saves on it, whoever pays for that."""
         return self.discount_merchant_minor + self.discount_platform_minor
+
+    @property
+    def days_to_return(self) -> int:
+        """In how many days a return can be asked for; the mall's usual where its category said none."""
+        return RETURN_DAYS if self.return_days is None else self.return_days
 
     @property
     def tax(self) -> LineTax | None:

@@ -96,6 +96,8 @@ def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:
             "shipping_minor": line.amounts.shipping_minor,
             "discount_merchant_minor": line.amounts.discount_merchant_minor,
             "discount_platform_minor": line.amounts.discount_platform_minor,
+            "hold_days": line.days.hold_days,
+            "return_days": line.days.return_days,
             **_tax_columns(line.amounts.tax),
             "shipped": 0,
             "delivered": 0,

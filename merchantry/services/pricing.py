@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Uuid, and_, bindparam, func, select
 
+from merchantry.domain.category import Days
 from merchantry.domain.checkout import Cart, CartLine, CartPart
 from merchantry.domain.coupon import LineDiscount
 from merchantry.domain.errors import (
@@ -38,10 +39,14 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class PriceTerms:
-    """What changes a cart's prices: discounts by merchant, in the order of its lines, and taxes where the goods go."""
+    """What changes a cart's prices: discounts by merchant, in the order of its lines, and taxes where the goods go.
+
+    ``days`` are what categories say of holds and returns, by code; they freeze with the lines.
+    """
 
     discounts: Mapping[UUID, Sequence[LineDiscount]]
     rates: Sequence[TaxRate]
+    days: Mapping[str, Days]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class PricedLine:
     category: str
     unit_price_minor: int
     amounts: LineAmounts
+    days: Days
 
     @property
     def goods_minor(self) -> int:
@@ -169,8 +175,9 @@ def _priced(
     for (line, offer), goods_minor, share, less in zip(sold, goods, shares, discounts, strict=True):
         amounts = LineAmounts(goods_minor, share, less.merchant_minor, less.platform_minor)
         amounts = taxed(amounts, narrowest(terms.rates, offer.category))
+        days = terms.days.get(offer.category, Days())
         lines.append(
-            PricedLine(line, offer.product_id, offer.sku, _title(offer), offer.category, line.seen_minor, amounts)
+            PricedLine(line, offer.product_id, offer.sku, _title(offer), offer.category, line.seen_minor, amounts, days)
         )
     return tuple(lines)
 

@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, exists, func, insert, select, tuple_
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import (
     DECIDE_DAYS,
-    RETURN_DAYS,
     SEND_DAYS,
     ReturnAct,
     ReturnStatus,
@@ -99,8 +98,10 @@ async def request(session: MerchantSession, new: NewReturn, act: Act) -> UUID:
     found = await order.load(session, new.order_id)
     if found.status in OVER or not (found.last_delivered_at or found.completed_at):
         raise ReturnRefused(status=found.status, act="request")
-    refuse_late(returnable_until(found.last_delivered_at, found.completed_at, RETURN_DAYS), act.at)
-    _refuse_pieces(found, new.quantities, await _of_order(session, found.id))
+    _refuse_pieces(found, new.quantities, await of_orders(session, [found.id]))
+    for line in found.lines:
+        if line.id in new.quantities:
+            refuse_late(returnable_until(found.last_delivered_at, found.completed_at, line.days_to_return), act.at)
     decide_by = act.at + timedelta(days=DECIDE_DAYS)
     row = {
         "merchant_id": session.merchant_id,

@@ -13,12 +13,14 @@ from merchantry.domain.ledger import Entry, Json
 from merchantry.domain.line_amounts import LineAmounts
 from merchantry.domain.refund import RefundLine, RefundPart
 from merchantry.domain.refund_entries import Sale, Stage
-from merchantry.domain.reversal import Refunded
+from merchantry.domain.reversal import Refunded, reversed_so_far
 from merchantry.domain.settlement import local_day
-from merchantry.services import ledger, split, totals, volume
+from merchantry.domain.tier_refund import TakenBack, TieredLine
+from merchantry.services import ledger, payment_fee, split, totals, volume_refund
 from merchantry.services.order import Line, Order
+from merchantry.services.split import FrozenLine
 from merchantry.services.terms import Terms
-from merchantry.services.volume import TakenBack, TiersOf
+from merchantry.services.volume_refund import TiersOf, Windows
 from merchantry.tables.merchant import order_line
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, write
@@ -53,13 +55,11 @@ async def lines_of(session: MerchantSession, found: Order) -> tuple[RefundLine, 
     """The lines of a captured order with their frozen splits and what was refunded of them before."""
     frozen = await split.lines_of(session, [found.id])
     states = {state.id: state for state in found.state.lines}
+    splits = [frozen[line.id].split for line in found.lines]
+    changed = await payment_fee.changed(session, found.id, splits)
     return tuple(
-        RefundLine(
-            frozen[line.id].split,
-            states[line.id],
-            Refunded(line.refunded_goods_minor, line.refunded_shipping_minor),
-        )
-        for line in found.lines
+        RefundLine(each, states[line.id], Refunded(line.refunded_goods_minor, line.refunded_shipping_minor), change)
+        for line, each, change in zip(found.lines, splits, changed, strict=True)
     )
 
 
@@ -121,9 +121,9 @@ async def book(
 
     Returns the entry's ``seq``. The order is locked by the caller, who counts it on the order's own row.
     """
-    if sign > 0 and (taken := await _out_of_volumes(session, found, parts)):
+    taken = await _out_of_volumes(session, found, entry, parts, ground, act, sign)
+    if taken:
         entry = replace(entry, details={**entry.details, "volumes": [each.row() for each in taken]})
-        await volume.lower(session, taken, ground.tiers, found.currency, act.at, ground.terms.schedules)
     side = entries.platform_side(entry, earned=found.available_at is not None)
     seq = await ledger.book(session, entry, act, side)
     figures = [
@@ -136,27 +136,52 @@ async def book(
         for category, part in zip(_categories(found, parts), parts, strict=True)
     ]
     await totals.add_to_day(session, local_day(act.at, ground.terms.mall_zone), found.currency, figures, orders=0)
+    of_line = {line.id: line.category for line in found.lines}
+    await volume_refund.book_taken_back(session, found, taken, of_line, seq, ground.terms, act)
     if parts:
         await write(session, *(_counted(part, sign) for part in parts))
     return seq
 
 
-async def _out_of_volumes(session: MerchantSession, found: Order, parts: Sequence[RefundPart]) -> list[TakenBack]:
+async def _out_of_volumes(
+    session: MerchantSession,
+    found: Order,
+    entry: Entry,
+    parts: Sequence[RefundPart],
+    ground: Ground,
+    act: Act,
+    sign: int,
+) -> list[TakenBack]:
     tiered = [part for part in parts if part.line.split.commission.tier_mode is not None]
-    if not tiered:
+    if not tiered or found.captured_at is None or found.capture_seq is None:
         return []
     frozen = await split.lines_of(session, [found.id])
-    return [
-        TakenBack(
-            frozen[part.line.id].plan,
-            frozen[part.line.id].plan_version,
-            part.line.split.commission.rule,
-            part.reversal.base_minor,
-            part.reversal.rate_part_minor,
-            part.line.split.commission.bound != "none",
-        )
-        for part in tiered
-    ]
+    lines = [_tiered(frozen[part.line.id], part, found.currency, is_undone=sign < 0) for part in tiered]
+    schedules = ground.terms.schedules
+    windows = Windows(found.currency, found.captured_at, found.capture_seq, act.at, schedules, ground.tiers)
+    if sign > 0:
+        return await volume_refund.take_out(session, lines, windows)
+    undone = (await ledger.entry_of(session, entry.reverses or 0)).entry
+    lowered_by = {each.line_id: each.lowered_minor for each in volume_refund.rows_of(undone)}
+    return await volume_refund.put_back(session, lines, windows, lowered_by)
+
+
+def _tiered(frozen: FrozenLine, part: RefundPart, currency: str, *, is_undone: bool) -> TieredLine:
+    """The part as volumes see it; what a refund that is undone had refunded is in `before` already."""
+    rated, before_minor = frozen.commission, 0
+    if part.line.split.paid_minor:
+        before_minor = reversed_so_far(currency, frozen.split, part.line.before).base_minor
+    return TieredLine(
+        line_id=part.line.id,
+        plan=frozen.plan,
+        plan_version=frozen.plan_version,
+        rule=rated.rule,
+        bound=rated.bound != "none",
+        rate_bps=rated.rate_bps,
+        base_before_minor=before_minor - (part.reversal.base_minor if is_undone else 0),
+        base_minor=part.reversal.base_minor,
+        part_minor=part.reversal.rate_part_minor,
+    )
 
 
 async def tiered_versions(session: MerchantSession, order_id: UUID) -> list[tuple[str, int]]:

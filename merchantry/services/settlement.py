@@ -45,11 +45,13 @@ TEXTS: Mapping[EntryKind, str] = {
     EntryKind.HOLD_ENDED: "No longer held",
     EntryKind.ADJUSTMENT: "Adjustment",
     EntryKind.TIER_TRUE_UP: "Commission by volume",
+    EntryKind.TRUE_UP_TAKEN_BACK: "Commission by volume taken back",
     EntryKind.FEE_TRUE_UP: "Payment fee corrected",
     EntryKind.CHARGEBACK: "Chargeback",
     EntryKind.CHARGEBACK_FEE: "Chargeback fee",
     EntryKind.CHARGEBACK_REVERSED: "Chargeback won",
     EntryKind.WRITE_OFF: "Debt written off",
+    EntryKind.EXCHANGE: "Exchange",
 }
 """What a statement calls the kinds of entries that change the available balance."""
 
@@ -423,6 +425,8 @@ def text_of(kind: EntryKind, order_number: str | None, details: Mapping[str, Any
     """What a statement says of an entry."""
     text = TEXTS[kind] + (f" {order_number}" if order_number else "")
     named = details.get("reason") or details.get("payout") or details.get("statement")
+    if kind is EntryKind.EXCHANGE:
+        named = "{from_currency} to {to_currency} at {rate} ({rate_source})".format_map(details)
     return f"{text}: {named}" if named else text
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from merchantry.domain import entries
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
+from merchantry.domain.category import order_hold_days
 from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.commission import LineCommission, LineToRate
 from merchantry.domain.entries import Collector
@@ -107,8 +108,9 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
     )
     seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
     figures = [totals.captured(line.category, part) for line, part in zip(found.lines, split.lines, strict=True)]
+    trued_up = {}
     for each in division.commission.true_ups:
-        await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
+        trued_up[each.rule] = await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
         reached_by = next(line for line, rule in zip(found.lines, line_rules, strict=True) if rule.name == each.rule)
         figures.append(totals.trued_up(reached_by.category, each.amount_minor, each.tax_minor))
     await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
@@ -120,11 +122,11 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         act,
         {"commission_minor": split.charged_minor},
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
-        *held.changed(division.commission.volumes),
+        *held.changed(division.commission.volumes, trued_up),
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.charged_minor,
-        hold_days=terms.plan.hold_days,
+        hold_days=order_hold_days((line.hold_days for line in found.lines), terms.plan.hold_days),
     )
 
 

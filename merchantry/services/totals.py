@@ -77,6 +77,11 @@ def trued_up(category: str, amount_minor: int, tax_minor: int) -> LineFigures:
     return LineFigures(category, figures)
 
 
+def true_up_taken_back(category: str, amount_minor: int, tax_minor: int) -> LineFigures:
+    """What a refund takes back of a true-up: so much less commission was returned."""
+    return LineFigures(category, {"commission_returned_minor": -amount_minor, "net_minor": -amount_minor - tax_minor})
+
+
 def by_category(lines: Iterable[LineFigures], *, orders: int) -> dict[str, dict[str, int]]:
     """What an order's lines add: once to the row of all, and to each category that they touch.
 

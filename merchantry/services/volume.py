@@ -4,26 +4,26 @@ Rows are locked in the order of rule and window, after the order and before the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from merchantry.domain import entries
 from merchantry.domain.act import Act
-from merchantry.domain.canonical import Json, rfc3339
+from merchantry.domain.canonical import rfc3339
 from merchantry.domain.plan import Rule
 from merchantry.domain.settlement import Schedule, period_at
-from merchantry.domain.tiers import Tiers, TrueUp, Volume, refunded, window_of
+from merchantry.domain.tiers import Tiers, TrueUp, Volume, window_of
 from merchantry.services import ledger
 from merchantry.services.order import Order
 from merchantry.services.terms import Terms
 from merchantry.tables.merchant import volume
 from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
-from tenancy.writes import Changed, write
+from tenancy.writes import Changed
 
 KEY: Final = ("plan", "rule", "currency", "window_starts_at")
-FIGURES: Final = ("counted_minor", "reached_minor", "open_base_minor", "open_part_minor")
+FIGURES: Final = tuple(Volume.__slots__)
 HOLD = adding(volume, KEY, FIGURES).returning(volume)
 """Adds nothing: it makes the row where it is missing, locks it, and answers what it says."""
 
@@ -37,8 +37,11 @@ class Held:
     windows: Mapping[str, datetime]
     volumes: Mapping[str, Volume]
 
-    def changed(self, after: Mapping[str, Volume]) -> list[Changed]:
-        """What to write once the order is counted."""
+    def changed(self, after: Mapping[str, Volume], trued_up: Mapping[str, int]) -> list[Changed]:
+        """What to write once the order is counted; `trued_up` are the entries of its true-ups by rule."""
+        after = {
+            rule: replace(each, trued_up_seq=trued_up.get(rule, each.trued_up_seq)) for rule, each in after.items()
+        }
         return [
             Changed(volume, self._key(rule), {name: getattr(after[rule], name) for name in FIGURES})
             for rule in sorted(self.windows)
@@ -94,42 +97,3 @@ async def book_true_up(
     }
     entry = entries.tier_true_up(found.id, true_up, found.currency, occurred_at=act.at, details=details)
     return await ledger.book(session, entry, act, entries.platform_side(entry, earned=True))
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """What a refund takes of a line's base, and of the rate's part of its commission, under a rule with tiers."""
-
-    plan: str
-    plan_version: int
-    rule: str
-    base_minor: int
-    part_minor: int
-    bound: bool
-
-    def row(self) -> list[Json]:
-        """As an entry's details keep it."""
-        return [self.plan, self.plan_version, self.rule, self.base_minor, self.part_minor, self.bound]
-
-
-TiersOf = Mapping[tuple[str, int], Mapping[str, Tiers]]
-"""The tiers of plan versions, by rule."""
-
-
-async def lower(
-    session: MerchantSession,
-    taken: Sequence[TakenBack],
-    tiers: TiersOf,
-    currency: str,
-    at: datetime,
-    schedules: Sequence[Schedule],
-) -> None:
-    """Take refunds out of the volumes of the windows that they are booked in, as the tiers of their lines say."""
-    for each in sorted(taken, key=lambda part: (part.plan, part.rule)):
-        own = tiers[each.plan, each.plan_version][each.rule]
-        key = dict(zip(KEY, (each.plan, each.rule, currency, window_starts_at(own, at, schedules)), strict=True))
-        row = (await session.execute(HOLD, {**key, **dict.fromkeys(FIGURES, 0)})).one()
-        before = Volume(*(getattr(row, name) for name in FIGURES))
-        after = refunded(own, before, each.base_minor, each.part_minor, bound=each.bound)
-        if after != before:
-            await write(session, Changed(volume, key, {name: getattr(after, name) for name in FIGURES}))

@@ -1,14 +1,16 @@
 """Volumes of one merchant recounted from its split lines, and the true-ups that follow from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule
-from merchantry.domain.tiers import Tiers, Volume, after_line, refunded
-from merchantry.services.volume import FIGURES, TakenBack, window_starts_at
+from merchantry.domain.tier_refund import TakenBack, taken_out
+from merchantry.domain.tiers import Tiers, Volume, after_line, trued_up
+from merchantry.services.volume import FIGURES, window_starts_at
+from merchantry.services.volume_refund import less
 
 PlanVersion = tuple[str, int]
 Key = tuple[str, str, str, datetime]
@@ -26,6 +28,8 @@ class VolumeBooks:
     volumes: dict[Key, Volume] = field(default_factory=dict)
     due: dict[tuple[UUID | None, str], int] = field(default_factory=dict)
     """True-ups of captures that have not been shown yet, by order and rule."""
+    owed: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """What refunds took back of true-ups, with its tax, by the refund's entry, until it is shown."""
 
     def count(
         self, order_id: UUID | None, plan: PlanVersion, lines: Sequence[LineSplit], currency: str, at: datetime
@@ -47,13 +51,23 @@ class VolumeBooks:
                 due = (order_id, rated.rule)
                 self.due[due] = self.due.get(due, 0) + changed_minor
 
-    def lower(self, taken: Sequence[TakenBack], currency: str, at: datetime) -> None:
-        """What a refund took out of the windows that it was booked in."""
+    def true_up(self, plan: str, rule: str, currency: str, window: datetime, seq: int, tax_minor: int) -> None:
+        """A true-up was booked for what has been counted."""
+        key = (plan, rule, currency, window)
+        self.volumes[key] = replace(trued_up(self.volumes.get(key, Volume()), 0, tax_minor), trued_up_seq=seq)
+
+    def take_out(self, seq: int, taken: Sequence[TakenBack], currency: str, at: datetime) -> None:
+        """What a refund, whose entry this is, took out of its lines' windows and of the one that it was booked in."""
         for each in taken:
+            own = (each.plan, each.rule, currency, datetime.fromisoformat(each.window))
+            self.volumes[own] = taken_out(self.volumes.get(own, Volume()), each)
             tiers = self.tiers[each.plan, each.plan_version][each.rule]
-            key = (each.plan, each.rule, currency, window_starts_at(tiers, at, self.schedules))
-            before = self.volumes.get(key, Volume())
-            self.volumes[key] = refunded(tiers, before, each.base_minor, each.part_minor, bound=each.bound)
+            if tiers.refunds_lower_volume:
+                booked = (each.plan, each.rule, currency, window_starts_at(tiers, at, self.schedules))
+                self.volumes[booked] = less(self.volumes.get(booked, Volume()), each.lowered_minor)
+            if each.owed_minor or each.tax_minor:
+                amount_minor, tax_minor = self.owed.get(seq, (0, 0))
+                self.owed[seq] = (amount_minor + each.owed_minor, tax_minor + each.tax_minor)
 
     def rows(self) -> dict[Key, tuple[int, ...]]:
         """The rows that should be kept."""

@@ -66,3 +66,22 @@ case_event = Table(
     info=grants(platform="SELECT, INSERT", merchant="SELECT, INSERT"),
 )
 """Comments, evidence, owners and votes of a case, in their order; append-only."""
+
+approval_chain = Table(
+    "approval_chain",
+    platform_metadata,
+    words("kind"),
+    count("version"),
+    document("steps"),
+    words("proposed_by"),
+    instant("proposed_at"),
+    words("approved_by", nullable=True),
+    instant("approved_at", nullable=True),
+    PrimaryKeyConstraint("kind", "version"),
+    CheckConstraint("(approved_by IS NULL) = (approved_at IS NULL)", name="approved_has_a_moment"),
+    info=grants(
+        platform="SELECT, INSERT, UPDATE (approved_by, approved_at)",
+        merchant="SELECT (kind, version, steps, approved_at)",
+    ),
+)
+"""How many people a kind of case needs: the latest approved version, or the usual chain where there is none."""

@@ -159,6 +159,8 @@ order_line = Table(
     count("refunded", server_default="0"),
     minor("refunded_goods_minor", server_default="0"),
     minor("refunded_shipping_minor", server_default="0"),
+    count("hold_days", nullable=True),
+    count("return_days", nullable=True),
     ForeignKeyConstraint(["order_id"], [orders.c.id]),
     CheckConstraint("quantity > 0 AND goods_minor = unit_price_minor * quantity", name="goods_add_up"),
     CheckConstraint(
@@ -363,6 +365,9 @@ volume = Table(
     minor("reached_minor"),
     minor("open_base_minor"),
     minor("open_part_minor"),
+    minor("trued_up_minor", server_default="0"),
+    minor("trued_up_tax_minor", server_default="0"),
+    Column("trued_up_seq", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("plan", "rule", "currency", "window_starts_at"),
     info=grants(merchant=CHANGE),
 )

@@ -69,7 +69,10 @@ category = Table(
     words("code", primary_key=True),
     words("name"),
     words("parent", nullable=True),
+    count("hold_days", nullable=True),
+    count("return_days", nullable=True),
     ForeignKeyConstraint(["parent"], ["platform.category.code"]),
+    CheckConstraint("hold_days BETWEEN 0 AND 365 AND return_days BETWEEN 0 AND 365", name="days_are_within_a_year"),
     info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
 )
 

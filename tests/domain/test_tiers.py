@@ -18,10 +18,8 @@ from merchantry.domain.tiers import (
     TierWindow,
     Volume,
     counted,
-    refunded,
     slices,
     true_up,
-    true_up_taken_back,
     window_of,
 )
 from tests.domain import strategies
@@ -121,29 +119,6 @@ def test_lines_that_a_cap_decided_are_not_trued_up() -> None:
     assert [line.commission_minor for line in first.lines] == [1_000, 500]
     (due,) = commissions(plan, lines(100_000), first.volumes).true_ups
     assert (due.volume_minor, due.booked_minor, due.amount_minor) == (5_000, 500, -100)
-
-
-def test_refunds_lower_the_volume_where_the_tiers_say_so() -> None:
-    volume = Volume(1_000, 1_000, 800, 80)
-    assert refunded(replace(MARGINAL, refunds_lower_volume=True), volume, 300, 30, bound=False) == Volume(
-        700, 1_000, 500, 50
-    )
-    assert refunded(MARGINAL, volume, 300, 30, bound=False) == Volume(1_000, 1_000, 500, 50)
-    assert refunded(MARGINAL, volume, 300, 30, bound=True) == volume
-    assert refunded(replace(MARGINAL, refunds_lower_volume=True), volume, 5_000, 500, bound=False) == Volume(0, 1_000)
-
-
-def test_a_step_once_reached_is_kept_to_the_end_of_the_window() -> None:
-    after = counted(Volume(9_900_000, 9_900_000), 200_000, 16_000, bound=False)
-    lowered = refunded(replace(RETROACTIVE, refunds_lower_volume=True), after, 5_000_000, 500_000, bound=False)
-    assert lowered.counted_minor == 5_100_000
-    assert slices(RETROACTIVE, "BRL", lowered, 100)[0].rate_bps == 800
-
-
-def test_a_refund_takes_back_what_the_true_up_had_returned_for_its_line() -> None:
-    assert true_up_taken_back(0, 100_000, 1000, 800) == 2_000
-    steps = [true_up_taken_back(before, 33, 1000, 800) for before in (0, 33, 66)]
-    assert sum(steps) == of_bps(99, 200)
 
 
 def test_a_months_window_is_in_its_own_zone_and_a_periods_is_the_merchants() -> None:

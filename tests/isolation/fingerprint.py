@@ -16,6 +16,7 @@ WHOLE = {
     "payment",
     "tender",
     "commission_plan",
+    "approval_chain",
     "platform_role",
     "mall",
     "settlement_run",

@@ -223,6 +223,7 @@ EVERYBODYS = {
     "category": "the mall's categories, which listings show",
     "log_checkpoint": "heads of the public log",
     "log_confirmed": "which of them witnesses have confirmed",
+    "approval_chain": "how many people of the platform a case needs",
 }
 
 

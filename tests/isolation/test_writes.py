@@ -61,6 +61,7 @@ MUTATIONS = {
     "chargebackLose": Whose.PLATFORM,
     "chargebackWin": Whose.PLATFORM,
     "debtWriteOffPropose": Whose.PLATFORM,
+    "exchangeBook": Whose.PLATFORM,
     "productCreate": Whose.SELECTED,
     "productUpdate": Whose.MERCHANT,
     "productPublish": Whose.MERCHANT,
@@ -82,6 +83,7 @@ MUTATIONS = {
     "platformRoleGrant": Whose.PLATFORM,
     "platformRoleRevoke": Whose.PLATFORM,
     "categoryCreate": Whose.PLATFORM,
+    "categoryDaysSet": Whose.PLATFORM,
     "merchantCreate": Whose.PLATFORM,
     "merchantUpdate": Whose.PLATFORM,
     "merchantSuspend": Whose.PLATFORM,
@@ -100,6 +102,8 @@ MUTATIONS = {
     "caseComment": Whose.PLATFORM,
     "caseAssign": Whose.PLATFORM,
     "caseDecide": Whose.PLATFORM,
+    "approvalChainSet": Whose.PLATFORM,
+    "approvalChainApprove": Whose.PLATFORM,
     "statementAccept": Whose.MERCHANT,
     "statementObject": Whose.MERCHANT,
     "settlementRun": Whose.PLATFORM,
@@ -233,6 +237,7 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     finance = Asker("finance", world.platform_roles[PlatformRole.FINANCE])
     of_finance = (
         "commissionPlanPropose",
+        "approvalChainSet",
         "payoutRelease",
         "payoutRetry",
         "payoutCancel",
@@ -243,6 +248,7 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
         "chargebackLose",
         "chargebackWin",
         "debtWriteOffPropose",
+        "exchangeBook",
         "reconcile",
         "bankLineMatch",
         "bankLineDismiss",
@@ -250,11 +256,13 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     for mutation in of_finance:
         await succeeds(world, finance, mutation)
     await succeeds(world, admin, "commissionPlanApprove")
+    await succeeds(world, admin, "approvalChainApprove")
     await succeeds(world, finance, "commissionPlanPropose", effectiveFrom="2026-07-01T00:00:00Z")
     await succeeds(world, admin, "commissionPlanReject", version=2)
     leaving = await a_merchant(world.mall.database, "leaving")  # the victim is still to be read from
     await succeeds(world, admin, "merchantClose", merchant=encode_id("MerchantRecord", leaving.id))
     await succeeds(world, admin, "merchantFinish", merchant=encode_id("MerchantRecord", leaving.id))
-    done = {*of_finance, "commissionPlanApprove", "commissionPlanReject", "merchantClose", "merchantFinish"}
+    closing = {"merchantClose", "merchantFinish"}
+    done = {*of_finance, *closing, "approvalChainApprove", "commissionPlanApprove", "commissionPlanReject"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose in OF_PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)

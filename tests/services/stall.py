@@ -1,5 +1,6 @@
 """A sale made by the services that make it in life, and what its books say afterwards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from tests.builders import NOON, a_buyer, a_merchant, a_product, a_vault, an_act
 
 ADDRESS = Address(name="A", street="S 1", city="C", postal_code="1", country="BR")
 DAY = timedelta(days=1)
+FREE = (ShippingOption("free", "Free", {"BRL": 0}),)
 PLAN = {"name": "standard", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1250}}
 
 
@@ -46,10 +48,14 @@ class Stall:
 
     async def sell(self, quantity: int = 1, *tenders: tuple[str, int]) -> UUID:
         """A paid order of some pieces, with free shipping; in one tender unless several are given."""
+        return await self.sell_all([self.product], *tenders, quantity=quantity)
+
+    async def sell_all(self, products: Sequence[Product], *tenders: tuple[str, int], quantity: int = 1) -> UUID:
+        """A paid order of several products, a line of each."""
         checkout_id, payment_id, buyer = uuid4(), uuid4(), await a_buyer(self.database)
-        [variant] = self.product.variants
-        line = CartLine(variant.id, quantity, variant.prices["BRL"])
-        cart = Cart("BRL", ADDRESS, (CartPart(self.merchant.id, (line,), shipping_option="free"),))
+        variants = [each.variants[0] for each in products]
+        lines = tuple(CartLine(each.id, quantity, each.prices["BRL"]) for each in variants)
+        cart = Cart("BRL", ADDRESS, (CartPart(self.merchant.id, lines, shipping_option="free"),))
         act = an_act(at=self.now)
         async with self.database.write("test") as tx:
             made = await checkout.place(tx, cart, checkout_id, buyer, act)
@@ -152,8 +158,8 @@ async def a_stall(database: Database, price_minor: int = 10_000, **plan: Any) ->
     """A stall under a plan of 12.5 %, changed by ``plan``, that sells one thing at a price and ships for nothing."""
     async with database.write("test") as tx, tx.as_platform() as session:
         await commission.install(session, "standard", parse_plan(PLAN | plan), NOON - 30 * DAY, an_act())
-    free = (ShippingOption("free", "Free", {"BRL": 0}),)
-    merchant = await a_merchant(database, shipping_options=free)
+
+    merchant = await a_merchant(database, shipping_options=FREE)
     return Stall(database, merchant, await a_product(database, merchant, prices={"BRL": price_minor}, on_hand=100))
 
 

@@ -2,16 +2,22 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.plan_document import parse_plan
+from merchantry.domain.refund import Asked
 from merchantry.domain.replay import Compared
-from merchantry.services import replay
+from merchantry.services import refund, replay
+from merchantry.services.refund import NewRefund
 from tenancy.database import Database
-from tests.builders import NOON
+from tests.builders import NOON, an_act
 from tests.services.sales import DAY, Sales, a_plan, some_sales, tiers
+from tests.services.stall import PLAN, Stall, a_stall
+from tests.services.test_true_up import lose, win
+from tests.services.volume_plans import TAX_BPS, retroactive
 
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 LINE = {"category": "books", "discount_merchant_minor": 50, "shipping_minor": 777}
@@ -74,3 +80,58 @@ async def test_a_span_without_days_is_refused_and_a_merchant_without_orders_is_e
     assert refused.value.path == ("to",)
     [found] = await replayed(sales, a_plan())
     assert found.by_currency == {}
+
+
+async def give_back(stall: Stall, order_id: UUID, goodwill_minor: int) -> None:
+    async with stall.database.write("test") as tx:
+        new = NewRefund(order_id, "late", Asked(goodwill_minor=goodwill_minor))
+        await refund.create(tx, stall.merchant.id, new, an_act("staff:test", at=stall.now))
+
+
+async def compared(stall: Stall, plan: dict[str, Any], span: tuple[date, date] = MARCH) -> Compared:
+    [merchant] = await replay.merchants_to_replay(stall.database, "test", [stall.merchant.id])
+    found = [each async for each in replay.replay(stall.database, "test", parse_plan(plan), *span, [merchant])]
+    return found[0].by_currency["BRL"]
+
+
+async def test_refunds_return_commission_under_the_policy_of_each_plan(database: Database) -> None:
+    stall = await a_stall(database, default={"rate_bps": 1000, "fixed_minor": 100})
+    order_id = await stall.sell(2)
+    await give_back(stall, order_id, 10_000)
+    stall.now += 40 * DAY
+    await give_back(stall, order_id, 10_000)
+    kept = PLAN | {"default": {"rate_bps": 500, "fixed_minor": 100, "refund_policy": "keep_fixed"}}
+    found = await compared(stall, kept)
+    assert found == Compared(1, 2_100, 1_100, 1_050, 500)
+    assert (found.change_minor, found.net_change_minor) == (-1_000, -450)
+    assert await compared(stall, kept, (MARCH[0], date(2026, 6, 1))) == Compared(1, 2_100, 1_100, 2_100, 1_000)
+
+
+@pytest.mark.parametrize("lowers", [False, True])
+@pytest.mark.parametrize("mode", ["retroactive", "marginal"])
+@pytest.mark.parametrize("page", [2, 500])
+async def test_the_plan_in_force_replayed_gives_what_was_booked_with_its_refunds_too(
+    database: Database, lowers: bool, mode: str, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "CAPTURES", replay.CAPTURES.limit(page))
+    monkeypatch.setattr(replay, "PAGE", page)
+    default = {"tiers": retroactive(30_000, lowers=lowers) | {"mode": mode}, "commission_tax_bps": TAX_BPS}
+    stall = await a_stall(database, 3_331, default=default)
+    early = await stall.sell(9)
+    stall.now += 31 * DAY
+    orders = [await stall.sell(quantity) for quantity in (2, 3)]
+    await give_back(stall, orders[0], 1_000)
+    await give_back(stall, early, 10_000)
+    orders.append(await stall.sell(6))
+    lost = await lose(stall, orders[1], 5_000)
+    await give_back(stall, orders[2], 4_321)
+    await win(stall, lost)
+    orders.append(await stall.sell(5))
+    await give_back(stall, orders[0], 5_662)
+    april = (date(2026, 4, 1), date(2026, 5, 1))
+    found = await compared(stall, PLAN | {"default": default}, april)
+    assert (found.orders, found.change_minor, found.net_change_minor) == (4, 0, 0)
+    assert found.booked_returned_minor > 0
+    whole = await compared(stall, PLAN | {"default": default}, (MARCH[0], april[1]))
+    assert whole.booked_minor - whole.booked_returned_minor == (await stall.balances())["platform_commission"]
+    assert (whole.change_minor, whole.net_change_minor) == (0, 0)

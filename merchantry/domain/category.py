@@ -1,0 +1,68 @@
+"""What a product's category says about time: how long the merchant's money is held, how long goods can be returned."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from merchantry.domain.errors import InvalidInput
+
+MOST_DAYS: Final = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Calendar days of the hold after completion, and days in which a return can be asked for.
+
+    None where nothing is said: then the commission plan's hold applies, and the mall's usual days of a return.
+    """
+
+    hold_days: int | None = None
+    return_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A category with the one above it, and what it says itself."""
+
+    code: str
+    parent: str | None
+    own: Days
+
+
+def inherited(branches: Collection[Branch]) -> dict[str, Days]:
+    """What holds in each category: its own days, or else those of the nearest one above that says them.
+
+    Hold and return are inherited each for itself. Raises ValueError where a category stands above itself.
+    """
+    by_code = {each.code: each for each in branches}
+    found: dict[str, Days] = {}
+    for each in branches:
+        _settle(each, by_code, found)
+    return found
+
+
+def _settle(branch: Branch, by_code: Mapping[str, Branch], found: dict[str, Days]) -> None:
+    path: list[Branch] = []
+    at: Branch | None = branch
+    while at is not None and at.code not in found:
+        path.append(at)
+        if len(path) > len(by_code):
+            raise ValueError(f"The category {branch.code} stands above itself")
+        at = None if at.parent is None else by_code[at.parent]
+    above = Days() if at is None else found[at.code]
+    for each in reversed(path):
+        hold, back = each.own.hold_days, each.own.return_days
+        above = Days(above.hold_days if hold is None else hold, above.return_days if back is None else back)
+        found[each.code] = above
+
+
+def order_hold_days(lines: Iterable[int | None], plan_days: int) -> int:
+    """An order's hold is the longest of its lines'; a line whose category says none has the plan's."""
+    return max((plan_days if days is None else days for days in lines), default=plan_days)
+
+
+def check_days(days: Days) -> None:
+    """Raises InvalidInput for fewer than no days, and for more than a year."""
+    for name, value in (("hold_days", days.hold_days), ("return_days", days.return_days)):
+        if value is not None and not 0 <= value <= MOST_DAYS:
+            raise InvalidInput(reason=f"Give 0 to {MOST_DAYS} days, or none to take those above.", path=(name,))
