@@ -104,7 +104,7 @@ class Case:
 
 
 class CaseAct(StrEnum):
-    """What can happen to a case. ASK: somebody opened what was open."""
+    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: nobody decided it in time."""
 
     OPEN = "open"
     ASK = "ask"
@@ -114,6 +114,7 @@ class CaseAct(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     WITHDRAW = "withdraw"
+    OVERDUE = "overdue"
 
 
 CASE_COLUMNS = [review_case.c[name] for name in Case.__slots__]

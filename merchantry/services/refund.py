@@ -18,7 +18,7 @@ from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefu
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderState, OrderStatus
 from merchantry.domain.refund import Asked, RefundKind, RefundPart
-from merchantry.services import audit, commission, ledger, order, queue, reversal, split, tender
+from merchantry.services import audit, commission, ledger, order, queue, reversal, review_hold, split, tender
 from merchantry.services.order import Order
 from merchantry.services.payment import ELSEWHERE
 from merchantry.services.queue import JobKind
@@ -176,6 +176,8 @@ async def book(session: MerchantSession, planned: Planned, held: HeldPayment | N
     moved = await _move_order(session, planned, act)
     if planned.is_whole:
         await split.release_rest(session, moved, planned.ground.terms, act)
+        if review_hold.is_kept_back(moved):
+            await review_hold.end(session, moved, act)
     return back
 
 

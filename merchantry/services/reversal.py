@@ -15,7 +15,7 @@ from merchantry.domain.refund import RefundLine, RefundPart
 from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded
 from merchantry.domain.settlement import local_day
-from merchantry.services import ledger, split, totals, volume
+from merchantry.services import ledger, review_hold, split, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.terms import Terms
 from merchantry.services.volume import TakenBack, TiersOf
@@ -124,6 +124,8 @@ async def book(
     if sign > 0 and (taken := await _out_of_volumes(session, found, parts)):
         entry = replace(entry, details={**entry.details, "volumes": [each.row() for each in taken]})
         await volume.lower(session, taken, ground.tiers, found.currency, act.at, ground.terms.schedules)
+    if sign > 0:
+        await review_hold.taken_back(session, found, entry, act)
     side = entries.platform_side(entry, earned=found.available_at is not None)
     seq = await ledger.book(session, entry, act, side)
     figures = [

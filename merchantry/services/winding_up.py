@@ -41,7 +41,7 @@ from tenancy.writes import Changed, New, write
 CLOSING, CLOSED = "closing", "closed"
 MAX_REASON = 500
 ENDED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET)
+BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET, JobKind.CASE_OVERDUE)
 """Work that goes on for a merchant that is closed."""
 
 PAYOUTS_ENDED = (PayoutStatus.PAID, PayoutStatus.RETURNED, PayoutStatus.CANCELLED)
