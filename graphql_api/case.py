@@ -63,7 +63,9 @@ class CaseApproval:
 
 @strawberry.type(description="Something that happened to a case.")
 class CaseEvent:
-    kind: str = strawberry.field(description="open, ask, evidence, comment, assign, approve, reject, withdraw or overdue.")
+    kind: str = strawberry.field(
+        description="open, ask, evidence, comment, assign, approve, reject, withdraw or overdue."
+    )
     actor: CaseActor
     text: str = strawberry.field(description="The comment, the vote's reason, …")
     evidence: list[CaseFact]

@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam, func, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
-from merchantry.domain.review import RuleSubject, odd
+from merchantry.domain.review import RuleSubject
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
 from merchantry.services import audit, checkout, order, queue, review, review_case, split
 from merchantry.services.queue import JobKind
@@ -228,9 +228,7 @@ async def _captured(tx: Transaction, held: checkout.Checkout, act: Act, *, at_th
             buyer = buyers.get(row.order_id, UNKNOWN_BUYER)
             captured = await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act, buyer)
             reviewed.append(_reviewed(row.merchant_id, captured, held, act))
-    if any(odd(each.verdicts) for each in reviewed):
-        async with tx.as_platform() as session:
-            await review_case.ask_people(session, reviewed, act)
+    await review_case.ask_people_of(tx, reviewed, act)
 
 
 async def _buyers_of(

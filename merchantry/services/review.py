@@ -6,15 +6,18 @@ for the buyer of a checkout, one of the platform's. Rules that nobody wrote cost
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    Date,
     DateTime,
+    Integer,
     Interval,
+    Text,
     Uuid,
     bindparam,
     exists,
@@ -36,12 +39,14 @@ from merchantry.domain.review import (
     RulesInForce,
     RuleSubject,
     Verdict,
+    days_counted,
     hours_counted,
     looks_for,
 )
 from merchantry.domain.review_checks import judge
 from merchantry.services.order import Order
-from merchantry.tables.merchant import order_line, orders
+from merchantry.tables.merchant import daily_total, order_line, orders
+from merchantry.tables.merchant_settlement import payee_account
 from merchantry.tables.platform import buyer_order
 from merchantry.tables.review import review
 from tenancy.database import MerchantSession, PlatformSession
@@ -74,7 +79,7 @@ class ShopFacts:
 
 
 _own, _other = buyer_order.alias("own"), buyer_order.alias("other")
-_window = func.unnest(bindparam("windows", type_=ARRAY(Interval))).table_valued("span", name="windows")
+_window = func.unnest(bindparam("windows", type_=ARRAY(Interval))).table_valued("span", name="windows").render_derived()
 _purchases = (
     select(func.count(_other.c.checkout_id.distinct()))
     .where(
@@ -100,9 +105,11 @@ BUYERS = (
     .where(_own.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
 )
 
-_given = func.unnest(
-    bindparam("orders", type_=ARRAY(Uuid)), bindparam("moments", type_=ARRAY(DateTime(timezone=True)))
-).table_valued("order_id", "at", name="given")
+_given = (
+    func.unnest(bindparam("orders", type_=ARRAY(Uuid)), bindparam("moments", type_=ARRAY(DateTime(timezone=True))))
+    .table_valued("order_id", "at", name="given")
+    .render_derived()
+)
 _line, _earlier = order_line.alias("line"), order_line.alias("earlier")
 _captured = (
     select(func.count())
@@ -153,6 +160,36 @@ SHOPS = select(
     .scalar_subquery()
     .label("captured"),
     _prices.label("prices"),
+)
+
+
+_total = daily_total.c
+_days = func.unnest(bindparam("days", type_=ARRAY(Integer))).table_valued("days", name="spans").render_derived()
+GIVEN_BACK = (
+    select(
+        _days.c.days,
+        func.coalesce(func.sum(_total.refunds_minor), 0).label("refunds"),
+        func.coalesce(func.sum(_total.goods_minor + _total.shipping_minor), 0).label("sales"),
+    )
+    .select_from(
+        _days.outerjoin(
+            daily_total,
+            (_total.category == "*")
+            & (_total.currency == bindparam("currency", type_=Text))
+            & (_total.day > bindparam("until", type_=Date) - _days.c.days)
+            & (_total.day <= bindparam("until", type_=Date)),
+        )
+    )
+    .group_by(_days.c.days)
+)
+_account, _before = payee_account.alias("account"), payee_account.alias("before")
+REPLACED_AT = select(_account.c.created_at).where(
+    _account.c.id == bindparam("account"),
+    exists().where(
+        _before.c.currency == _account.c.currency,
+        _before.c.id != _account.c.id,
+        _before.c.created_at <= _account.c.created_at,
+    ),
 )
 
 
@@ -248,6 +285,55 @@ async def of_order(
     """What the rules make of an order that is being captured. At most one statement."""
     shops = await shop_facts(session, {found.id: act.at}, rules)
     return judge(rules, version, order_facts(found, lines, shops.get(found.id, ShopFacts()), buyer))
+
+
+async def given_back(
+    session: MerchantSession, currency: str, day: date, rules: Sequence[Rule]
+) -> dict[int, tuple[int, int]]:
+    """Refunds and sales of the days up to this one of the mall's, by how many days; nothing is read where no rule asks.
+
+    Sales are goods and shipping as they were captured.
+    """
+    days = days_counted(rules)
+    if not days:
+        return {}
+    given = {"currency": currency, "until": day, "days": days}
+    rows = await session.execute(GIVEN_BACK, given)
+    return {row.days: (int(row.refunds), int(row.sales)) for row in rows}
+
+
+def refund_facts(currency: str, amount_minor: int, before: Mapping[int, tuple[int, int]]) -> Facts:
+    """The figures of a refund, after what was given back before it."""
+    given = {days: (refunds + amount_minor, sales) for days, (refunds, sales) in before.items()}
+    return Facts(currency, amount_minor, given_back=given)
+
+
+async def of_refund(
+    session: MerchantSession, currency: str, amount_minor: int, day: date, rules: Sequence[Rule], version: int
+) -> tuple[Verdict, ...]:
+    """What the rules make of a refund that is asked for on a day of the mall's. At most one statement."""
+    before = await given_back(session, currency, day, rules)
+    return judge(rules, version, refund_facts(currency, amount_minor, before))
+
+
+async def of_payout(
+    session: MerchantSession,
+    account_id: UUID,
+    currency: str,
+    amount_minor: int,
+    at: datetime,
+    rules: Sequence[Rule],
+    version: int,
+) -> tuple[Verdict, ...]:
+    """What the rules make of a payout to an account, or of the account itself. At most one statement."""
+    age = await payee_age(session, account_id, at) if looks_for(rules, RuleKind.NEW_PAYEE) else None
+    return judge(rules, version, Facts(currency, amount_minor, payee_age=age))
+
+
+async def payee_age(session: MerchantSession, account_id: UUID, at: datetime) -> timedelta | None:
+    """How long ago an account took the place of another; None for the first in its currency."""
+    created_at: datetime | None = await session.scalar(REPLACED_AT, {"account": account_id})
+    return None if created_at is None else max(at - created_at, timedelta())
 
 
 def rules_for(

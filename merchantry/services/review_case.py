@@ -76,6 +76,13 @@ async def ask_people(session: PlatformSession, reviewed: Sequence[Reviewed], act
         await remind(session, new, case_id)
 
 
+async def ask_people_of(tx: Transaction, reviewed: Sequence[Reviewed], act: Act) -> None:
+    """As :func:`ask_people`, for whoever has no session of the platform open."""
+    if any(odd(each.verdicts) for each in reviewed):
+        async with tx.as_platform() as session:
+            await ask_people(session, reviewed, act)
+
+
 async def remind(session: PlatformSession | MerchantSession, new: NewCase, case_id: UUID) -> None:
     """Look at a case again when it is due."""
     if new.due_at is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, ScalarSelect, Text, bindparam, cast, func, insert, literal, select, update
 
@@ -15,9 +16,10 @@ from merchantry.domain.errors import InvalidInput, NotFound, OwnAct
 from merchantry.domain.review import RuleSet, RulesInForce
 from merchantry.domain.review_document import parse_rules, rules_document
 from merchantry.services import audit
-from merchantry.tables.platform import NOBODY, mall
+from merchantry.tables.platform import NOBODY, mall, merchant_profile
 from merchantry.tables.review import review_rule_set
 from tenancy.database import PlatformSession
+from tenancy.tables import merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,17 @@ def parsed(text: str | None) -> RulesInForce | None:
     return RulesInForce(int(version), rules) if rules.rules else None
 
 
-async def in_force(session: PlatformSession, at: datetime) -> RulesInForce | None:
-    """The version in force at a moment, for acts that read nothing else to read it with."""
-    return parsed((await session.execute(select(in_force_as_text().label("rules")), {"at": at})).scalar_one())
+KNOWN = (
+    select(in_force_as_text().label("rules"), merchant.c.slug, merchant_profile.c.category)
+    .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+    .where(merchant_profile.c.merchant_id == bindparam("merchant"))
+)
+
+
+async def known_of(session: PlatformSession, merchant_id: UUID, at: datetime) -> tuple[RulesInForce | None, str, str]:
+    """The rules in force at a moment, with the slug and category of a merchant that they may be for."""
+    row = (await session.execute(KNOWN, {"merchant": merchant_id, "at": at})).one()
+    return parsed(row.rules), row.slug, row.category
 
 
 async def propose(session: PlatformSession, rules: RuleSet, effective_from: datetime, act: Act) -> RuleSetVersion:
