@@ -101,7 +101,7 @@ async def replay(
         raise InvalidInput(reason=reason, path=("to",))
     async with database.read(actor) as tx, tx.as_platform() as session:
         zone = await mall_zone(session)
-    since, until = (_midnight(day, zone) for day in (date_from, date_to))
+    since, until = (midnight(day, zone) for day in (date_from, date_to))
     for each in merchants:
         async with database.read(actor) as tx, tx.as_merchant(each.id) as session:
             found = await _replayed(session, each, plan, since, until)
@@ -143,7 +143,7 @@ def _show(found: Replay, row: Row[Any], each: Rated, lines: tuple[order.Line, ..
     found.add(rated, row.occurred_at, row.commission_minor or 0, counts=counts)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The day's beginning, for days near the calendar's ends too."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC)
