@@ -47,7 +47,7 @@ from merchantry.domain.review_checks import judge
 from merchantry.services.order import Order
 from merchantry.tables.merchant import daily_total, order_line, orders
 from merchantry.tables.merchant_settlement import payee_account
-from merchantry.tables.platform import buyer_order
+from merchantry.tables.platform import buyer_order, payment, tender
 from merchantry.tables.review import review
 from tenancy.database import MerchantSession, PlatformSession
 from tenancy.tables import membership
@@ -61,10 +61,12 @@ HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class BuyerFacts:
-    """What the platform knows of an order's buyer: purchases by hours up to this one, and whether they work there."""
+    """What the platform knows of an order's buyer: purchases by hours up to this one, whether they work there, and by
+    how much the tenders of the whole checkout differ from its orders."""
 
     purchases: Mapping[int, int] = field(default_factory=dict)
     is_staff: bool = False
+    tenders_apart_minor: int = 0
 
 
 UNKNOWN_BUYER: Final = BuyerFacts()
@@ -91,9 +93,23 @@ _purchases = (
     .scalar_subquery()
 )
 _is_staff = exists().where(membership.c.merchant_id == _own.c.merchant_id, membership.c.account_id == _own.c.buyer_id)
+_tendered = (
+    select(func.sum(tender.c.amount_minor))
+    .join(payment, payment.c.id == tender.c.payment_id)
+    .where(payment.c.checkout_id == _own.c.checkout_id, payment.c.status == "captured")
+    .correlate(_own)
+    .scalar_subquery()
+)
+_charged = (
+    select(func.sum(_other.c.total_minor))
+    .where(_other.c.checkout_id == _own.c.checkout_id)
+    .correlate(_own)
+    .scalar_subquery()
+)
 BUYERS = (
     select(
         _own.c.order_id,
+        func.coalesce(_tendered - _charged, 0).label("apart"),
         _is_staff.label("is_staff"),
         select(func.array_agg(aggregate_order_by(_purchases, _window.c.span)))
         .select_from(_window)
@@ -202,11 +218,14 @@ async def buyers_of(
     """
     asked = rules.rules.rules if rules is not None else ()
     hours = hours_counted(asked, Counted.BUYER)
-    if not hours and not looks_for(asked, RuleKind.BUYER_IS_STAFF):
+    if not hours and not any(looks_for(asked, kind) for kind in (RuleKind.BUYER_IS_STAFF, RuleKind.SUMS_DIFFER)):
         return {}
     given = {"merchants": list(merchant_ids), "orders": list(order_ids), "windows": _spans(hours)}
     rows = await session.execute(BUYERS, given)
-    return {row.order_id: BuyerFacts(dict(zip(hours, row.purchases or (), strict=True)), row.is_staff) for row in rows}
+    return {
+        row.order_id: BuyerFacts(dict(zip(hours, row.purchases or (), strict=True)), row.is_staff, abs(int(row.apart)))
+        for row in rows
+    }
 
 
 async def shop_facts(
@@ -249,7 +268,7 @@ def order_facts(found: Order, lines: Sequence[LineSplit], shop: ShopFacts, buyer
         amount_minor=found.total_minor,
         counts=counts,
         buyer_is_staff=buyer.is_staff,
-        difference_minor=_difference(found, lines),
+        difference_minor=_difference(found, lines) + buyer.tenders_apart_minor,
         base_minor=sum(each.base_minor for each in rated),
         commission_minor=sum(each.commission_minor for each in rated),
         at_rate_minor=sum(each.rate_part_minor for each in rated),
