@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from merchantry.domain import entries
 from merchantry.domain.act import Act
+from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.ledger import Account, Entry, EntryKind
 from merchantry.domain.review import KEPT_BACK
 from merchantry.services import ledger
-from merchantry.services.ledger import BookedEntry
 from merchantry.services.order import Order
 from tenancy.database import MerchantSession
 
