@@ -15,6 +15,9 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
+from merchantry.domain.review import Outcome as ReviewOutcome
+from merchantry.domain.review import ReviewStatus
+from merchantry.domain.review import RuleSubject as ReviewSubject
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
@@ -50,6 +53,9 @@ __all__ = [
     "ReportKind",
     "ReportSchedule",
     "ReturnStatus",
+    "ReviewOutcome",
+    "ReviewStatus",
+    "ReviewSubject",
     "TransferState",
     "Vote",
 ]
@@ -82,6 +88,9 @@ strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
+strawberry.enum(ReviewOutcome, name="ReviewOutcome", description="What a review rule made of an act.")
+strawberry.enum(ReviewStatus, description="Where an order that a review rule held stands.")
+strawberry.enum(ReviewSubject, name="ReviewSubject", description="What a review rule is about.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")
 strawberry.enum(ColumnType, name="ReportColumnType", description="What a report's column holds.")
 strawberry.enum(ReportFormat, description="How a report is written.")

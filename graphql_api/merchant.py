@@ -1,6 +1,6 @@
 """The merchant that the middleware selected, as its staff see it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
-from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects
+from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
 from graphql_api.product import Product
@@ -49,6 +49,7 @@ from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
 from merchantry.services.explanation import Explanation
+from merchantry.services.review_trail import TrailVerdict
 from merchantry.services.tracking import OrderView
 from tenancy.database import Transaction
 
@@ -183,12 +184,17 @@ class Merchant:
                     parts=parts_wanted(info, *IN_PAGE),
                 )
             splits = await _splits(info, tx, allowed.merchant_id, views, *IN_PAGE)
+            reviewed = await _trails(info, tx, allowed.merchant_id, views, *IN_PAGE)
         return connection_of(
             views,
             asked,
             cursor_of=lambda each: (each.order.placed_at, each.order.id),
             node_of=lambda each: Order.of(
-                each, splits.get(each.order.id), for_staff=True, with_parties=_may_read_ledger(info)
+                each,
+                splits.get(each.order.id),
+                for_staff=True,
+                with_parties=_may_read_ledger(info),
+                trail=reviewed.get(each.order.id),
             ),
         )
 
@@ -202,7 +208,9 @@ class Merchant:
             if view is None:
                 return None
             splits = await _splits(info, tx, allowed.merchant_id, [view], ())
-        return Order.of(view, splits.get(view.order.id), for_staff=True, with_parties=_may_read_ledger(info))
+            trail = (await _trails(info, tx, allowed.merchant_id, [view], ())).get(view.order.id)
+        split_of = splits.get(view.order.id)
+        return Order.of(view, split_of, for_staff=True, with_parties=_may_read_ledger(info), trail=trail)
 
     @strawberry.field
     async def refunds(
@@ -366,6 +374,13 @@ def _may_read_ledger(info: Info) -> bool:
     caller = info.context.caller
     roles = caller.principal.roles_in(caller.merchant.id) if caller.merchant else frozenset()
     return may(roles, Permission.LEDGER_READ)
+
+
+async def _trails(
+    info: Info, tx: Transaction, merchant_id: UUID, views: list[OrderView], *paths: tuple[str, ...]
+) -> Mapping[UUID, Sequence[TrailVerdict]]:
+    """What review rules made of loaded orders, where that is selected."""
+    return await trails(info.context, tx, merchant_id, views) if selects(info, "reviewTrail", *paths) else {}
 
 
 async def _splits(

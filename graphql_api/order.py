@@ -7,16 +7,17 @@ from uuid import UUID, uuid4
 
 import strawberry
 
-from graphql_api import access
+from graphql_api import access, review
 from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
 from graphql_api.context import Context, Info
-from graphql_api.enums import Collector, OrderStatus
+from graphql_api.enums import Collector, OrderStatus, ReviewStatus
 from graphql_api.money import Money
 from graphql_api.problems import mutation
 from graphql_api.refund import Refund
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
 from graphql_api.return_request import ReturnRequest
+from graphql_api.review import ReviewVerdict
 from graphql_api.selection import wanted
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
@@ -33,8 +34,9 @@ from merchantry.domain.errors import (
     QuantityRefused,
 )
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, explanation, order, refund, reversal, tracking, winding_up
+from merchantry.services import audit, explanation, order, refund, reversal, review_trail, tracking, winding_up
 from merchantry.services.idempotency import claim
+from merchantry.services.review_trail import TrailVerdict
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
 from tenancy.database import PlatformSession, Transaction
@@ -123,6 +125,12 @@ class Order(Node):
     split: Split | None = strawberry.field(
         description="How the money is shared; for the merchant's staff who may read the ledger, once it is captured."
     )
+    review_status: ReviewStatus | None = strawberry.field(
+        description="Where the review of an order stands whose money a rule holds; for the merchant's staff."
+    )
+    review_trail: list[ReviewVerdict] | None = strawberry.field(
+        description="What every rule made of the order and its refunds; for the merchant's staff with case.read."
+    )
 
     @staticmethod
     def of(
@@ -131,9 +139,10 @@ class Order(Node):
         *,
         for_staff: bool = False,
         with_parties: bool = False,
+        trail: Sequence[TrailVerdict] | None = None,
     ) -> "Order":
         """The order from loaded rows; relations that were not loaded are empty. ``with_parties`` shows whom refunds
-        were taken back from, and chargebacks."""
+        were taken back from, and chargebacks; ``trail`` is what review rules made of it, None for who may not know."""
         found, merchant_id = view.order, view.merchant_id
         is_paid = found.captured_at is not None
         return Order(
@@ -166,6 +175,8 @@ class Order(Node):
             chargebacks=[Chargeback.of(each) for each in view.chargebacks] if with_parties else [],
             refunded=Money.of(found.refunded_minor, found.currency),
             split=Split.of(merchant_id, explained) if explained else None,
+            review_status=ReviewStatus(found.review_status) if for_staff and found.review_status else None,
+            review_trail=None if trail is None else review.shown_to_merchant(merchant_id, trail),
         )
 
 
@@ -244,6 +255,16 @@ async def explained(
         return {each.order.id: each for each in await explanation.decided(platform, found)}
 
 
+async def trails(
+    context: Context, tx: Transaction, merchant_id: UUID, views: Sequence[OrderView]
+) -> Mapping[UUID, Sequence[TrailVerdict]]:
+    """What review rules made of loaded orders, by order; empty where the caller may not know."""
+    if not may(context.caller.principal.roles_in(merchant_id), Permission.CASE_READ):
+        return {}
+    async with tx.as_merchant(merchant_id) as session:
+        return await review_trail.of(session, [view.order.id for view in views])
+
+
 @node("Order", parts=2)
 async def load_order(info: Info, parts: Parts) -> Order | None:
     """The order for staff of its merchant, and for its buyer; for all others there is none."""
@@ -291,7 +312,8 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
                 if may_explain and view.order.captured_at
                 else {}
             )
-            return Order.of(view, splits.get(order_id), for_staff=True, with_parties=may_explain)
+            trail = (await trails(context, tx, merchant_id, [view])).get(order_id)
+            return Order.of(view, splits.get(order_id), for_staff=True, with_parties=may_explain, trail=trail)
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
         index = await tracking.index_of(platform, buyer.account_id, [order_id])

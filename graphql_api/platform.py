@@ -18,6 +18,7 @@ from graphql_api import (
     payout,
     reconciliation,
     report,
+    review,
     saved_report,
     settled,
     settlement,
@@ -43,6 +44,7 @@ from graphql_api.problems import mutation
 from graphql_api.reconciliation import Reconciliation
 from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
+from graphql_api.review import ReviewRules, ReviewVerdict
 from graphql_api.saved_report import SavedReport
 from graphql_api.selection import wanted
 from graphql_api.settlement import SettlementRun
@@ -269,6 +271,25 @@ class Platform:
     async def debts(self, info: Info) -> list[Debt] | None:
         """What merchants' last statements left owing, the oldest first. Needs platform.debt.read."""
         return await debt.debts(info)
+
+    @strawberry.field
+    async def review_rules(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[ReviewRules] | None:
+        """Versions of the review rules, the newest first. Needs platform.review.read."""
+        return await review.versions(info, first, after)
+
+    @strawberry.field
+    async def review_trail(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="An order's, a payout's or a payee account's.")],
+    ) -> list[ReviewVerdict] | None:
+        """What every review rule made of an order with its refunds, of a payout or of an account.
+
+        Needs platform.review.read.
+        """
+        return await review.trail(info, id)
 
     @strawberry.field
     async def reports(

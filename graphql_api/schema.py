@@ -33,6 +33,7 @@ from graphql_api.reconciliation_mutations import ReconciliationMutations
 from graphql_api.refund_mutations import RefundMutations
 from graphql_api.relay import Node
 from graphql_api.return_mutations import ReturnMutations
+from graphql_api.review import ReviewMutations
 from graphql_api.saved_report import ReportForm, SavedReport
 from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations
@@ -103,6 +104,7 @@ class Mutation(
     PayeeMutations,
     CaseMutations,
     ApprovalChainMutations,
+    ReviewMutations,
     SavedReportMutations,
     StatementMutations,
     SettlementMutations,

@@ -142,7 +142,7 @@ class SettlementMutations:
                 merchant_id = await _merchant(session, input.merchant)
                 known = (await schedule.schedules_of(session, [merchant_id]))[merchant_id]
                 await schedule.change(session, merchant_id, _schedule(input, known[-1].zone), allowed.act)
-            return await conditions(tx, merchant_id)
+            return await conditions(tx, merchant_id, allowed.act.at)
 
         found = await context.database.run(allowed.act.actor, work)
         return SettlementScheduleChanged(schedule=SettlementSchedules.of(found, allowed.act.at))
@@ -158,7 +158,7 @@ class SettlementMutations:
             async with tx.as_platform() as session:
                 merchant_id = await _merchant(session, input.merchant)
                 await settlement_terms.set_terms(session, merchant_id, wanted, allowed.act)
-            return await conditions(tx, merchant_id)
+            return await conditions(tx, merchant_id, allowed.act.at)
 
         found = await info.context.database.run(allowed.act.actor, work)
         return SettlementTermsSet(terms=SettlementTerms.of(found))

@@ -115,7 +115,7 @@ async def of_merchant(context: Context) -> Conditions:
     """The selected merchant's conditions, for its staff. Raises NotPermitted."""
     allowed = access.of_merchant(context, Permission.LEDGER_READ)
     async with context.database.read(allowed.act.actor) as tx:
-        return await conditions(tx, allowed.merchant_id)
+        return await conditions(tx, allowed.merchant_id, context.clock())
 
 
 async def of_platform(context: Context, merchant: strawberry.ID) -> Conditions:
@@ -126,19 +126,19 @@ async def of_platform(context: Context, merchant: strawberry.ID) -> Conditions:
         async with tx.as_platform() as session:
             if not await merchants.by_ids(session, [merchant_id]):
                 raise NotFound(what="merchant", path=("merchant",))
-        return await conditions(tx, merchant_id)
+        return await conditions(tx, merchant_id, context.clock())
 
 
 async def previews(info: Info) -> list[StatementPreview]:
     """``merchant { statementPreview }``. Raises NotPermitted."""
     context, allowed = info.context, access.of_merchant(info.context, Permission.LEDGER_READ)
     async with context.database.read(allowed.act.actor) as tx:
-        found = await conditions(tx, allowed.merchant_id)
+        found = await conditions(tx, allowed.merchant_id, context.clock())
         async with tx.as_merchant(allowed.merchant_id) as session:
             return [StatementPreview.of(each) for each in await statement.preview(session, found, context.clock())]
 
 
-async def conditions(tx: Transaction, merchant_id: UUID) -> Conditions:
+async def conditions(tx: Transaction, merchant_id: UUID, at: datetime) -> Conditions:
     """The conditions of a merchant that exists."""
     async with tx.as_platform() as session:
-        return await settlement.conditions_of(session, merchant_id)
+        return await settlement.conditions_of(session, merchant_id, at)

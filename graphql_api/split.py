@@ -131,6 +131,7 @@ class Balance:
     currency: str
     pending: Money = strawberry.field(description="Captured, on hold.")
     available: Money = strawberry.field(description="To be settled.")
+    held: Money = strawberry.field(description="Kept back while it is disputed or under review.")
     reserved: Money
     in_payout: Money
     paid_out: Money
@@ -140,6 +141,7 @@ class Balance:
 _SHOWN = {
     "pending": Account.MERCHANT_PENDING,
     "available": Account.MERCHANT_AVAILABLE,
+    "held": Account.MERCHANT_HELD,
     "reserved": Account.MERCHANT_RESERVED,
     "in_payout": Account.IN_PAYOUT,
     "paid_out": Account.PAID_OUT,

@@ -102,7 +102,7 @@ class StatementMutations:
         request, new_id = access.request("statementObject", input), uuid4()
 
         async def work(tx: Transaction) -> Parts:
-            terms = await conditions(tx, merchant_id)
+            terms = await conditions(tx, merchant_id, allowed.act.at)
             async with tx.as_merchant(merchant_id) as session:
                 if first := await claim(session, merchant_id, allowed.act, request, new_id):
                     return merchant_id, first

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
-from merchantry.domain.errors import MarketError, PlanInvalid
+from merchantry.domain.errors import MarketError, PlanInvalid, RulesInvalid
 from merchantry.vault.cipher import VaultError
 from tenancy.bootstrap import DatabaseUnsuitable
 from tenancy.embedded import EmbeddedUnavailable
@@ -43,6 +43,9 @@ def told(error: BaseException) -> Iterator[str]:
         yield from told(error.exceptions[0])
     elif isinstance(error, PlanInvalid):
         yield "The commission plan has mistakes; mend every one and try again:"
+        yield from (f"  {path}: {remedy}" for path, remedy in error.problems)
+    elif isinstance(error, RulesInvalid):
+        yield "The review rules have mistakes; mend every one and try again:"
         yield from (f"  {path}: {remedy}" for path, remedy in error.problems)
     elif isinstance(error, MarketError):
         where = ".".join(map(str, error.path))

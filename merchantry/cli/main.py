@@ -2,7 +2,7 @@
 
 import typer
 
-from merchantry.cli import import_, keys, merchant, plan, report, verify, winding_up
+from merchantry.cli import import_, keys, merchant, plan, report, review, verify, winding_up
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -34,6 +34,7 @@ for command in (winding_up.close, winding_up.finish, winding_up.reopen, winding_
     merchant.app.command()(command)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
+app.add_typer(review.app, name="review")
 app.add_typer(keys.app, name="keys")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")

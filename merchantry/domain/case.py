@@ -29,6 +29,7 @@ class CaseKind(StrEnum):
     CHARGEBACK = "chargeback"
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"
+    REVIEW = "review"
     OTHER = "other"
 
 

@@ -305,6 +305,16 @@ class PlanInvalid(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class RulesInvalid(MarketError):
+    """The review rules have mistakes; mend every one and try again: {problems}
+
+    `problems` are pairs of a JSON path into the rules and the remedy there.
+    """
+
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(eq=False, kw_only=True)
 class PlanMissing(MarketError):
     """No version of the plan {plan} is in force at {at:%Y-%m-%d %H:%M:%S %Z}; approve one that starts before."""
 

@@ -83,6 +83,9 @@ class Permission(StrEnum):
     PLATFORM_DEBT_READ = "platform.debt.read"
     PLATFORM_DEBT_WRITE = "platform.debt.write"
     PLATFORM_EXCHANGE_BOOK = "platform.exchange.book"
+    PLATFORM_REVIEW_READ = "platform.review.read"
+    PLATFORM_REVIEW_PROPOSE = "platform.review.propose"
+    PLATFORM_REVIEW_APPROVE = "platform.review.approve"
     PLATFORM_AUDIT_READ = "platform.audit.read"
 
     @property
@@ -153,6 +156,9 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_DEBT_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
         _P.PLATFORM_DEBT_WRITE: frozenset({_FINANCE}),
         _P.PLATFORM_EXCHANGE_BOOK: frozenset({_FINANCE}),
+        _P.PLATFORM_REVIEW_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
+        _P.PLATFORM_REVIEW_PROPOSE: frozenset({_ADMIN, _REVIEWER}),
+        _P.PLATFORM_REVIEW_APPROVE: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
     }
 )

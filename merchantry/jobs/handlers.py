@@ -10,7 +10,17 @@ from merchantry.domain.errors import MarketError, OrderTransitionRefused, Return
 from merchantry.gateways.payment import ChargeStatus, Outcome, asked
 from merchantry.jobs import payouts, reports, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import chargeback_case, checkout, order, payment, queue, refund_sending, return_request, split
+from merchantry.services import (
+    chargeback_case,
+    checkout,
+    order,
+    payment,
+    queue,
+    refund_sending,
+    return_request,
+    review_case,
+    split,
+)
 from merchantry.services.queue import JobKind
 from merchantry.services.refund_sending import refund_to_send
 from merchantry.services.terms import terms_of
@@ -129,6 +139,17 @@ async def _return_step(tools: Tools, job: Job, step: Callable[[MerchantSession, 
     await tools.database.run(ACTOR, work)
 
 
+async def case_overdue(tools: Tools, job: Job) -> None:
+    """The time that people had for a case is over."""
+    act = Act(ACTOR, job.due_at, tools.clock())
+
+    async def work(tx: Transaction) -> None:
+        async with tx.as_platform() as session:
+            await review_case.overdue(session, job.merchant_id, job.subject_id, act)
+
+    await tools.database.run(ACTOR, work)
+
+
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
@@ -144,6 +165,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.PAYOUT_SEND: payouts.send,
     JobKind.PAYOUT_POLL: payouts.poll,
     JobKind.PAYOUT_BATCH: payouts.send_batches,
+    JobKind.CASE_OVERDUE: case_overdue,
     JobKind.REPORT_PRODUCE: reports.produce,
     JobKind.REPORT_FORGET: reports.forget,
 }

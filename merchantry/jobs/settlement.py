@@ -15,7 +15,7 @@ from merchantry.domain.act import Act
 from merchantry.jobs import worker
 from merchantry.jobs.heartbeat import heartbeat
 from merchantry.jobs.tools import Tools
-from merchantry.services import queue, settlement, settlement_run
+from merchantry.services import queue, review_case, settlement, settlement_run
 from merchantry.services.queue import JobKind
 from merchantry.services.settlement import Closed
 from merchantry.tables.platform import NOBODY
@@ -144,9 +144,11 @@ async def _begin(
 
 async def _close(tx: Transaction, merchant_id: UUID, until: datetime, act: Act) -> Closed:
     async with tx.as_platform() as platform:
-        conditions = await settlement.conditions_of(platform, merchant_id)
+        conditions = await settlement.conditions_of(platform, merchant_id, act.booked_at)
     async with tx.as_merchant(merchant_id) as session:
-        return await settlement.close(session, conditions, until, act)
+        closed = await settlement.close(session, conditions, until, act)
+    await review_case.ask_people_of(tx, closed.reviewed, act)
+    return closed
 
 
 async def _tell(tx: Transaction, run_id: UUID, tally: Tally, at: datetime) -> None:

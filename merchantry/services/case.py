@@ -109,7 +109,7 @@ class Case:
 
 
 class CaseAct(StrEnum):
-    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: it was due, and is not decided."""
+    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: nobody decided it in time."""
 
     OPEN = "open"
     ASK = "ask"

@@ -17,6 +17,7 @@ from merchantry.services import (
     payout_outcome,
     refund_approval,
     refund_sending,
+    review_case,
 )
 from merchantry.services.case_decision import Effects
 
@@ -32,5 +33,6 @@ EFFECTS: Final[Effects] = MappingProxyType(
         CaseKind.PAYOUT_UNKNOWN: payout_outcome.unknown_decided,
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
         CaseKind.REFUND_UNKNOWN: refund_sending.unknown_decided,
+        CaseKind.REVIEW: review_case.decided,
     }
 )

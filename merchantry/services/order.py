@@ -115,6 +115,7 @@ class Order:
     open_disputes: int
     available_at: datetime | None
     commission_minor: int | None
+    review_status: str | None
     capture_seq: int | None
     events: int
     lines: tuple[Line, ...]

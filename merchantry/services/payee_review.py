@@ -6,12 +6,15 @@ from uuid import UUID
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.payee import PayeeStatus
-from merchantry.services import case, case_end, case_list, payee
+from merchantry.domain.review import RuleSubject
+from merchantry.services import case, case_end, case_list, payee, review, review_case, review_rules
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.payee import PayeeAccount
 from merchantry.services.payee_details import NewAccount
+from merchantry.services.review_case import Reviewed
 from merchantry.services.vault import Vault
 from tenancy.database import Transaction
+from tenancy.writes import write
 
 SUBJECT = "PayeeAccount"
 
@@ -37,7 +40,25 @@ async def add_account(
         )
         await case.open_case(session, asked, act)
     await end_cases(tx, merchant_id, act)
+    await _judge(tx, merchant_id, added, act)
     return added
+
+
+async def _judge(tx: Transaction, merchant_id: UUID, added: PayeeAccount, act: Act) -> None:
+    """What the review rules make of the account; it waits for its verification whatever they say."""
+    async with tx.as_platform() as platform:
+        known = await review_rules.known_of(platform, merchant_id, act.booked_at)
+    rules, version = review.rules_for(*known, RuleSubject.PAYEE)
+    if not rules:
+        return
+    async with tx.as_merchant(merchant_id) as session:
+        verdicts = await review.of_payout(session, added.id, added.currency, 0, act.booked_at, rules, version)
+        await write(session, *review.written(verdicts, added.id, added.id, act))
+    parties = [added.created_by]
+    about = Reviewed(
+        merchant_id, RuleSubject.PAYEE, str(added.id), added.shown, verdicts, added.currency, None, parties
+    )
+    await review_case.ask_people_of(tx, [about], act)
 
 
 async def end_cases(tx: Transaction, merchant_id: UUID, act: Act) -> None:

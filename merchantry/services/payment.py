@@ -4,7 +4,7 @@ No answer is not a refusal: such a payment stays in processing, keeps its checko
 again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +14,13 @@ from sqlalchemy import Row, bindparam, func, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
+from merchantry.domain.review import RuleSubject
 from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
-from merchantry.services import audit, checkout, order, queue, split
+from merchantry.services import audit, checkout, order, queue, review, review_case, split
 from merchantry.services.queue import JobKind
-from merchantry.services.terms import terms_of
+from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
+from merchantry.services.review_case import Reviewed
+from merchantry.services.terms import Terms, terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
 from tenancy.database import PlatformSession, Transaction
@@ -216,11 +219,40 @@ async def _captured(tx: Transaction, held: checkout.Checkout, act: Act, *, at_th
         )
         rows = await checkout.orders_of(session, [held.id])
         terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
+        buyers = await _buyers_of(session, rows, terms)
+    reviewed = []
     for row in rows:
         async with tx.as_merchant(row.merchant_id) as merchant_session:
             if at_the_door:
                 await order.collect_at_the_door(merchant_session, row.order_id)
-            await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act)
+            buyer = buyers.get(row.order_id, UNKNOWN_BUYER)
+            captured = await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act, buyer)
+            reviewed.append(_reviewed(row.merchant_id, captured, held, act))
+    await review_case.ask_people_of(tx, reviewed, act)
+
+
+async def _buyers_of(
+    session: PlatformSession, rows: Sequence[Row[Any]], terms: Mapping[UUID, Terms]
+) -> dict[UUID, BuyerFacts]:
+    """What the review rules want to know of the buyer, by order; the same rules are in force for all of them."""
+    rules = next((each.rules for each in terms.values()), None)
+    merchants, orders = [row.merchant_id for row in rows], [row.order_id for row in rows]
+    return await review.buyers_of(session, merchants, orders, rules)
+
+
+def _reviewed(merchant_id: UUID, captured: split.Captured, held: checkout.Checkout, act: Act) -> Reviewed:
+    """An order as it was judged. Its buyer may be one of those who decide on cases."""
+    found = captured.order
+    return Reviewed(
+        merchant_id=merchant_id,
+        subject=RuleSubject.ORDER,
+        subject_id=str(found.id),
+        name=found.number,
+        verdicts=captured.verdicts,
+        currency=found.currency,
+        amount_minor=found.total_minor,
+        parties=[f"buyer:{held.buyer_id}", act.actor],
+    )
 
 
 class CapturedTooLate(Exception):

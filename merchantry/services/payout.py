@@ -10,20 +10,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Row, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain import entries
 from merchantry.domain.act import Act
-from merchantry.domain.case import CaseKind, person
+from merchantry.domain.case import CaseKind, CaseStatus, person
 from merchantry.domain.errors import InvalidInput, NotFound, OwnAct, PayoutRefused
 from merchantry.domain.ledger import EntryKind
 from merchantry.domain.payout import OPEN, Booking, Heard, PayoutStatus, TransferState, Word, cut, hear, status_of
+from merchantry.domain.review import Outcome
 from merchantry.services import audit, case, case_list, ledger, payee, queue
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
+from merchantry.tables.case import review_case
 from merchantry.tables.payout import payout, payout_instruction
+from merchantry.tables.review import review
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed, New, Write, write
 
@@ -136,6 +139,18 @@ LATEST = (
     .order_by(payout_instruction.c.position, payout_instruction.c.attempt.desc())
 )
 
+HELD = select(
+    exists().where(review.c.trail_id == bindparam("payout"), review.c.outcome == Outcome.HOLD)
+    & exists().where(
+        review_case.c.merchant_id == bindparam("merchant"),
+        review_case.c.kind == CaseKind.REVIEW,
+        review_case.c.subject_kind == "Payout",
+        review_case.c.subject_id == bindparam("id"),
+        review_case.c.status.in_((CaseStatus.OPEN, CaseStatus.REJECTED)),
+    )
+)
+"""Whether a rule held a payout, and people have not cleared it."""
+
 
 async def plan(session: MerchantSession, planned: Planned, act: Act) -> None:
     """Write a payout whose money is in payout already; it goes out by itself unless a person must release it."""
@@ -188,10 +203,15 @@ def transfer_from(row: Row[Any]) -> Transfer:
 
 
 async def release(session: MerchantSession, payout_id: UUID, act: Act) -> Payout:
-    """Let a payout above the limit go out. Raises NotFound, PayoutRefused, OwnAct for whoever planned it."""
+    """Let a payout go out that is above the limit, or that a review rule held and people have cleared.
+
+    Raises NotFound, PayoutRefused, OwnAct for whoever planned it.
+    """
     found = await locked(session, payout_id)
     if found.status is not PayoutStatus.PLANNED or not found.waits_for_release:
         raise PayoutRefused(status=found.status, act="release")
+    if await session.scalar(HELD, {"payout": payout_id, "id": str(payout_id), "merchant": session.merchant_id}):
+        raise PayoutRefused(status="under review", act="release")
     if person(found.planned_by) == person(act.actor):
         raise OwnAct
     await queue.enqueue(session, session.merchant_id, JobKind.PAYOUT_SEND, payout_id, act.booked_at)

@@ -28,6 +28,7 @@ class JobKind(StrEnum):
     PAYOUT_SEND = "payout.send"
     PAYOUT_POLL = "payout.poll"
     PAYOUT_BATCH = "payout.batch"
+    CASE_OVERDUE = "case.overdue"
     REPORT_PRODUCE = "report.produce"
     REPORT_FORGET = "report.forget"
 

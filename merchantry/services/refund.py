@@ -18,15 +18,31 @@ from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefu
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderState, OrderStatus
 from merchantry.domain.refund import Asked, RefundKind, RefundPart
-from merchantry.services import audit, commission, ledger, order, queue, reversal, split, tender
+from merchantry.domain.review import RuleSubject, Verdict
+from merchantry.domain.settlement import local_day
+from merchantry.services import (
+    audit,
+    commission,
+    ledger,
+    order,
+    queue,
+    reversal,
+    review,
+    review_case,
+    review_hold,
+    split,
+    tender,
+)
 from merchantry.services.order import Order
 from merchantry.services.payment import ELSEWHERE
 from merchantry.services.queue import JobKind
 from merchantry.services.reversal import Ground
+from merchantry.services.review_case import Reviewed
 from merchantry.services.tender import Back, HeldPayment
 from merchantry.services.terms import Terms, terms_of
 from merchantry.tables.merchant import refund
 from tenancy.database import MerchantSession, Transaction
+from tenancy.writes import write
 
 RELEASES = "system:release"
 """The actor of a release that was due when a refund came, and that no worker had booked yet."""
@@ -67,8 +83,11 @@ class Planned:
         return sum(part.refunded.total_minor for part in self.parts)
 
 
-async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act) -> UUID:
+async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act, *, is_approved: bool = False) -> UUID:
     """Owe the buyer money back; the worker sends it. Returns the refund's id.
+
+    It follows from something that is decided already, so review rules only flag it; one that people have approved was
+    judged when it was asked for.
 
     Raises NotFound, OrderTransitionRefused for an order that is unpaid, cancelled or refunded, and what
     `domain.refund.divide` and `domain.tender.backwards` raise.
@@ -76,8 +95,10 @@ async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, act: Act) -
     held, ground = await prepare(tx, merchant_id, new.order_id, act)
     async with tx.as_merchant(merchant_id) as session:
         planned = await plan(session, new, ground, act)
+        verdicts = () if is_approved else await judged(session, planned, act)
         back = await book(session, planned, held, act)
     await count(tx, held, back)
+    await ask_people(tx, merchant_id, planned, verdicts, act)
     return new.id
 
 
@@ -114,9 +135,42 @@ async def cancel(tx: Transaction, merchant_id: UUID, order_id: UUID, reason: str
         pieces = order_rules.refund(found.state, {part.line.id: part.pieces for part in parts}, is_whole=True)
         new = NewRefund(order_id, reason, kind=RefundKind.CANCELLATION)
         planned = Planned(new, found, parts, replace(called_off, lines=pieces.lines), True, ground)
+        verdicts = await judged(session, planned, act) if planned.amount_minor else ()
         back = await book(session, planned, held, act)
     await count(tx, held, back)
+    await ask_people(tx, merchant_id, planned, verdicts, act)
     return new.id if planned.amount_minor else None
+
+
+async def judged(session: MerchantSession, planned: Planned, act: Act) -> tuple[Verdict, ...]:
+    """What the review rules make of a refund before it is booked; written with the order's story."""
+    terms, found = planned.ground.terms, planned.found
+    rules_of_refund, version = review.rules_for(terms.rules, terms.slug, terms.category, RuleSubject.REFUND)
+    if not rules_of_refund:
+        return ()
+    day = local_day(act.at, terms.mall_zone)
+    amount = planned.amount_minor
+    verdicts = await review.of_refund(session, found.currency, amount, day, rules_of_refund, version)
+    await write(session, *review.written(verdicts, found.id, planned.new.id, act))
+    return verdicts
+
+
+async def ask_people(
+    tx: Transaction, merchant_id: UUID, planned: Planned, verdicts: tuple[Verdict, ...], act: Act
+) -> None:
+    """Have people look at a refund that is booked, where a rule did not let it pass."""
+    found = planned.found
+    about = Reviewed(
+        merchant_id,
+        RuleSubject.REFUND,
+        f"{found.id} {planned.new.id}",
+        f"of {found.number}",
+        verdicts,
+        found.currency,
+        planned.amount_minor,
+        [act.actor],
+    )
+    await review_case.ask_people_of(tx, [about], act)
 
 
 async def prepare(tx: Transaction, merchant_id: UUID, order_id: UUID, act: Act) -> tuple[HeldPayment | None, Ground]:
@@ -176,6 +230,8 @@ async def book(session: MerchantSession, planned: Planned, held: HeldPayment | N
     moved = await _move_order(session, planned, act)
     if planned.is_whole:
         await split.release_rest(session, moved, planned.ground.terms, act)
+        if review_hold.is_kept_back(moved):
+            await review_hold.end(session, moved, act)
     return back
 
 

@@ -1,7 +1,10 @@
-"""Refunds above what somebody may give alone: they wait for other people (a case of the kind REFUND_APPROVAL)."""
+"""Refunds above what somebody may give alone, and those that a review rule holds: they wait for other people.
+
+Such a refund is a case of the kind REFUND_APPROVAL, and nothing else until that is approved.
+"""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +14,8 @@ from merchantry.domain.money import format_minor
 from merchantry.domain.permission import Role
 from merchantry.domain.refund import Asked, RefundKind
 from merchantry.domain.refund_limit import is_within, limit_minor
-from merchantry.services import case, refund
+from merchantry.domain.review import Outcome, Verdict, due_at, odd, worst
+from merchantry.services import case, refund, review_case
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.refund import NewRefund, Planned
 from tenancy.database import Transaction
@@ -27,11 +31,15 @@ async def create(tx: Transaction, merchant_id: UUID, new: NewRefund, roles: Coll
     async with tx.as_merchant(merchant_id) as session:
         planned = await refund.plan(session, new, ground, act)
         limit = limit_minor(roles, planned.found.currency)
-        if not is_within(limit, planned.found.refunded_minor, planned.amount_minor):
-            await case.open_case(session, _case(merchant_id, planned), act)
+        verdicts = await refund.judged(session, planned, act)
+        is_alone = is_within(limit, planned.found.refunded_minor, planned.amount_minor)
+        if not is_alone or worst(verdicts) is Outcome.HOLD:
+            new_case = _case(merchant_id, planned, verdicts, act)
+            await review_case.remind(session, new_case, await case.open_case(session, new_case, act))
             return False
         back = await refund.book(session, planned, held, act)
     await refund.count(tx, held, back)
+    await refund.ask_people(tx, merchant_id, planned, verdicts, act)
     return True
 
 
@@ -39,10 +47,11 @@ async def decided(tx: Transaction, found: Case, decision: Decision, act: Act) ->
     """An approved refund is made as it was asked for. Raises what `refund.create` does where that is too late."""
     if decision.status is CaseStatus.APPROVED:
         request = next(fact.value for fact in found.evidence if fact.name == REQUEST)
-        await refund.create(tx, found.merchant_id, _read(json.loads(request)), act)
+        await refund.create(tx, found.merchant_id, _read(json.loads(request)), act, is_approved=True)
 
 
-def _case(merchant_id: UUID, planned: Planned) -> NewCase:
+def _case(merchant_id: UUID, planned: Planned, verdicts: Sequence[Verdict], act: Act) -> NewCase:
+    """The merchant reads it, so it says which rules want it looked at, and not what they saw."""
     new, found = planned.new, planned.found
     before = f"{format_minor(found.refunded_minor, found.currency)} {found.currency}"
     return NewCase(
@@ -50,15 +59,17 @@ def _case(merchant_id: UUID, planned: Planned) -> NewCase:
         merchant_id=merchant_id,
         subject_kind="RefundRequest",
         subject_id=str(new.id),
-        title=f"A refund of the order {found.number} is above what may be given alone.",
+        title=f"A refund of the order {found.number} waits for other people.",
         evidence=[
             Fact("order", str(found.id), "Order"),
             Fact("reason", new.reason),
             Fact("refunded before", before),
+            *(Fact("review rule", verdict.title) for verdict in odd(verdicts)),
             Fact(REQUEST, json.dumps(_document(new), sort_keys=True)),
         ],
         currency=found.currency,
         amount_minor=planned.amount_minor,
+        due_at=due_at(verdicts, act.booked_at) if odd(verdicts) else None,
         id=new.id,
     )
 

@@ -114,7 +114,7 @@ async def replay(
         raise InvalidInput(reason=reason, path=("to",))
     async with database.read(actor) as tx, tx.as_platform() as session:
         zone = await mall_zone(session)
-    since, until = (_midnight(day, zone) for day in (date_from, date_to))
+    since, until = (midnight(day, zone) for day in (date_from, date_to))
     for each in merchants:
         async with database.read(actor) as tx, tx.as_merchant(each.id) as session:
             found = await _replayed(session, each, plan, since, until)
@@ -191,7 +191,7 @@ def _undo(found: Replay, row: Row[Any], lines: Lines, went_back: Mapping[int, Ma
     found.refund(Undone(row.order_id, by, row.occurred_at, went_back[by], returned_minor, is_undone))
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The day's beginning, for days near the calendar's ends too."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -221,11 +221,6 @@ async def find(
     return from_row(row._asdict()) if row else None
 
 
-async def _of_order(session: MerchantSession, order_id: UUID) -> list[Return]:
-    rows = await session.execute(select(*COLUMNS).where(return_request.c.order_id == order_id))
-    return [from_row(row._asdict()) for row in rows]
-
-
 async def of_orders(session: MerchantSession | PlatformSession, order_ids: Sequence[UUID]) -> list[Return]:
     """The returns of some orders, oldest first, of each the latest ``MOST``; a merchant's session sees its own."""
     table = return_request.c

@@ -16,7 +16,7 @@ from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded, reversed_so_far
 from merchantry.domain.settlement import local_day
 from merchantry.domain.tier_refund import TakenBack, TieredLine
-from merchantry.services import ledger, payment_fee, split, totals, volume_refund
+from merchantry.services import ledger, payment_fee, review_hold, split, totals, volume_refund
 from merchantry.services.order import Line, Order
 from merchantry.services.split import FrozenLine
 from merchantry.services.terms import Terms
@@ -124,6 +124,8 @@ async def book(
     taken = await _out_of_volumes(session, found, entry, parts, ground, act, sign)
     if taken:
         entry = replace(entry, details={**entry.details, "volumes": [each.row() for each in taken]})
+    if sign > 0:
+        await review_hold.taken_back(session, found, entry, act)
     side = entries.platform_side(entry, earned=found.available_at is not None)
     seq = await ledger.book(session, entry, act, side)
     figures = [

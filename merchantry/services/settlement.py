@@ -18,17 +18,20 @@ from merchantry.domain import statement as statements
 from merchantry.domain.act import Act
 from merchantry.domain.closing import Claimable, Payable
 from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
+from merchantry.domain.review import Outcome, RulesInForce, RuleSubject, Verdict, worst
 from merchantry.domain.settlement import Period, Schedule, period_at
 from merchantry.domain.statement import Statement, StatementLine
-from merchantry.services import audit, invoice, ledger, payee, payout, queue
+from merchantry.services import audit, invoice, ledger, payee, payout, queue, review, review_rules
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
+from merchantry.services.review_case import Reviewed
 from merchantry.services.schedule import parsed, schedules_as_text
 from merchantry.tables.merchant import balance, counter, ledger_entry, orders
 from merchantry.tables.merchant_settlement import statement, statement_line
 from merchantry.tables.platform import mall, merchant_profile
 from merchantry.tables.settlement import settlement_terms
 from tenancy.database import MerchantSession, PlatformSession
+from tenancy.tables import merchant
 from tenancy.writes import Changed, New, write
 
 TICK = timedelta(microseconds=1)
@@ -58,10 +61,12 @@ TEXTS: Mapping[EntryKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What settling with a merchant is subject to; amounts in minor units by currency."""
+    """What settling with a merchant is subject to; amounts in minor units by currency. ``rules`` judge its payouts."""
 
     merchant_id: UUID
     number: int
+    slug: str
+    category: str
     legal_name: str
     schedules: tuple[Schedule, ...]
     minimum_minor: Mapping[str, int]
@@ -69,20 +74,37 @@ class Conditions:
     reserve_bps: int
     reserve_days: int
     objection_days: int
+    rules: RulesInForce | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPayout:
+    """A payout that was planned, the entry that reserves its money, and what the review rules made of it."""
+
+    id: UUID
+    number: str
+    currency: str
+    amount_minor: int
+    entry: Entry
+    seq: int
+    verdicts: tuple[Verdict, ...]
 
 
 @dataclass(slots=True)
 class Closed:
-    """What one go at a merchant's periods came to."""
+    """What one go at a merchant's periods came to. ``reviewed`` are the payouts as the rules judged them."""
 
     statements: list[UUID] = field(default_factory=list)
     payouts: list[UUID] = field(default_factory=list)
+    reviewed: list[Reviewed] = field(default_factory=list)
 
 
 CONDITIONS = (
     select(
         merchant_profile.c.merchant_id,
         merchant_profile.c.number,
+        merchant.c.slug,
+        merchant_profile.c.category,
         merchant_profile.c.legal_name,
         schedules_as_text().label("schedules"),
         settlement_terms.c.minimum_minor,
@@ -90,7 +112,9 @@ CONDITIONS = (
         settlement_terms.c.reserve_bps,
         settlement_terms.c.reserve_days,
         settlement_terms.c.objection_days,
+        review_rules.in_force_as_text().label("rules"),
     )
+    .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
     .join(settlement_terms, settlement_terms.c.merchant_id == merchant_profile.c.merchant_id)
     .join(mall, mall.c.id == 1)
     .where(merchant_profile.c.merchant_id == bindparam("merchant"))
@@ -134,11 +158,15 @@ UNCLAIMED = (
 )
 
 
-async def conditions_of(session: PlatformSession, merchant_id: UUID) -> Conditions:
-    """The merchant's conditions; it must exist."""
-    row = (await session.execute(CONDITIONS, {"merchant": merchant_id})).one()
-    facts = row._asdict() | {"schedules": parsed(row.schedules), "release_above_minor": row.release_above_minor or {}}
-    return Conditions(**facts)
+async def conditions_of(session: PlatformSession, merchant_id: UUID, at: datetime) -> Conditions:
+    """The merchant's conditions, with the review rules in force at a moment; it must exist."""
+    row = (await session.execute(CONDITIONS, {"merchant": merchant_id, "at": at})).one()
+    facts = {
+        "schedules": parsed(row.schedules),
+        "release_above_minor": row.release_above_minor or {},
+        "rules": review_rules.parsed(row.rules),
+    }
+    return Conditions(**{**row._asdict(), **facts})
 
 
 async def unclaimed(session: MerchantSession, until: datetime) -> tuple[dict[str, int], dict[str, list[Claimable]]]:
@@ -335,8 +363,9 @@ class _Desk:
             self.session, self.conditions, statement_id, made.number, made.currency, decided.payout_minor, act
         )
         if planned:
-            self._booked(planned[1], planned[2])
-            self.closed.payouts.append(planned[0])
+            self._booked(planned.entry, planned.seq)
+            self.closed.payouts.append(planned.id)
+            self.closed.reviewed.append(_reviewed(self.session.merchant_id, planned, act))
 
     async def _book(self, entry: Entry, act: Act) -> int:
         seq = await ledger.book(self.session, entry, act)
@@ -360,8 +389,8 @@ async def plan_payout(
     currency: str,
     amount_minor: int,
     act: Act,
-) -> tuple[UUID, Entry, int] | None:
-    """Reserve an amount and plan its payout: the payout's id, the entry and its ``seq``.
+) -> PlannedPayout | None:
+    """Reserve an amount and plan its payout; one that a review rule holds waits as those above the limit do.
 
     None where the merchant has no account that can be paid to; it is told, and the balance is carried.
     """
@@ -376,6 +405,9 @@ async def plan_payout(
     entry = entries.move(EntryKind.PAYOUT, amount_minor, currency, occurred_at=act.at, details=details)
     seq = await ledger.book(session, entry, act)
     limit = conditions.release_above_minor.get(currency)
+    verdicts = await _judged(session, conditions, payout_id, account[0], currency, amount_minor, act)
+    if worst(verdicts) is Outcome.HOLD:
+        limit = 0
     planned = payout.Planned(
         id=payout_id,
         number=number,
@@ -388,7 +420,38 @@ async def plan_payout(
         entry_seq=seq,
     )
     await payout.plan(session, planned, act)
-    return payout_id, entry, seq
+    return PlannedPayout(payout_id, number, currency, amount_minor, entry, seq, verdicts)
+
+
+async def _judged(
+    session: MerchantSession,
+    conditions: Conditions,
+    payout_id: UUID,
+    account_id: UUID,
+    currency: str,
+    amount_minor: int,
+    act: Act,
+) -> tuple[Verdict, ...]:
+    known = (conditions.rules, conditions.slug, conditions.category)
+    rules, version = review.rules_for(*known, RuleSubject.PAYOUT)
+    if not rules:
+        return ()
+    verdicts = await review.of_payout(session, account_id, currency, amount_minor, act.booked_at, rules, version)
+    await write(session, *review.written(verdicts, payout_id, payout_id, act))
+    return verdicts
+
+
+def _reviewed(merchant_id: UUID, planned: PlannedPayout, act: Act) -> Reviewed:
+    return Reviewed(
+        merchant_id,
+        RuleSubject.PAYOUT,
+        str(planned.id),
+        planned.number,
+        planned.verdicts,
+        planned.currency,
+        planned.amount_minor,
+        [act.actor],
+    )
 
 
 def _claimables(row: Row[Any]) -> list[Claimable]:

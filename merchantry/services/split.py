@@ -17,13 +17,16 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.ledger import Json
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.release import Left, left
+from merchantry.domain.review import Outcome, ReviewStatus, Verdict, worst
 from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.domain.tiers import Volume
-from merchantry.services import audit, ledger, order, queue, totals, volume
+from merchantry.services import audit, ledger, order, queue, review, review_hold, totals, volume
+from merchantry.services.notification import news
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
+from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
 from merchantry.services.terms import Terms
 from merchantry.tables.merchant import order_line, orders, split_line
 from tenancy.database import MerchantSession
@@ -83,9 +86,22 @@ def tax_of(line: Line) -> LineTax | None:
     )
 
 
-async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: Act) -> Order:
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """An order whose money came in, and what the review rules in force made of it."""
+
+    order: Order
+    verdicts: tuple[Verdict, ...]
+
+
+async def capture(
+    session: MerchantSession, order_id: UUID, terms: Terms, act: Act, buyer: BuyerFacts = UNKNOWN_BUYER
+) -> Captured:
     """The buyer's money is in, or the merchant has it: split it by the plan in force, freeze that on the lines, book
     it. An order that reaches a step of retroactive tiers books a true-up for those before it as well.
+
+    The rules judge it in the same transaction; one that they hold is captured like any other, and kept back when it is
+    released.
     """
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
@@ -114,7 +130,9 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         reached_by = next(line for line, rule in zip(found.lines, line_rules, strict=True) if rule.name == each.rule)
         figures.append(totals.trued_up(reached_by.category, each.amount_minor, each.tax_minor))
     await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
-    return await order.move(
+    rules_of_order, version = review.rules_for(terms.rules, terms.slug, terms.category)
+    verdicts = await review.of_order(session, found, split.lines, rules_of_order, version, buyer, act)
+    moved = await order.move(
         session,
         found,
         state,
@@ -123,11 +141,20 @@ async def capture(session: MerchantSession, order_id: UUID, terms: Terms, act: A
         {"commission_minor": split.charged_minor},
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
         *held.changed(division.commission.volumes, trued_up),
+        *_reviewed(session, found, verdicts, act),
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.charged_minor,
         hold_days=order_hold_days((line.hold_days for line in found.lines), terms.plan.hold_days),
+        **({"review_status": ReviewStatus.HELD} if worst(verdicts) is Outcome.HOLD else {}),
     )
+    return Captured(moved, verdicts)
+
+
+def _reviewed(session: MerchantSession, found: Order, verdicts: Sequence[Verdict], act: Act) -> list[New]:
+    """The verdicts on an order; the merchant is told where its money will be held."""
+    told = [news(session, "order.held", {"order": str(found.id), "number": found.number}, act)]
+    return [*review.written(verdicts, found.id, found.id, act), *(told if worst(verdicts) is Outcome.HOLD else [])]
 
 
 def _charges(split: OrderSplit) -> Charges:
@@ -200,6 +227,7 @@ async def _release(session: MerchantSession, found: Order, rest: Left, terms: Te
     await ledger.book(session, entry, act, entries.platform_release(rest.commission_minor, found.currency))
     period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
+    await review_hold.keep(session, found, payable, act)
     seq, after = found.events + 1, {"payable_minor": payable}
     await write(
         session,

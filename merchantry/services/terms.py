@@ -1,4 +1,4 @@
-"""What a merchant's orders are subject to: profile, zone, and the commission plan in force at a moment."""
+"""What a merchant's orders are subject to: profile, zone, commission plan and review rules in force at a moment."""
 
 import json
 from collections.abc import Collection
@@ -13,7 +13,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
 from merchantry.domain.errors import PlanMissing
+from merchantry.domain.review import RulesInForce
 from merchantry.domain.settlement import Schedule
+from merchantry.services import review_rules
 from merchantry.services.schedule import parsed, schedules_as_text
 from merchantry.tables.platform import commission_plan, mall, merchant_profile
 from tenancy.database import PlatformSession
@@ -22,8 +24,8 @@ from tenancy.tables import merchant
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One merchant's terms. ``plan`` is the version in force at the moment that was asked for, and ``plan_name`` what
-    its versions are kept under."""
+    """One merchant's terms. ``plan`` and ``rules`` are the versions in force at the moment that was asked for;
+    ``plan_name`` is what the plan's versions are kept under."""
 
     merchant_id: UUID
     slug: str
@@ -36,6 +38,7 @@ class Terms:
     plan_version: int
     complete_days_after_delivery: int
     complete_days_after_shipping: int
+    rules: RulesInForce | None
 
 
 PROFILES = (
@@ -44,6 +47,7 @@ PROFILES = (
         merchant.c.slug,
         mall.c.time_zone.label("mall_zone"),
         schedules_as_text().label("schedules"),
+        review_rules.in_force_as_text().label("rules"),
     )
     .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
     .join(mall, mall.c.id == 1)
@@ -75,7 +79,7 @@ async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at:
 
     Raises PlanMissing where a merchant's plan has no approved version yet at that moment.
     """
-    rows = (await session.execute(PROFILES, {"merchants": list(merchant_ids)})).all()
+    rows = (await session.execute(PROFILES, {"merchants": list(merchant_ids), "at": at})).all()
     plans = await plans_in_force(session, {row.commission_plan for row in rows}, at)
     return {row.merchant_id: _terms(row, plans, at) for row in rows}
 
@@ -112,4 +116,5 @@ def _terms(row: Row[tuple[object, ...]], plans: dict[str, tuple[int, Plan]], at:
         plan_version=version,
         complete_days_after_delivery=row.complete_days_after_delivery,
         complete_days_after_shipping=row.complete_days_after_shipping,
+        rules=review_rules.parsed(row.rules),
     )

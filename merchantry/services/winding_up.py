@@ -25,6 +25,7 @@ from merchantry.domain.winding_up import Blocker, Obstacle, Standing
 from merchantry.services import audit, ledger, payee, settlement, totals
 from merchantry.services import schedule as schedules
 from merchantry.services.queue import JobKind
+from merchantry.services.review_case import ask_people_of
 from merchantry.services.settlement import Closed
 from merchantry.tables.case import review_case
 from merchantry.tables.dispute import chargeback, return_request
@@ -41,7 +42,7 @@ from tenancy.writes import Changed, New, write
 CLOSING, CLOSED = "closing", "closed"
 MAX_REASON = 500
 ENDED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET)
+BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET, JobKind.CASE_OVERDUE)
 """Work that goes on for a merchant that is closed."""
 
 PAYOUTS_ENDED = (PayoutStatus.PAID, PayoutStatus.RETURNED, PayoutStatus.CANCELLED)
@@ -118,10 +119,13 @@ async def _cut(tx: Transaction, merchant_id: UUID, row: Row[Any], act: Act) -> C
             Changed(winding_up, {"merchant_id": merchant_id}, {"cut_at": act.at}),
             audit.event(platform, merchant_id, act, "merchant.settle_last", str(merchant_id), before, after),
         )
-        conditions = await settlement.conditions_of(platform, merchant_id)
+        conditions = await settlement.conditions_of(platform, merchant_id, act.booked_at)
     async with tx.as_merchant(merchant_id) as session:
         await totals.cut_period(session, period, local_day(act.at, zone))
-        return await settlement.close(session, replace(conditions, minimum_minor={}, reserve_bps=0), act.at, act)
+        without = replace(conditions, minimum_minor={}, reserve_bps=0)
+        closed = await settlement.close(session, without, act.at, act)
+    await ask_people_of(tx, closed.reviewed, act)
+    return closed
 
 
 async def standing_of(session: MerchantSession, kinds: Collection[CaseKind] = tuple(CaseKind)) -> Standing:

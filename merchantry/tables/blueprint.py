@@ -14,6 +14,7 @@ from merchantry.tables import platform as _platform
 from merchantry.tables import price_terms as _price_terms
 from merchantry.tables import reconciliation as _reconciliation
 from merchantry.tables import report as _report
+from merchantry.tables import review as _review
 from merchantry.tables import settlement as _settlement
 from merchantry.tables import winding_up as _winding_up
 from tenancy.migrations import Revisions
@@ -33,6 +34,7 @@ _defined = (
     _price_terms,
     _reconciliation,
     _report,
+    _review,
     _settlement,
     _winding_up,
 )

@@ -101,6 +101,7 @@ orders = Table(
     count("open_disputes", server_default="0"),
     instant("available_at", nullable=True),
     minor("commission_minor", nullable=True),
+    words("review_status", nullable=True),
     Column("capture_seq", BigInteger),
     count("events"),
     CheckConstraint("goods_minor >= 0 AND shipping_minor >= 0", name="amounts_are_not_negative"),
@@ -119,6 +120,7 @@ orders = Table(
     ),
     CheckConstraint("open_disputes >= 0", name="disputes_are_counted"),
     CheckConstraint("collected_by IN ('platform', 'merchant')", name="collector_is_known"),
+    CheckConstraint("review_status IN ('held', 'cleared', 'refused')", name="review_status_is_known"),
     CheckConstraint("(captured_at IS NULL) = (capture_seq IS NULL)", name="captured_is_booked"),
     CheckConstraint(
         "status IN ('awaiting_payment', 'to_ship', 'partially_shipped', 'shipped', 'delivered', 'completed',"

@@ -11,6 +11,22 @@ from graphql_api.relay import encode_id
 from tests.isolation.generator import LEFT_OUT
 from tests.isolation.world import Sphere
 
+RULES: dict[str, Any] = {
+    "name": "Standard",
+    "rules": [
+        {
+            "name": "large",
+            "title": "A large order",
+            "subject": "order",
+            "kind": "amount",
+            "outcome": "flag",
+            "sla_hours": 24,
+            "above_minor": {"BRL": 100_000_000},
+        }
+    ],
+}
+"""Review rules that nothing in the mall comes under."""
+
 
 def arguments(sphere: Sphere) -> dict[str, Any]:
     """Sample arguments of fields that are read."""
@@ -43,6 +59,7 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Platform.payout.number": sphere.payout_number,
         "merchant": encode_id("MerchantRecord", sphere.merchant.id),
         "Platform.chargebacks.status": LEFT_OUT,
+        "Platform.reviewTrail.id": sphere.subjects["orderShip"]["orderId"],
         "Platform.case.id": sphere.subjects["caseComment"]["caseId"],
     }
 
@@ -151,6 +168,11 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
             "hold_days": 7,
             "default": {"rate_bps": 1},
         },
+        "ReviewRulesProposeInput.document": RULES,
+        "ReviewRulesTryInput.document": RULES,
+        "ReviewRulesTryInput.from": "2026-03-01",
+        "ReviewRulesTryInput.to": "2026-04-01",
+        "ReviewRulesTryInput.merchants": [encode_id("MerchantRecord", sphere.merchant.id)],
         "effectiveFrom": "2026-06-01T00:00:00Z",
         "ApprovalChainSetInput.kind": "OTHER",
         "ApprovalChainApproveInput.kind": "OTHER",

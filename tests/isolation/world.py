@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -15,9 +16,20 @@ from merchantry.domain import entries
 from merchantry.domain.case import CaseKind
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.review_document import parse_rules
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.jobs.sequencing import sequence_all
-from merchantry.services import case, chargeback, ledger, payee, queue, refund_sending, return_request, staff
+from merchantry.services import (
+    case,
+    chargeback,
+    ledger,
+    payee,
+    queue,
+    refund_sending,
+    return_request,
+    review_rules,
+    staff,
+)
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.chargeback import NewChargeback
@@ -29,7 +41,7 @@ from merchantry.tables.log import log_queue
 from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.principals import Merchant
-from tests.builders import a_merchant, a_product, an_act
+from tests.builders import NOON, a_merchant, a_product, an_act
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
@@ -196,6 +208,7 @@ def leaves(value: Any) -> set[str]:
 async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]:
     """Three merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
     async with open_mall(database, data_dir) as mall:
+        await _watch(database)
         victim = await _furnished(mall, "victim", "83947.61")
         rival = await _furnished(mall, "rival", "51.20")
         asleep = await _furnished(mall, "asleep", "60318.97")
@@ -216,6 +229,26 @@ async def _logged(world: World) -> None:
         waiting = {"kind": "audit_event", "event_id": uuid4(), "leaf": bytes(32), "booked_at": world.mall.clock()}
         async with database.write("test") as tx, tx.as_merchant(sphere.merchant.id) as session:
             await session.execute(insert(log_queue), waiting | {"merchant_id": sphere.merchant.id})
+
+
+async def _watch(database: Database) -> None:
+    """Review rules that each merchant's orders pass, under titles that tell the merchants apart."""
+    rules = [
+        {
+            "name": f"large-{name}",
+            "title": f"A large order of the {name}",
+            "subject": "order",
+            "kind": "amount",
+            "outcome": "flag",
+            "sla_hours": 24,
+            "above_minor": {"BRL": 10**12},
+            "merchants": [name],
+        }
+        for name in ("victim", "rival", "asleep")
+    ]
+    async with database.write("test") as tx, tx.as_platform() as session:
+        found = parse_rules({"name": "Standard", "rules": rules})
+        await review_rules.install(session, found, NOON - timedelta(days=1), an_act())
 
 
 async def _people(world: World) -> None:

@@ -87,7 +87,7 @@ class Shelf:
         """Close what is due."""
         async with self.database.write("test") as tx:
             async with tx.as_platform() as platform:
-                conditions = await settlement.conditions_of(platform, self.merchant.id)
+                conditions = await settlement.conditions_of(platform, self.merchant.id, booked_at or until)
             async with tx.as_merchant(self.merchant.id) as session:
                 return await settlement.close(session, conditions, until, an_act(at=until, booked_at=booked_at))
 

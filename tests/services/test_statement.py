@@ -10,7 +10,7 @@ from merchantry.services import payout, settlement, statement
 from merchantry.services.settlement import Conditions
 from merchantry.services.statement import ClosedStatement, Objection
 from tenancy.database import Database
-from tests.builders import an_act
+from tests.builders import NOON, an_act
 from tests.services.books import Shelf, a_shelf
 from tests.services.test_settlement import local, payouts
 
@@ -20,7 +20,7 @@ WEEKS_END = local(2026, 3, 9)
 
 async def conditions_of(shelf: Shelf) -> Conditions:
     async with shelf.database.read("test") as tx, tx.as_platform() as platform:
-        return await settlement.conditions_of(platform, shelf.merchant.id)
+        return await settlement.conditions_of(platform, shelf.merchant.id, NOON)
 
 
 async def a_closed_week(database: Database, amount_minor: int = 500) -> tuple[Shelf, ClosedStatement]:
