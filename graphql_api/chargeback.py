@@ -20,6 +20,8 @@ from merchantry.domain.errors import (
     InvalidInput,
     MarketError,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -170,7 +172,9 @@ Work = Callable[[Transaction, UUID, UUID, Act], Awaitable[None]]
 
 @strawberry.type
 class ChargebackMutations:
-    @mutation(problems=[*EXPECTED, MerchantClosed, UnknownCurrency, MixedCurrencies])
+    @mutation(
+        problems=[*EXPECTED, MerchantClosed, MerchantQuarantined, MerchantRestoring, UnknownCurrency, MixedCurrencies]
+    )
     async def chargeback_open(self, info: Info, input: ChargebackOpenInput) -> ChargebackOpened:
         """A buyer's bank has opened a chargeback, or its next round. Needs platform.chargeback.write."""
         context = info.context

@@ -15,6 +15,8 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     NotFound,
     NotPermitted,
 )
@@ -70,7 +72,16 @@ class DebtWriteOffProposed:
 @strawberry.type
 class DebtMutations:
     @mutation(
-        problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed, IdempotencyConflict, IdempotencyInProgress]
+        problems=[
+            NotFound,
+            NotPermitted,
+            InvalidInput,
+            MerchantClosed,
+            MerchantQuarantined,
+            MerchantRestoring,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
     )
     async def debt_write_off_propose(self, info: Info, input: DebtWriteOffProposeInput) -> DebtWriteOffProposed:
         """Ask two others to write off what a merchant owes now. Needs platform.debt.write."""

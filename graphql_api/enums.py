@@ -15,6 +15,8 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.reconciliation import LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
+from merchantry.domain.restore import GapKind as RestoreGapKind
+from merchantry.domain.restore import GapStatus as RestoreGapStatus
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
@@ -46,6 +48,8 @@ __all__ = [
     "ReportFormat",
     "ReportKind",
     "ReportSchedule",
+    "RestoreGapKind",
+    "RestoreGapStatus",
     "ReturnStatus",
     "TransferState",
     "Vote",
@@ -72,6 +76,8 @@ strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
+strawberry.enum(RestoreGapKind, name="RestoreGapKind", description="What a restored merchant lacks.")
+strawberry.enum(RestoreGapStatus, name="RestoreGapStatus", description="What became of what a restore lacked.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")
 strawberry.enum(ColumnType, name="ReportColumnType", description="What a report's column holds.")
 strawberry.enum(ReportFormat, description="How a report is written.")

@@ -25,6 +25,8 @@ from merchantry.domain.errors import (
     InvalidQuantity,
     MarketError,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     NotFound,
     NotPermitted,
     OrderTransitionRefused,
@@ -342,6 +344,8 @@ EXPECTED: list[type[MarketError]] = [
     InvalidInput,
     OrderTransitionRefused,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]

@@ -22,6 +22,8 @@ from merchantry.domain.errors import (
     InvalidQuantity,
     MarketError,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -135,6 +137,8 @@ class RefundMutations:
         problems=[
             *EXPECTED,
             MerchantClosed,
+            MerchantQuarantined,
+            MerchantRestoring,
             OrderTransitionRefused,
             RefundTooLarge,
             InvalidQuantity,

@@ -19,6 +19,8 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
     NotFound,
     NotPermitted,
 )
@@ -90,7 +92,16 @@ class MerchantClosingBegun:
 @strawberry.type
 class WindingUpMutations:
     @mutation(
-        problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed, IdempotencyConflict, IdempotencyInProgress]
+        problems=[
+            NotFound,
+            NotPermitted,
+            InvalidInput,
+            MerchantClosed,
+            MerchantQuarantined,
+            MerchantRestoring,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
     )
     async def merchant_close(self, info: Info, input: MerchantCloseInput) -> MerchantClosingBegun:
         """Stop a merchant's sales for good and begin to settle up with it. Needs platform.merchant.close."""

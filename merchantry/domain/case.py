@@ -27,6 +27,7 @@ class CaseKind(StrEnum):
     CHARGEBACK = "chargeback"
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"
+    RESTORE_GAP = "restore_gap"
     OTHER = "other"
 
 
@@ -105,6 +106,7 @@ CHAINS: Final[Mapping[CaseKind, Chain]] = MappingProxyType(
     {
         **dict.fromkeys(CaseKind, ONE),
         _K.WRITE_OFF: TWO,
+        _K.RESTORE_GAP: TWO,
         _K.REFUND_APPROVAL: TWO_ABOVE_LARGE,
         _K.PAYOUT_RELEASE: TWO_ABOVE_LARGE,
     }

@@ -8,7 +8,15 @@ from types import MappingProxyType
 from typing import Final
 
 from merchantry.domain.case import CaseKind
-from merchantry.services import bank_line, debt, objection, payee_review, refund_approval, refund_sending
+from merchantry.services import (
+    bank_line,
+    debt,
+    objection,
+    payee_review,
+    refund_approval,
+    refund_sending,
+    restoring,
+)
 from merchantry.services.case_decision import Effects
 
 EFFECTS: Final[Effects] = MappingProxyType(
@@ -19,5 +27,6 @@ EFFECTS: Final[Effects] = MappingProxyType(
         CaseKind.REFUND_APPROVAL: refund_approval.decided,
         CaseKind.WRITE_OFF: debt.write_off_decided,
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
+        CaseKind.RESTORE_GAP: restoring.decided,
     }
 )

@@ -29,6 +29,8 @@ class JobKind(StrEnum):
     PAYOUT_BATCH = "payout.batch"
     REPORT_PRODUCE = "report.produce"
     REPORT_FORGET = "report.forget"
+    BACKUP_TAKE = "backup.take"
+    RESTORE_FINISH = "restore.finish"
 
 
 _NEW = insert(job)
