@@ -114,7 +114,8 @@ def refuse_divergence(connection: Connection, schema: SchemaName, before: str) -
     """Every entry of the books before must be in the new ones, bit for bit. Raises Diverged."""
     names = [sql.Identifier(each, "ledger_entry") for each in (before, schema)]
     columns = (
-        "seq, kind, order_id, occurred_at, booked_at, available_at, reverses, account, currency, amount, details, salt, balance_after"
+        "seq, kind, order_id, occurred_at, booked_at, available_at, reverses, account, currency, amount, details,"
+        " salt, balance_after, balance_salt"
     )
     statement = sql.SQL(
         "SELECT seq FROM (SELECT {0} FROM {1} EXCEPT SELECT {0} FROM {2}) AS other ORDER BY seq LIMIT 1"

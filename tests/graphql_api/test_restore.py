@@ -72,8 +72,8 @@ async def test_a_quarantine_is_seen_refuses_and_is_ended_by_two(mall: Mall, tmp_
     refused = await mall.ask(GRANT, {"input": given}, who="olga", merchant="kites")
     assert refused.codes == ["MERCHANT_QUARANTINED"]
     assert (await mall.ask(ORDERS, who="otto", merchant="kites")).status == 403
-    refused = await place(mall, "bea", a_line(kites, kite))
-    assert [each["code"] for each in refused["problems"]] == ["MERCHANT_UNAVAILABLE"]
+    rejected = await place(mall, "bea", a_line(kites, kite))
+    assert [each["code"] for each in rejected["problems"]] == ["MERCHANT_UNAVAILABLE"]
 
     (case,) = shown["cases"]["nodes"]
     assert case["approvalsNeeded"] == 2
