@@ -65,6 +65,7 @@ PLATFORM_FIELDS = {
     "coupons": P.PLATFORM_COUPON_READ,
     "taxRates": P.PLATFORM_TAX_READ,
     "cases": P.PLATFORM_CASE_READ,
+    "restoreGaps": P.PLATFORM_CASE_READ,
     "case": P.PLATFORM_CASE_READ,
     "settlementRuns": P.PLATFORM_SETTLEMENT_READ,
     "settlementRun": P.PLATFORM_SETTLEMENT_READ,
