@@ -10,7 +10,7 @@ from graphql import GraphQLError
 from graphql_api.context import Context
 from graphql_api.errors import NotAuthenticated
 from merchantry.domain.act import Act
-from merchantry.domain.errors import MerchantClosed, NotPermitted
+from merchantry.domain.errors import MerchantClosed, MerchantQuarantined, MerchantRestoring, NotPermitted
 from merchantry.domain.permission import Permission, may
 from merchantry.services.idempotency import Request, fingerprint
 
@@ -66,14 +66,19 @@ def of_buyer(context: Context) -> BuyerAccess:
 
 
 def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
-    """Raises NotAuthenticated, NoMerchantSelected, NotPermitted, MerchantClosed where it is more than reading."""
+    """Raises NotAuthenticated, NoMerchantSelected, NotPermitted, MerchantRestoring; where it is more than reading,
+    MerchantClosed and MerchantQuarantined."""
     act, merchant = _act(context, "staff"), context.caller.merchant
     if merchant is None:
         raise NoMerchantSelected
     if not may(context.caller.principal.roles_in(merchant.id), permission):
         raise NotPermitted(permission=permission)
+    if merchant.is_restoring:
+        raise MerchantRestoring
     if merchant.is_read_only and not permission.is_reading:
         raise MerchantClosed
+    if merchant.is_quarantined and not permission.is_reading:
+        raise MerchantQuarantined
     return MerchantAccess(merchant.id, act)
 
 

@@ -13,7 +13,7 @@ from graphql_api.case import Case
 from graphql_api.context import Context, Info
 from graphql_api.enums import CaseKind, Vote
 from graphql_api.money import MoneyInput
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_id
 from merchantry.domain.case_permission import DECIDED_WITH
 from merchantry.domain.errors import (
@@ -22,7 +22,6 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     OrderTransitionRefused,
@@ -127,7 +126,7 @@ EFFECTS_REFUSE: list[type[MarketError]] = [
     RefundRefused,
     PayeeAccountRefused,
     PayoutRefused,
-    MerchantClosed,
+    *SHUT,
 ]
 """Why what follows from a decision may not be possible any more."""
 

@@ -12,7 +12,7 @@ from graphql_api.case_mutations import CaseFactInput, facts_of
 from graphql_api.chargeback import Bearer, Chargeback, find
 from graphql_api.context import Context, Info
 from graphql_api.money import MoneyInput
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_id
 from merchantry.domain.act import Act
 from merchantry.domain.errors import (
@@ -21,7 +21,6 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
-    MerchantClosed,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -92,7 +91,7 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     ChargebackRefused,
-    MerchantClosed,
+    *SHUT,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]

@@ -8,13 +8,12 @@ import strawberry
 from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.money import CurrencyCode, Money
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import encode_id, take_id
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
-    MerchantClosed,
     NotFound,
     NotPermitted,
 )
@@ -70,7 +69,14 @@ class DebtWriteOffProposed:
 @strawberry.type
 class DebtMutations:
     @mutation(
-        problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed, IdempotencyConflict, IdempotencyInProgress]
+        problems=[
+            NotFound,
+            NotPermitted,
+            InvalidInput,
+            *SHUT,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
     )
     async def debt_write_off_propose(self, info: Info, input: DebtWriteOffProposeInput) -> DebtWriteOffProposed:
         """Ask two others to write off what a merchant owes now. Needs platform.debt.write."""

@@ -15,6 +15,8 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
+from merchantry.domain.restore import GapKind as RestoreGapKind
+from merchantry.domain.restore import GapStatus as RestoreGapStatus
 from merchantry.domain.review import Outcome as ReviewOutcome
 from merchantry.domain.review import ReviewStatus
 from merchantry.domain.review import RuleSubject as ReviewSubject
@@ -52,6 +54,8 @@ __all__ = [
     "ReportFormat",
     "ReportKind",
     "ReportSchedule",
+    "RestoreGapKind",
+    "RestoreGapStatus",
     "ReturnStatus",
     "ReviewOutcome",
     "ReviewStatus",
@@ -91,6 +95,8 @@ strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax 
 strawberry.enum(ReviewOutcome, name="ReviewOutcome", description="What a review rule made of an act.")
 strawberry.enum(ReviewStatus, description="Where an order that a review rule held stands.")
 strawberry.enum(ReviewSubject, name="ReviewSubject", description="What a review rule is about.")
+strawberry.enum(RestoreGapKind, name="RestoreGapKind", description="What a restored merchant lacks.")
+strawberry.enum(RestoreGapStatus, name="RestoreGapStatus", description="What became of what a restore lacked.")
 strawberry.enum(ReturnStatus, description="Where a return stands.")
 strawberry.enum(ColumnType, name="ReportColumnType", description="What a report's column holds.")
 strawberry.enum(ReportFormat, description="How a report is written.")

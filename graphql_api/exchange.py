@@ -8,14 +8,13 @@ import strawberry
 from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.money import CurrencyCode, Money, MoneyInput
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_id
 from merchantry.domain import exchange as rules
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     UnknownCurrency,
@@ -72,7 +71,7 @@ class ExchangeMutations:
             NotPermitted,
             InvalidInput,
             UnknownCurrency,
-            MerchantClosed,
+            *SHUT,
             IdempotencyConflict,
             IdempotencyInProgress,
         ]

@@ -1,5 +1,7 @@
 """Merchants as the platform's people see them: taken in, suspended, let in again."""
 
+from datetime import datetime
+
 import strawberry
 
 from graphql_api import access
@@ -20,7 +22,7 @@ from tenancy.database import Transaction
 class MerchantRecord:
     id: strawberry.ID
     slug: str
-    status: str = strawberry.field(description="active, suspended, closing or closed.")
+    status: str = strawberry.field(description="active, suspended, closing, closed, restoring or quarantined.")
     number: int = strawberry.field(description="What the numbers of its orders begin with.")
     legal_name: str
     display_name: str
@@ -34,8 +36,14 @@ class MerchantRecord:
         description="Those in use, at `platform { merchant }` and for people with platform.payee.verify; else null."
     )
 
+    last_backup_at: datetime | None = strawberry.field(
+        description="Whose state its latest backup holds, at `platform { merchant }`; else null."
+    )
+
     @staticmethod
-    def of(found: ListedMerchant, accounts: list[PayeeAccount] | None = None) -> "MerchantRecord":
+    def of(
+        found: ListedMerchant, accounts: list[PayeeAccount] | None = None, last_backup_at: datetime | None = None
+    ) -> "MerchantRecord":
         """The directory's entry with its profile."""
         profile = found.profile
         return MerchantRecord(
@@ -52,6 +60,7 @@ class MerchantRecord:
             commission_plan=profile.commission_plan,
             accepts_cash=profile.accepts_cash,
             payee_accounts=accounts,
+            last_backup_at=last_backup_at,
         )
 
 

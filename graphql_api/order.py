@@ -13,7 +13,7 @@ from graphql_api.chargeback import Chargeback
 from graphql_api.context import Context, Info
 from graphql_api.enums import Collector, OrderStatus, ReviewStatus
 from graphql_api.money import Money
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
 from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
 from graphql_api.return_request import ReturnRequest
@@ -27,7 +27,6 @@ from merchantry.domain.errors import (
     InvalidInput,
     InvalidQuantity,
     MarketError,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     OrderTransitionRefused,
@@ -382,7 +381,7 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     OrderTransitionRefused,
-    MerchantClosed,
+    *SHUT,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]

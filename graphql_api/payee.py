@@ -11,7 +11,7 @@ from graphql_api.access import PlatformAccess
 from graphql_api.context import Context, Info
 from graphql_api.enums import PayeeKind, PayeeStatus
 from graphql_api.money import CurrencyCode
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
 from merchantry.domain.errors import (
     Busy,
@@ -19,7 +19,6 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     OwnAct,
@@ -162,7 +161,7 @@ KEYED: list[type[MarketError]] = [
     NotFound,
     NotPermitted,
     InvalidInput,
-    MerchantClosed,
+    *SHUT,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]

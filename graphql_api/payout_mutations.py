@@ -12,7 +12,7 @@ from graphql_api.access import PlatformAccess
 from graphql_api.context import Context, Info
 from graphql_api.money import Money, MoneyInput
 from graphql_api.payout import Payout
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_id
 from graphql_api.settlement import moneys
 from merchantry.domain.errors import (
@@ -20,7 +20,6 @@ from merchantry.domain.errors import (
     IdempotencyInProgress,
     InvalidInput,
     MarketError,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     OwnAct,
@@ -105,7 +104,7 @@ EXPECTED: list[type[MarketError]] = [
     NotPermitted,
     InvalidInput,
     PayoutRefused,
-    MerchantClosed,
+    *SHUT,
     IdempotencyConflict,
     IdempotencyInProgress,
 ]

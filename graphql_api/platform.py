@@ -18,6 +18,7 @@ from graphql_api import (
     payout,
     reconciliation,
     report,
+    restore_gap,
     review,
     saved_report,
     settled,
@@ -44,6 +45,7 @@ from graphql_api.problems import mutation
 from graphql_api.reconciliation import Reconciliation
 from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
+from graphql_api.restore_gap import RestoreGap
 from graphql_api.review import ReviewRules, ReviewVerdict
 from graphql_api.saved_report import SavedReport
 from graphql_api.selection import wanted
@@ -55,7 +57,7 @@ from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.category import Days
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, category
+from merchantry.services import audit, backup, category
 from merchantry.services import merchant as merchants
 from tenancy.database import Transaction
 
@@ -87,9 +89,11 @@ class Platform:
         async with info.context.database.read(allowed.act.actor) as tx:
             async with tx.as_platform() as session:
                 found = await merchants.by_slug(session, slug)
-            if found is None:
-                return None
-            return MerchantRecord.of(found, await payee.in_use(tx, found.merchant.id) if shows_accounts else None)
+                if found is None:
+                    return None
+                latest = await backup.of_merchant(session, found.merchant.id) if "lastBackupAt" in wanted(info) else []
+            accounts = await payee.in_use(tx, found.merchant.id) if shows_accounts else None
+            return MerchantRecord.of(found, accounts, latest[0].taken_at if latest else None)
 
     @strawberry.field
     async def commission_report(
@@ -186,6 +190,13 @@ class Platform:
     async def case(self, info: Info, id: strawberry.ID) -> Case | None:
         """The case of this id. Needs platform.case.read."""
         return await case.of_id(info.context, id)
+
+    @strawberry.field
+    async def restore_gaps(
+        self, info: Info, merchant: strawberry.ID, first: int | None = None, after: str | None = None
+    ) -> Connection[RestoreGap] | None:
+        """What a merchant's restores lacked, and what became of it. Needs platform.case.read."""
+        return await restore_gap.of_platform(info, merchant, first, after)
 
     @strawberry.field
     async def settlement_runs(

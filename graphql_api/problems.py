@@ -27,6 +27,9 @@ from tenancy.database import CommitUnknown, sqlstate
 P = ParamSpec("P")
 T = TypeVar("T")
 
+SHUT: tuple[type[MarketError], ...] = (errors.MerchantClosed, errors.MerchantQuarantined, errors.MerchantRestoring)
+"""Why nothing can be done with what a merchant has; mutations that act on a merchant's books declare all three."""
+
 LOCK_NOT_AVAILABLE = "55P03"
 ROW_KINDS = {"variant_id": "Variant", "line_id": "OrderLine"}
 """Which kind of thing a fact names, for ids that the client has not named itself."""

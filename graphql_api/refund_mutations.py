@@ -12,7 +12,7 @@ from graphql_api.context import Context, Info
 from graphql_api.enums import RefundOutcome
 from graphql_api.money import MoneyInput
 from graphql_api.order import QuantityInput, quantities
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
 from graphql_api.relay import encode_id, take_id
 from merchantry.domain.act import Act
@@ -22,7 +22,6 @@ from merchantry.domain.errors import (
     InvalidInput,
     InvalidQuantity,
     MarketError,
-    MerchantClosed,
     MixedCurrencies,
     NotFound,
     NotPermitted,
@@ -148,7 +147,7 @@ class RefundMutations:
     @mutation(
         problems=[
             *EXPECTED,
-            MerchantClosed,
+            *SHUT,
             OrderTransitionRefused,
             RefundTooLarge,
             InvalidQuantity,
@@ -191,7 +190,7 @@ class RefundMutations:
         found = await _find(context, who, merchant_id, made)
         return RefundCreated(refund=found, approval_case_id=None if found else encode_id("Case", merchant_id, made))
 
-    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
+    @mutation(problems=[*EXPECTED, *SHUT, RefundRefused])
     async def refund_retry(self, info: Info, input: RefundRetryInput) -> RefundRetried:
         """Have a refused refund sent again, under a new key. Needs refund.write, or platform.refund.write."""
 
@@ -200,7 +199,7 @@ class RefundMutations:
 
         return RefundRetried(refund=await _done(info.context, "refundRetry", input, work))
 
-    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
+    @mutation(problems=[*EXPECTED, *SHUT, RefundRefused])
     async def refund_mark_offline(self, info: Info, input: RefundMarkOfflineInput) -> RefundMarkedOffline:
         """Say that the buyer got a refused refund by other means. Needs refund.write, or platform.refund.write."""
         check_text(input.evidence, MAX_TEXT, ("input", "evidence"))
@@ -210,7 +209,7 @@ class RefundMutations:
 
         return RefundMarkedOffline(refund=await _done(info.context, "refundMarkOffline", input, work))
 
-    @mutation(problems=[*EXPECTED, MerchantClosed, RefundRefused])
+    @mutation(problems=[*EXPECTED, *SHUT, RefundRefused])
     async def refund_resolve(self, info: Info, input: RefundResolveInput) -> RefundResolved:
         """Say what became of a refund without an answer, and how it is known; its case ends. Needs
         platform.refund.write."""

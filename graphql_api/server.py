@@ -23,7 +23,7 @@ from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import working
-from merchantry.jobs.tools import Tools
+from merchantry.jobs.tools import BackupPlan, Tools
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
@@ -56,6 +56,7 @@ class Settings:
     development: bool
     with_worker: bool
     payouts: Mapping[str, PayoutGateway] = field(default_factory=dict)
+    backups: BackupPlan | None = None
     reports: Path | None = None
     log_keys: LogKeys | None = None
     pool_size: int = 8
@@ -93,7 +94,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             await stack.enter_async_context(directory.listening())
             if settings.with_worker:
                 tools = Tools(
-                    database, gateway, clock, settings.vault, settings.payouts, settings.reports, settings.log_keys
+                    database,
+                    gateway,
+                    clock,
+                    settings.vault,
+                    settings.payouts,
+                    settings.reports,
+                    log_keys=settings.log_keys,
+                    backups=settings.backups,
                 )
                 await stack.enter_async_context(_working(tools))
             yield

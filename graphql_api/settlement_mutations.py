@@ -12,14 +12,13 @@ from graphql_api.context import Info
 from graphql_api.enums import Cycle
 from graphql_api.money import MoneyInput
 from graphql_api.payout_mutations import minor_by_currency
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, conditions
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
     InvalidInput,
-    MerchantClosed,
     NotFound,
     NotPermitted,
     SettlementRunning,
@@ -93,7 +92,7 @@ class SettlementMutations:
             NotFound,
             NotPermitted,
             InvalidInput,
-            MerchantClosed,
+            *SHUT,
             SettlementRunning,
             IdempotencyConflict,
             IdempotencyInProgress,

@@ -11,7 +11,7 @@ from graphql_api.context import Context, Info
 from graphql_api.enums import Obstacle
 from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
-from graphql_api.problems import mutation
+from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_id
 from merchantry.domain.case import SHOWN_TO_MERCHANTS, CaseKind
 from merchantry.domain.errors import (
@@ -108,7 +108,14 @@ class MerchantFinished:
 @strawberry.type
 class WindingUpMutations:
     @mutation(
-        problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed, IdempotencyConflict, IdempotencyInProgress]
+        problems=[
+            NotFound,
+            NotPermitted,
+            InvalidInput,
+            *SHUT,
+            IdempotencyConflict,
+            IdempotencyInProgress,
+        ]
     )
     async def merchant_close(self, info: Info, input: MerchantCloseInput) -> MerchantClosingBegun:
         """Stop a merchant's sales for good and begin to settle up with it. Needs platform.merchant.close."""
@@ -131,7 +138,7 @@ class WindingUpMutations:
         blockers = await _blockers(context, merchant_id, allowed.act.actor, tuple(CaseKind))
         return MerchantClosingBegun(merchant=MerchantRecord.of(closing), closing_blockers=blockers)
 
-    @mutation(problems=[NotFound, NotPermitted, InvalidInput, MerchantClosed])
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput, *SHUT])
     async def merchant_finish(self, info: Info, input: MerchantFinishInput) -> MerchantFinished:
         """Settle with a closing merchant for the last time, and close it once nothing stands in the way. Repeating it
         does what is left. Needs platform.merchant.close."""

@@ -28,6 +28,9 @@ BASE = "base"
 PLATFORM_LOCK_TIMEOUT_MS = 5_000
 """How long a revision of ``platform`` waits for a table; while it waits, everybody else waits behind it."""
 
+READ_ONLY = ("closed", "restoring", "quarantined")
+"""Of merchants with these the schemas stay read-only."""
+
 RETRIED = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
@@ -50,15 +53,16 @@ class Revisions:
         known = [revision.revision for revision in self._script.iterate_revisions("head", BASE)]
         return version in known[:2] or version not in (*known, BASE)
 
-    def render(self, version: str) -> str:
-        """The SQL that brings ``version`` to the head, for the symbolic schema; empty where nothing is to do.
+    def render(self, version: str, to: str | None = None) -> str:
+        """The SQL that brings ``version`` to the head, or only up to another one; empty where nothing is to do.
 
-        Raises UnknownVersion for a version that this program doesn't have.
+        It is for the symbolic schema. Raises UnknownVersion for a version that this program doesn't have.
         """
         wanted = list(reversed(list(self._script.iterate_revisions("head", BASE))))
         known = [BASE, *(revision.revision for revision in wanted)]
-        if version not in known:
-            raise UnknownVersion(version)
+        for each in (version, to or self.head):
+            if each not in known:
+                raise UnknownVersion(each)
         buffer = io.StringIO()
         context = MigrationContext.configure(
             dialect_name="postgresql",
@@ -66,7 +70,7 @@ class Revisions:
             opts={"as_sql": True, "output_buffer": buffer},
         )
         with Operations.context(context):
-            for revision in wanted[known.index(version) :]:
+            for revision in wanted[known.index(version) : known.index(to or self.head)]:
                 revision.module.upgrade()
         return buffer.getvalue()
 
@@ -205,7 +209,7 @@ class _Run:
             if claimed is None:
                 return False
             connection.execute(self._scripts[version].replace(MARK, schema_of(merchant_id)).encode())
-            if claimed[0] == "closed":  # the revision may have granted something
+            if claimed[0] in READ_ONLY:  # the revision may have granted something
                 make_read_only(connection, schema_of(merchant_id))
         return True
 

@@ -22,13 +22,24 @@ class Merchant:
 
     @property
     def is_admitted(self) -> bool:
-        """Whether requests in this merchant's name are admitted: also of one that leaves, and of one that has left."""
-        return self.status in ("active", "closing", "closed")
+        """Whether requests in this merchant's name are admitted: also of one that leaves, that has left, or
+        that is being restored: its own staff are told so."""
+        return self.status in ("active", "closing", "closed", "restoring", "quarantined")
 
     @property
     def is_read_only(self) -> bool:
         """Whether what it has can only be read."""
         return self.status == "closed"
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether what it has is being replaced, so that it can't even be read."""
+        return self.status == "restoring"
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether it was restored and lacks something, so that it can only be read for now."""
+        return self.status == "quarantined"
 
 
 @dataclass(frozen=True, slots=True)

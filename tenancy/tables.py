@@ -48,7 +48,10 @@ merchant = Table(
     Column("version", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'", name="slug_is_a_host_label"),
-    CheckConstraint("status IN ('active', 'suspended', 'closing', 'closed')", name="status_is_known"),
+    CheckConstraint(
+        "status IN ('active', 'suspended', 'closing', 'closed', 'restoring', 'quarantined')",
+        name="status_is_known",
+    ),
     info=grants(platform="SELECT, UPDATE (status)", public="SELECT", analyst="SELECT"),
 )
 

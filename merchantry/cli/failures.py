@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
 from merchantry.domain.errors import MarketError, PlanInvalid, RulesInvalid
+from merchantry.jobs.restored_work import RestoreRefused
 from merchantry.vault.cipher import VaultError
+from merchantry.vault.container import FileDamaged
 from tenancy.bootstrap import DatabaseUnsuitable
 from tenancy.embedded import EmbeddedUnavailable
 from tenancy.migrations import UnknownVersion
@@ -19,6 +21,9 @@ EXIT_CODE = 2
 
 class CommandRefused(Exception):
     """The command can't be carried out as it was given; the message says what to do instead."""
+
+
+EXPECTED = (CommandRefused, DatabaseUnsuitable, EmbeddedUnavailable, FileDamaged, RestoreRefused, VaultError)
 
 
 class Commands(TyperGroup):
@@ -52,7 +57,7 @@ def told(error: BaseException) -> Iterator[str]:
         yield f"{where}: {error.message}" if where else error.message
     elif isinstance(error, UnknownVersion):
         yield f"The database is at version {error}, which this program doesn't know: use a newer merchantry."
-    elif isinstance(error, CommandRefused | DatabaseUnsuitable | EmbeddedUnavailable | VaultError):
+    elif isinstance(error, EXPECTED):
         yield str(error)
     elif isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
         yield from _told_by_database(error.orig)

@@ -2,7 +2,7 @@
 
 import typer
 
-from merchantry.cli import import_, keys, merchant, plan, report, review, verify, winding_up
+from merchantry.cli import backups, import_, keys, merchant, plan, report, restores, review, verify, winding_up
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -32,6 +32,13 @@ app.command()(reconcile)
 app.command()(simulator)
 for command in (winding_up.close, winding_up.finish, winding_up.reopen, winding_up.export):
     merchant.app.command()(command)
+merchant.app.command()(backups.backup)
+merchant.app.command("drill")(backups.drills)
+merchant.app.command("manifest")(restores.manifest)
+merchant.app.command()(restores.restore)
+merchant.app.command()(restores.replay)
+merchant.app.command()(restores.recheck)
+merchant.app.command("undo-restore")(restores.undo_restore)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(review.app, name="review")

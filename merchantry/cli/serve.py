@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import Installation, installation
 from merchantry.cli.options import DatabaseUrl, DataDir
@@ -34,11 +35,13 @@ def serve(
     jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
     payouts: PayoutsFile = None,
+    backups: BackupsDir = None,
+    backups_kept: BackupsKept = 14,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
-    providers = payout_providers(payouts)
+    providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
     with ended_by_signals():
         bound = listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
@@ -60,6 +63,7 @@ def serve(
                 payouts=providers,
                 reports=opened.reports,
                 log_keys=opened.log_keys,
+                backups=plan,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
@@ -21,6 +22,8 @@ def worker(
     ] = "http://127.0.0.1:8000",
     development: Annotated[bool, typer.Option("--development/--production", help="How logs look.")] = False,
     payouts: PayoutsFile = None,
+    backups: BackupsDir = None,
+    backups_kept: BackupsKept = 14,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -33,10 +36,12 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            tools = Tools(database, gateway, utc_now, opened.vault, providers, opened.reports, log_keys=opened.log_keys)
+            tools = Tools(
+                database, gateway, utc_now, opened.vault, providers, opened.reports, plan, log_keys=opened.log_keys
+            )
             await work_forever(tools, stop)
 
-    providers = payout_providers(payouts)
+    providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging
 

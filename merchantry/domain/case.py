@@ -30,6 +30,7 @@ class CaseKind(StrEnum):
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"
     REVIEW = "review"
+    RESTORE_GAP = "restore_gap"
     OTHER = "other"
 
 
@@ -110,6 +111,7 @@ CHAINS: Final[Mapping[CaseKind, Chain]] = MappingProxyType(
     {
         **dict.fromkeys(CaseKind, ONE),
         _K.WRITE_OFF: TWO,
+        _K.RESTORE_GAP: TWO,
         _K.REFUND_APPROVAL: TWO_ABOVE_LARGE,
         _K.PAYOUT_RELEASE: TWO_ABOVE_LARGE,
     }

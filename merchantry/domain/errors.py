@@ -209,6 +209,16 @@ class MerchantClosed(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class MerchantRestoring(MarketError):
+    """This merchant is being restored from a backup; try again in some minutes."""
+
+
+@dataclass(eq=False, kw_only=True)
+class MerchantQuarantined(MarketError):
+    """This merchant was restored from a backup and lacks what came later; until that is mended, it can only be read."""
+
+
+@dataclass(eq=False, kw_only=True)
 class CashNotAccepted(MarketError):
     """Cash on delivery is not taken by {merchants}; pay by other means, or leave their goods out."""
 

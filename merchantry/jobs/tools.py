@@ -29,6 +29,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupPlan:
+    """Where a worker writes the daily backups of all merchants, and how many of each are kept there."""
+
+    directory: Path
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What handlers work with."""
 
@@ -40,6 +48,8 @@ class Tools:
     """Who carries money to payees, by kind of account: ``bank``, ``wallet``."""
     reports: Path | None = None
     """Where files of saved reports are written; None: this process produces none."""
+    backups: BackupPlan | None = None
+    """None: this process makes none."""
     log_keys: LogKeys | None = None
     """What the public log is signed with; None: this process does not sequence."""
 

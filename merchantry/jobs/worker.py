@@ -16,10 +16,15 @@ from merchantry.jobs.tools import ACTOR, Job, Tools
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import job as job_table
 from tenancy.database import CommitLost, CommitUnknown
+from tenancy.tables import merchant
 
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 BATCH = 20
+UNWRITABLE = select(merchant.c.id).where(merchant.c.status.in_(("restoring", "quarantined")))
+"""Their jobs wait until their books can be written again."""
+
+BESIDE_THE_BOOKS = (JobKind.RESTORE_FINISH, JobKind.REPORT_FORGET)
 POLL_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -93,6 +98,7 @@ async def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    free = free.where(or_(table.kind.in_(BESIDE_THE_BOOKS), table.merchant_id.not_in(UNWRITABLE)))
     if merchant_id is not None:
         free = free.where(table.merchant_id == merchant_id)
     statement = (

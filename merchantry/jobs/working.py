@@ -1,8 +1,8 @@
-"""Everything a worker does until it is stopped: due jobs, the settlement that comes round, the public log."""
+"""Everything a worker does until it is stopped: due jobs, what comes round (settlement, backups), the public log."""
 
 import asyncio
 
-from merchantry.jobs import sequencing, settling, worker
+from merchantry.jobs import backing_up, sequencing, settling, worker
 from merchantry.jobs.tools import Tools
 
 
@@ -11,5 +11,6 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run_forever(tools, stop))
         group.create_task(settling.settle_forever(tools, stop))
+        group.create_task(backing_up.ask_forever(tools, stop))
         if tools.log_keys is not None:
             group.create_task(sequencing.sequence_forever(tools.database, tools.log_keys, tools.clock, stop))

@@ -14,11 +14,12 @@ from sqlalchemy import Row
 from merchantry.domain import entries
 from merchantry.domain.entries import Collector
 from merchantry.domain.leaf import BookedEntry
-from merchantry.domain.ledger import Account, Entry, EntryKind, Json
+from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.domain.line_split import LineSplit
 from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services import payment_fee, totals
 from merchantry.services.ledger import booked
+from merchantry.services.lost_books import Lost, stands_for_lost
 from merchantry.services.split import PARTIES
 from merchantry.services.totals import FIGURES, LineFigures
 from merchantry.services.volume import FIGURES as VOLUME_FIGURES
@@ -92,6 +93,8 @@ class Books:
     """Commission of the orders that are not released yet."""
     unreleased: Counter[UUID | None] = field(default_factory=Counter)
     """The merchant's side of those orders."""
+    lost: Lost = field(default_factory=Lost)
+    """What a restore lacks, and people have accepted."""
     volumes: VolumeBooks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,8 +113,9 @@ class Books:
         """The next stored entry, its order's split, its leaf in the log or the queue, and the platform's entry."""
         self.entries_read += 1
         name = f"entry {row.seq}"
-        if row.seq != self.last_seq + 1:
-            self.report(Law.ENTRY_SEQUENCE, name, expected=f"entry {self.last_seq + 1}", found=name)
+        expected = self.lost.expected_after(self.last_seq)
+        if row.seq != expected:
+            self.report(Law.ENTRY_SEQUENCE, name, expected=f"entry {expected}", found=name)
         self.last_seq = row.seq
         try:
             entry = booked(row)
@@ -146,7 +150,10 @@ class Books:
     def _check_platform_side(self, name: str, entry: BookedEntry, side: Row[Any] | None) -> None:
         booked, order_id = entry.entry, entry.entry.order_id
         currency = booked.postings[0].currency
-        if booked.kind is EntryKind.RELEASE:
+        if stands_for_lost(booked.details):
+            self._count_adjusted(booked)
+            mirrored: tuple[Posting, ...] = ()
+        elif booked.kind is EntryKind.RELEASE:
             earned = self.accrued.pop(order_id, 0)
             mirrored = entries.platform_release(earned, currency)
         else:
@@ -163,6 +170,12 @@ class Books:
             found[account, each] += amount_minor
         if _without_zeros(expected) != _without_zeros(found):
             self.report(Law.PLATFORM_SIDE, name, expected=_shown(expected), found=_shown(found))
+
+    def _count_adjusted(self, entry: Entry) -> None:
+        """Its platform's side stands with the entries that are lost."""
+        for posting in entry.postings:
+            if Account(posting.account) in entries.MIRRORED:
+                self.lost.adjusted[str(posting.account), posting.currency] += posting.amount_minor
 
     def _count(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> None:
         kind, day = entry.entry.kind, local_day(entry.entry.occurred_at, self.mall_zone)
@@ -257,9 +270,16 @@ class Books:
             self.report(Law.VOLUME, f"true-up taken back by entry {seq}", expected=owed, found="no entry")
 
     def check_sequence(self, given: int | None) -> None:
-        """The counter of entries stands where the ledger ends."""
-        if given != self.last_seq:
-            self.report(Law.ENTRY_SEQUENCE, "counter entry", expected=self.last_seq, found=given)
+        """The counter of entries stands where the ledger ends, or what is lost behind its end."""
+        expected = self.lost.expected_after(self.last_seq) - 1
+        if given != expected:
+            self.report(Law.ENTRY_SEQUENCE, "counter entry", expected=expected, found=given)
+
+    def check_adjusted(self) -> None:
+        """What stands for lost entries says what the platform's side of them says."""
+        sides, adjusted = _without_zeros(self.lost.sides), _without_zeros(self.lost.adjusted)
+        if sides != adjusted and not self.lost.is_open:
+            self.report(Law.PLATFORM_SIDE, "lost entries", expected=_shown(sides), found=_shown(adjusted))
 
     def check(
         self, law: Law, table: str, names: Sequence[str], kept: Mapping[Any, Figures], counted: Mapping[Any, Figures]

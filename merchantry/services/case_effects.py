@@ -17,6 +17,7 @@ from merchantry.services import (
     payout_outcome,
     refund_approval,
     refund_sending,
+    restoring,
     review_case,
 )
 from merchantry.services.case_decision import Effects
@@ -34,5 +35,6 @@ EFFECTS: Final[Effects] = MappingProxyType(
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
         CaseKind.REFUND_UNKNOWN: refund_sending.unknown_decided,
         CaseKind.REVIEW: review_case.decided,
+        CaseKind.RESTORE_GAP: restoring.decided,
     }
 )

@@ -40,10 +40,12 @@ async def wrapped_by(session: PlatformSession) -> Mapping[str, int]:
 
 
 async def merchants_with_keys(session: PlatformSession) -> list[UUID]:
-    """Every merchant that something was sealed for, but for those that are closed: theirs stays as it is."""
+    """Every merchant that something was sealed for and whose books can be written; the others' stays as it is."""
     table = merchant_key.c
     of_merchant = select(table.merchant_id).distinct().join(merchant, merchant.c.id == table.merchant_id)
-    rows = await session.execute(of_merchant.where(merchant.c.status != "closed").order_by(table.merchant_id))
+    rows = await session.execute(
+        of_merchant.where(merchant.c.status.not_in(("closed", "restoring", "quarantined"))).order_by(table.merchant_id)
+    )
     return list(rows.scalars())
 
 

@@ -31,6 +31,8 @@ class JobKind(StrEnum):
     CASE_OVERDUE = "case.overdue"
     REPORT_PRODUCE = "report.produce"
     REPORT_FORGET = "report.forget"
+    BACKUP_TAKE = "backup.take"
+    RESTORE_FINISH = "restore.finish"
 
 
 _NEW = insert(job)

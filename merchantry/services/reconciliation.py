@@ -232,7 +232,10 @@ async def objection(
     if line.currency != found.currency or (line.amount_minor > 0) is not is_return:
         wanted = found.amount_minor if is_return else -found.amount_minor
         return f"The transfer {found.reference} was of {_money(wanted, found.currency)}."
-    if await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id)) == "closed":
+    standing: str | None = await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id))
+    if standing in ("restoring", "quarantined"):
+        return "Its merchant was restored from a backup: take this file once more when that has ended."
+    if standing == "closed":
         return "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
     table = bank_line.c
     status = LineStatus.RETURNED if is_return else LineStatus.MATCHED

@@ -107,10 +107,12 @@ async def _check_payouts(session: MerchantSession, books: Books, numbers: dict[U
     rows = list(await session.execute(select(payout).where(payout.c.merchant_id == session.merchant_id)))
     in_payout, paid_out = Counter[str](), Counter[str]()
     for row in rows:
-        if row.statement_id not in numbers:
+        if row.statement_id not in numbers and str(row.statement_id) not in books.lost.statements:
             books.report(Law.PAYOUT, row.number, expected="a statement of the merchant", found=row.statement_id)
         paid_out[row.currency] += row.paid_minor - row.returned_minor
         in_payout[row.currency] += 0 if row.status == "cancelled" else row.amount_minor - row.paid_minor
+    if books.lost.is_open:
+        return  # entries about payouts may be missing, and nothing stands for them yet
     for account, expected in ((Account.IN_PAYOUT, in_payout), (Account.PAID_OUT, paid_out)):
         for currency in sorted({*expected, *(kept for name, kept in books.balances if name == account)}):
             [found] = books.balances.get((account, currency), (0,))

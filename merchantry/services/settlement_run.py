@@ -107,9 +107,12 @@ async def begin(
     return merchants
 
 
+NOT_SETTLED = ("closed", "restoring", "quarantined")
+
+
 async def merchants_of(session: PlatformSession, merchant_id: UUID | None) -> list[tuple[UUID, str]]:
-    """Whom a run settles with (ids and slugs): everybody who is not closed, or the one."""
-    chosen = select(merchant.c.id, merchant.c.slug).where(merchant.c.status != "closed").order_by(merchant.c.id)
+    """Whom a run settles with (ids and slugs): everybody whose books can be written, or the one."""
+    chosen = select(merchant.c.id, merchant.c.slug).where(merchant.c.status.not_in(NOT_SETTLED)).order_by(merchant.c.id)
     if merchant_id is not None:
         chosen = chosen.where(merchant.c.id == merchant_id)
     return [(row.id, row.slug) for row in await session.execute(chosen)]

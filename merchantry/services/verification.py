@@ -3,7 +3,7 @@
 Each merchant is read in one snapshot, the ledger in pages, so that a long one needs no more memory than a short one.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Row, Select, Table, cast, func, or_, 
 from merchantry.domain.entries import Collector
 from merchantry.services import commission, refunded_books, settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
+from merchantry.services.lost_books import ACCEPTED, lost_of
 from merchantry.services.mall import mall_zone
 from merchantry.services.schedule import schedules_of
 from merchantry.services.split import FROZEN, PARTIES, frozen_split
@@ -60,11 +61,16 @@ async def merchants_to_verify(database: Database) -> list[tuple[UUID, str]]:
         return [(row.id, row.slug) for row in rows]
 
 
-async def verify_books(database: Database, merchants: Sequence[tuple[UUID, str]]) -> AsyncIterator[Verified]:
-    """Recount the books of these merchants (ids and slugs), one after the other."""
+async def verify_books(
+    database: Database, merchants: Sequence[tuple[UUID, str]], *, accepted: Collection[str] = ACCEPTED
+) -> AsyncIterator[Verified]:
+    """Recount the books of these merchants (ids and slugs), one after the other.
+
+    ``accepted`` are the statuses of what a restore lacks that break no law.
+    """
     for merchant_id, slug in merchants:
         async with database.read(ACTOR) as tx:
-            books = await _books(tx, merchant_id)
+            books = await _books(tx, merchant_id, accepted)
             await _walk(tx, books)
             async with tx.as_merchant(merchant_id) as session:
                 await _compare(session, books)
@@ -75,11 +81,12 @@ async def verify_books(database: Database, merchants: Sequence[tuple[UUID, str]]
         yield Verified(slug, books.entries_read, tuple(books.broken))
 
 
-async def _books(tx: Transaction, merchant_id: UUID) -> Books:
+async def _books(tx: Transaction, merchant_id: UUID, accepted: Collection[str]) -> Books:
     async with tx.as_platform() as session:
         schedules = await schedules_of(session, [merchant_id])
         zone = await mall_zone(session)
-    return Books(merchant_id, zone, schedules[merchant_id])
+        lost = await lost_of(session, merchant_id, accepted)
+    return Books(merchant_id, zone, schedules[merchant_id], lost=lost)
 
 
 async def _walk(tx: Transaction, books: Books) -> None:
@@ -95,8 +102,10 @@ async def _walk(tx: Transaction, books: Books) -> None:
         leaves, sides = await _beside(tx, books.merchant_id, last, end)
         for row in rows:
             books.add(row, parts.get(row.order_id, []), leaves.pop(row.seq, None), sides.pop(row.seq, None))
+        for seq in sorted(sides.keys() & books.lost.entries):
+            books.lost.add_side(sides[seq])
         for left, law in ((leaves, Law.ENTRY_COMMITTED), (sides, Law.PLATFORM_SIDE)):
-            for seq in sorted(left):
+            for seq in sorted(left.keys() - books.lost.entries):
                 books.report(law, f"entry {seq}", expected="nothing", found="a row without an entry")
         if end is None:
             return
@@ -163,6 +172,7 @@ async def _compare(session: MerchantSession, books: Books) -> None:
     """What is kept, against what was counted."""
     given: int | None = await session.scalar(select(counter.c.value).where(counter.c.name == "entry"))
     books.check_sequence(given)
+    books.check_adjusted()
     kept = [(row[:2], row[2:]) for row in await _rows(session, balance)]
     books.check(Law.BALANCE, "balance", ["amount_minor"], dict(kept), books.balances)
     kept = [(row[:3], row[3 : 3 + len(FIGURES)]) for row in await _rows(session, daily_total)]

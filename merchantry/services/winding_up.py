@@ -3,7 +3,7 @@
 Everything here can be repeated: what is done already is found done.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,14 @@ from sqlalchemy.sql import ColumnElement
 from merchantry.domain import winding_up as rules
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus
-from merchantry.domain.errors import InvalidInput, MerchantClosed, NotFound
+from merchantry.domain.errors import (
+    InvalidInput,
+    MarketError,
+    MerchantClosed,
+    MerchantQuarantined,
+    MerchantRestoring,
+    NotFound,
+)
 from merchantry.domain.ledger import Account, EntryKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payout import PayoutStatus
@@ -40,9 +47,17 @@ from tenancy.tables import merchant
 from tenancy.writes import Changed, New, write
 
 CLOSING, CLOSED = "closing", "closed"
+RESTORING, QUARANTINED = "restoring", "quarantined"
+REFUSALS: Mapping[str, type[MarketError]] = {
+    CLOSED: MerchantClosed,
+    RESTORING: MerchantRestoring,
+    QUARANTINED: MerchantQuarantined,
+}
+"""Why nothing is done with what a merchant of this status has."""
+
 MAX_REASON = 500
 ENDED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
-BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET, JobKind.CASE_OVERDUE)
+BESIDE_THE_BOOKS = (JobKind.REPORT_PRODUCE, JobKind.REPORT_FORGET, JobKind.CASE_OVERDUE, JobKind.BACKUP_TAKE)
 """Work that goes on for a merchant that is closed."""
 
 PAYOUTS_ENDED = (PayoutStatus.PAID, PayoutStatus.RETURNED, PayoutStatus.CANCELLED)
@@ -63,8 +78,8 @@ async def begin(session: PlatformSession, merchant_id: UUID, reason: str, act: A
     """
     check_text(reason, MAX_REASON, ("reason",))
     status = await _locked(session, merchant_id)
-    if status == CLOSED:
-        raise MerchantClosed
+    if refusal := REFUSALS.get(status):
+        raise refusal
     if status == CLOSING:
         return
     row = {"merchant_id": merchant_id, "reason": reason, "begun_by": act.actor, "begun_at": act.at}
@@ -190,6 +205,8 @@ async def _locked(session: PlatformSession, merchant_id: UUID) -> str:
 
 
 async def refuse_closed(session: PlatformSession, merchant_id: UUID) -> None:
-    """Before anything is done with what a merchant has: raises MerchantClosed where that can only be read."""
-    if await session.scalar(select(merchant.c.status).where(merchant.c.id == merchant_id)) == CLOSED:
-        raise MerchantClosed
+    """Before anything is done with what a merchant has: raises MerchantClosed, MerchantRestoring or MerchantQuarantined
+    where that can only be read, if at all."""
+    status: str | None = await session.scalar(select(merchant.c.status).where(merchant.c.id == merchant_id))
+    if refusal := REFUSALS.get(status or ""):
+        raise refusal

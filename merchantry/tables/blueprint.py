@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import migrations
+from merchantry.tables import backup as _backup
 from merchantry.tables import case as _case
 from merchantry.tables import dispute as _dispute
 from merchantry.tables import log as _log
@@ -24,6 +25,7 @@ from tenancy.tables import merchant_metadata, platform_metadata
 MERCHANT_TABLES = merchant_metadata
 PLATFORM_TABLES = platform_metadata
 _defined = (
+    _backup,
     _case,
     _dispute,
     _log,

@@ -184,6 +184,16 @@ def unwrap(ring: MasterKeys, wrapped: WrappedKey) -> DataKey:
     return DataKey(wrapped.merchant_id, wrapped.version, secret)
 
 
+def wrap_secret(ring: MasterKeys, secret: bytes, purpose: bytes) -> tuple[str, bytes]:
+    """A secret wrapped by the ring's current master key, for one purpose: the master key's id, and the sealed bytes."""
+    return ring.current_id, encrypt(ring._key(ring.current_id), secret, purpose + ring.current_id.encode("utf-8"))
+
+
+def unwrap_secret(ring: MasterKeys, master_id: str, sealed: bytes, purpose: bytes, what: str) -> bytes:
+    """The secret that was wrapped for this purpose. Raises VaultError naming ``what``."""
+    return decrypt(ring._key(master_id), sealed, purpose + master_id.encode("utf-8"), what)
+
+
 def rewrap(rows: Iterable[WrappedKey], ring: MasterKeys) -> Iterator[WrappedKey]:
     """Those rows that another master key than the current wraps, wrapped by the current: the ring holds both.
 

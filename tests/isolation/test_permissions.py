@@ -66,6 +66,7 @@ PLATFORM_FIELDS = {
     "taxRates": P.PLATFORM_TAX_READ,
     "approvalChains": P.PLATFORM_CASE_READ,
     "cases": P.PLATFORM_CASE_READ,
+    "restoreGaps": P.PLATFORM_CASE_READ,
     "case": P.PLATFORM_CASE_READ,
     "settlementRuns": P.PLATFORM_SETTLEMENT_READ,
     "settlementRun": P.PLATFORM_SETTLEMENT_READ,
