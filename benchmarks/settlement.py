@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks.installation import an_act, installed, provisioned
 from benchmarks.measuring import Options, facts, parse_options, show
-from benchmarks.olist_import import DATA, Stages, some_of
+from benchmarks.olist_import import DATA, Stages, a_vault, some_of
 from merchantry.domain.plan_document import plan_from_json
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.imports.olist.model import read
@@ -87,7 +87,7 @@ async def imported(logins: Logins, quick: bool) -> list[dict[str, Any]]:
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     database = Database(logins, pool_size=WORKERS)
     try:
-        await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
+        await run(database, a_vault(), source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
     finally:
         await database.close()
     weeks: list[dict[str, Any]] = expected["weekly_payable"]

@@ -2,7 +2,9 @@
 
 import strawberry
 
+from merchantry.domain.audit import Outcome
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
+from merchantry.domain.contact import ContactStatus
 from merchantry.domain.coupon import CouponKind, CouponStatus
 from merchantry.domain.dispute import ReturnStatus
 from merchantry.domain.entries import Collector
@@ -27,6 +29,7 @@ __all__ = [
     "CaseStatus",
     "Collector",
     "ColumnType",
+    "ContactStatus",
     "CouponKind",
     "CouponStatus",
     "Cycle",
@@ -38,6 +41,7 @@ __all__ = [
     "MerchantRole",
     "Obstacle",
     "OrderStatus",
+    "Outcome",
     "PayeeKind",
     "PayeeStatus",
     "PayoutStatus",
@@ -54,6 +58,8 @@ __all__ = [
 strawberry.enum(Account, description="An account of a merchant's ledger.")
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
+strawberry.enum(ContactStatus, description="Whether contact data of a buyer is shown.")
+strawberry.enum(Outcome, name="AuditOutcome", description="Whether what was tried was done.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")
 strawberry.enum(CouponStatus, description="Where a coupon stands.")
 strawberry.enum(Collector, name="PaymentCollector", description="Who takes the buyer's money of an order.")

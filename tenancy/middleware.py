@@ -83,7 +83,8 @@ class TenancyMiddleware:
             principal = await self._directory.principal(claims.issuer, claims.subject, claims.email)
         if slug is not None and not _may_act(principal, merchant):
             raise _MerchantRefused
-        return Caller(principal, merchant)
+        client = None if claims is None else f"token:{claims.token_id}" if claims.token_id else "token"
+        return Caller(principal, merchant, client)
 
     def _slug(self, host: str | None, header: str | None) -> str | None:
         """The merchant that host and header name, if any; refused where they disagree or one is malformed."""

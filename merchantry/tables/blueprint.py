@@ -5,6 +5,7 @@ from pathlib import Path
 
 import migrations
 from merchantry.tables import case as _case
+from merchantry.tables import contact as _contact
 from merchantry.tables import dispute as _dispute
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
@@ -24,6 +25,7 @@ MERCHANT_TABLES = merchant_metadata
 PLATFORM_TABLES = platform_metadata
 _defined = (
     _case,
+    _contact,
     _dispute,
     _log,
     _merchant,

@@ -15,6 +15,7 @@ from merchantry.imports.olist.model import Source, read, slug_of
 from merchantry.imports.olist.run import Stage, run
 from merchantry.services.report import Dimension, commission_report, settlement_report
 from tenancy.database import Database
+from tests.builders import VAULT
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "olist"
 MERCHANTS = 40
@@ -74,7 +75,7 @@ async def test_books_of_real_merchants_are_what_they_must_be(
     expected: dict[str, Any] = json.loads((DATA / "expected.json").read_text())
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     source = read(directory, datetime.now(UTC))
-    report = await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=_Silent())
+    report = await run(database, VAULT, source, plan, clock=lambda: datetime.now(UTC), progress=_Silent())
     assert report.skipped == ()
     assert report.now.checkouts == checkouts > 100
     assert report.several_merchants >= 4
