@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ class Cost:
     processor: float = 0.0
 
 
+@cache
 def a_vault() -> Vault:
-    """A vault with a master key of its own."""
+    """The vault of this process, with a master key of its own."""
     ring = MasterKeys.generate("1")
     return Vault(lambda: ring)
 

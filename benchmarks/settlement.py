@@ -21,9 +21,7 @@ from merchantry.imports.olist.run import WORKERS, run
 from merchantry.jobs import settlement
 from merchantry.jobs.settlement import Tally
 from merchantry.jobs.tools import Tools
-from merchantry.services.vault import Vault
 from merchantry.services.verification import merchants_to_verify, verify_books
-from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
 from tenancy.logins import Logins
 from tenancy.schemas import MARK, schema_of
@@ -65,7 +63,7 @@ def execute_in(connection: psycopg.Connection[Any], merchants: Sequence[UUID], t
 def tools_of(database: Database) -> Tools:
     """What a run works with; it asks nothing of anybody."""
     clock = lambda: datetime.now(UTC)  # noqa: E731
-    return Tools(database, Sandbox(database, clock, ""), clock, Vault(lambda: MasterKeys.generate("1")))
+    return Tools(database, Sandbox(database, clock, ""), clock, a_vault())
 
 
 async def settled(logins: Logins, until: datetime) -> tuple[Tally, float]:

@@ -8,6 +8,7 @@ from merchantry.domain.contact import ContactStatus
 from merchantry.domain.coupon import CouponKind, CouponStatus
 from merchantry.domain.dispute import ReturnStatus
 from merchantry.domain.entries import Collector
+from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
@@ -29,6 +30,7 @@ __all__ = [
     "CaseStatus",
     "Collector",
     "ColumnType",
+    "ContactKeptFor",
     "ContactStatus",
     "CouponKind",
     "CouponStatus",
@@ -58,6 +60,7 @@ __all__ = [
 strawberry.enum(Account, description="An account of a merchant's ledger.")
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
+strawberry.enum(ContactKeptFor, name="ContactKeptFor", description="Why contact data has to stay for now.")
 strawberry.enum(ContactStatus, description="Whether contact data of a buyer is shown.")
 strawberry.enum(Outcome, name="AuditOutcome", description="Whether what was tried was done.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")

@@ -15,6 +15,7 @@ from graphql_api.coupon import Coupon
 from graphql_api.coupon_mutations import CouponMutations
 from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
+from graphql_api.erasure import ErasureMutations
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.merchant import Merchant
@@ -83,6 +84,7 @@ class Mutation(
     ReturnMutations,
     ChargebackMutations,
     DebtMutations,
+    ErasureMutations,
     ProductMutations,
     CouponMutations,
     TaxMutations,

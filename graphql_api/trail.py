@@ -4,7 +4,8 @@ Each is a transaction of its own: a refused act is rolled back, and a query's ow
 written before the answer is given, and where that fails there is no answer.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,10 +18,13 @@ from graphql_api.asked import texts_given
 from graphql_api.context import Context
 from graphql_api.relay import parse_id
 from merchantry.domain import errors
+from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError
 from merchantry.services import audit
 from merchantry.services.refusal import refuse
 from merchantry.tables.platform import NOBODY
+from tenancy.database import CommitUnknown, Database
+from tenancy.principals import Principal
 
 REFUSALS: Final[tuple[type[MarketError], ...]] = (
     errors.NotPermitted,
@@ -53,11 +57,26 @@ async def refused(context: Context, mutation: str, error: MarketError, given: Ma
     if isinstance(error, errors.NotPermitted):
         after["permission"] = str(error.permission)
     owner = merchant.id if merchant and is_staff else NOBODY
+    await _refuse(context.database, owner, act, mutation, _subject(error, given), after)
+
+
+async def refused_at_the_door(
+    database: Database, clock: Callable[[], datetime], who: Principal, slug: str, request_id: str | None
+) -> None:
+    """Write that somebody named a merchant that is not there or not theirs: alike, and in the platform's trail only."""
+    role = "platform" if who.platform_roles else "staff" if who.memberships else "buyer"
+    now = clock()
+    act = Act(f"{role}:{who.account_id}", now, now, None, "token", request_id)
+    await _refuse(database, NOBODY, act, "door", slug, {"problem": "MERCHANT_REFUSED"})
+
+
+async def _refuse(database: Database, owner: UUID, act: Act, what: str, subject: str, after: audit.Facts) -> None:
+    """Whatever becomes of this, the answer stays what it is."""
     try:
-        async with context.database.write(act.actor) as tx, tx.as_platform() as session:
-            await refuse(session, owner, act, mutation, _subject(error, given), after)
-    except (SQLAlchemyError, OSError) as lost:
-        log.warning("audit.refusal_lost", error=type(lost).__name__, act=mutation)
+        async with database.write(act.actor) as tx, tx.as_platform() as session:
+            await refuse(session, owner, act, what, subject, after)
+    except (SQLAlchemyError, OSError, CommitUnknown) as lost:
+        log.warning("audit.refusal_lost", error=type(lost).__name__, act=what)
 
 
 def _subject(error: MarketError, given: Mapping[str, Any]) -> str:
@@ -89,15 +108,15 @@ def _merchants_named(texts: Iterable[str]) -> set[UUID]:
     return {parts[0] for kind, parts in ids if len(parts) > 1 or (parts and kind == "MerchantRecord")}
 
 
-async def write_reads(context: Context) -> None:
+async def write_reads(context: Context, *paths: str) -> None:
     """Write the request's watched reads: one event for what was read across merchants, one for contact data.
 
-    Raises what the database raises; then nothing may be answered.
+    ``paths`` say what was asked for where it was no document. Raises what the database raises; then nothing may be answered.
     """
     reads = context.reads
     if not reads.across and not any(reads.contacts.values()):
         return
-    fields = list(context.asked.roots)
+    fields = [*context.asked.roots, *paths]
     async with context.database.write("reads") as tx, tx.as_platform() as session:
         if reads.across:
             act = access.act_of(context, "platform")

@@ -2,7 +2,8 @@
 
 import typer
 
-from merchantry.cli import import_, keys, merchant, plan, report, verify, winding_up
+from merchantry.cli import contacts, import_, keys, merchant, plan, report, verify, winding_up
+from merchantry.cli.audit import audit
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -29,12 +30,14 @@ app.command()(token)
 app.command()(schema)
 app.command()(settle)
 app.command()(reconcile)
+app.command()(audit)
 app.command()(simulator)
 for command in (winding_up.close, winding_up.finish, winding_up.reopen, winding_up.export):
     merchant.app.command()(command)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(keys.app, name="keys")
+app.add_typer(contacts.app, name="contacts")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")
 app.add_typer(report.app, name="report")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused, ReturnRefused
 from merchantry.gateways.payment import ChargeStatus, Outcome, asked
-from merchantry.jobs import payouts, reports, settling
+from merchantry.jobs import erasure, payouts, reports, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import checkout, order, payment, queue, refund_sending, return_request, split
 from merchantry.services.queue import JobKind
@@ -134,6 +134,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.PAYOUT_BATCH: payouts.send_batches,
     JobKind.REPORT_PRODUCE: reports.produce,
     JobKind.REPORT_FORGET: reports.forget,
+    JobKind.BUYER_ERASE: erasure.buyer_erase,
 }
 
 EXPECTED = (MarketError, StillOpen)

@@ -41,9 +41,9 @@ class AuditFilter:
         if self.text is not None and not 3 <= len(self.text) <= MAX_TEXT:
             raise InvalidInput(reason=f"Give 3 to {MAX_TEXT} characters.", path=("filter", "text"))
 
-    def of(self, merchant_id: UUID) -> Self:
-        """The same of one merchant only."""
-        return replace(self, merchants=(merchant_id,))
+    def of(self, *merchant_ids: UUID) -> Self:
+        """The same of these merchants only."""
+        return replace(self, merchants=merchant_ids)
 
 
 EVERYTHING: Final = AuditFilter()

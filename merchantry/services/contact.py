@@ -40,10 +40,15 @@ async def seal_for(
     session: Owner, vault: Vault, address: Mapping[str, Any], act: Act, *, table: str, row_id: UUID
 ) -> Sealed:
     """The address, sealed for a row of ``orders`` or ``checkout``. Both results must be written. Raises VaultError."""
-    key = new_data_key(owner_of(session), _VERSION)
-    sealed_key = await vault.seal(session, key.secret, act, row_id=row_id, **KEY)
+    return seal_with(await vault.current_key(session, act), address, table=table, row_id=row_id)
+
+
+def seal_with(owners: DataKey, address: Mapping[str, Any], *, table: str, row_id: UUID) -> Sealed:
+    """:func:`seal_for` with the owner's data key at hand."""
+    key = new_data_key(owners.merchant_id, _VERSION)
     sealed = seal(key, to_bytes(address), table=table, row_id=row_id, column="contact")
-    row = {"merchant_id": owner_of(session), "subject_id": row_id, "sealed": sealed_key}
+    sealed_key = seal(owners, key.secret, row_id=row_id, **KEY)
+    row = {"merchant_id": owners.merchant_id, "subject_id": row_id, "sealed": sealed_key}
     return Sealed(sealed, New(contact_key, row))
 
 

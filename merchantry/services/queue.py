@@ -29,6 +29,7 @@ class JobKind(StrEnum):
     PAYOUT_BATCH = "payout.batch"
     REPORT_PRODUCE = "report.produce"
     REPORT_FORGET = "report.forget"
+    BUYER_ERASE = "buyer.erase"
 
 
 _NEW = insert(job)

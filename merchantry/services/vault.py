@@ -48,7 +48,7 @@ class Vault:
 
     async def seal(self, session: Owner, plaintext: bytes, act: Act, *, table: str, row_id: UUID, column: str) -> bytes:
         """The value, sealed for this place with the owner's newest data key. Raises VaultError."""
-        key = await self.newest_key(session) or await self.make_key(session, 1, act.booked_at)
+        key = await self.current_key(session, act)
         return seal(key, plaintext, table=table, row_id=row_id, column=column)
 
     async def open(self, session: Owner, sealed: bytes, *, table: str, row_id: UUID, column: str) -> bytes:
@@ -80,6 +80,10 @@ class Vault:
         rows = await session.execute(_keys(session).order_by(merchant_key.c.version.desc()).limit(1))
         row = rows.one_or_none()
         return self._unwrapped(row) if row else None
+
+    async def current_key(self, session: Owner, act: Act) -> DataKey:
+        """The key to seal with: the newest, or the first one. Raises VaultError."""
+        return await self.newest_key(session) or await self.make_key(session, 1, act.booked_at)
 
     async def make_key(self, session: Owner, version: int, at: datetime) -> DataKey:
         """A new data key under this version, or the one that somebody else made meanwhile."""

@@ -1,7 +1,7 @@
 """Review cases on PostgreSQL: opened once, decided by others than who caused them, with one effect."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -84,7 +84,7 @@ async def voted(
     )
 
 
-async def effects_of(database: Database) -> list[dict[str, Any] | None]:
+async def effects_of(database: Database) -> list[Mapping[str, Any] | None]:
     async with database.read("test") as tx, tx.as_platform() as session:
         return [each.after for each in await events(session, EVERYTHING, 100) if each.act == "test.effect"]
 
