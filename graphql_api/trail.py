@@ -111,7 +111,8 @@ def _merchants_named(texts: Iterable[str]) -> set[UUID]:
 async def write_reads(context: Context, *paths: str) -> None:
     """Write the request's watched reads: one event for what was read across merchants, one for contact data.
 
-    ``paths`` say what was asked for where it was no document. Raises what the database raises; then nothing may be answered.
+    ``paths`` say what was asked for where it was no document. Raises what the database raises; then nothing may be
+    answered.
     """
     reads = context.reads
     if not reads.across and not any(reads.contacts.values()):

@@ -156,8 +156,9 @@ async def test_a_merchant_sees_what_concerns_it_and_not_who_at_the_platform_it_w
     actors = {each["actor"] for each in own.data["merchant"]["auditEvents"]["nodes"]}
     assert "buyer" in actors
     assert not [actor for actor in actors if actor.startswith(("buyer:", "platform:"))]
-    for filter in ({"actor": "platform:x"}, {"merchants": []}):
-        asked = await shop.mall.ask(OWN_TRAIL, {"filter": filter}, who="kites-owner", merchant="kites")
+    foreign: list[dict[str, Any]] = [{"actor": "platform:x"}, {"merchants": []}]
+    for given in foreign:
+        asked = await shop.mall.ask(OWN_TRAIL, {"filter": given}, who="kites-owner", merchant="kites")
         assert asked.codes == ["INVALID_INPUT"]
 
 

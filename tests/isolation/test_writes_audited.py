@@ -1,5 +1,6 @@
 """The audit trail of a whole run: every mutation leaves an event, refusals too, and no secret is in any of them."""
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +29,14 @@ NOT_AUDITED = {
 
 LAST = ("viewerErase", "buyerErase", "merchantSuspend", "merchantReactivate", "merchantClose")
 PLAN = {"name": "audited", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1}}
+STATEMENT = b"date,amount,currency,reference,provider_reference,kind\n2026-03-01,-1.00,EUR,PO-1,W1,payout\n"
 OWN_SAMPLES = {
     "CommissionPlanProposeInput.name": "audited",
     "CommissionPlanApproveInput.name": "audited",
     "CommissionPlanRejectInput.name": "audited",
     "document": PLAN,
+    "acceptsCash": True,
+    "content": base64.b64encode(STATEMENT).decode(),
 }
 IBAN = "DE89370400440532013000"
 

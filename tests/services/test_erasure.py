@@ -87,7 +87,7 @@ async def bought(database: Database) -> Bought:
 
 def everything(database: Database, merchants: list[Merchant]) -> str:
     """All rows of the platform and of the merchants, as text."""
-    told = []
+    told: list[str] = []
     with psycopg.connect(database.logins.owner) as connection:
         for schema in ("platform", *(schema_of(merchant.id) for merchant in merchants)):
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema]).fetchall()
