@@ -41,7 +41,6 @@ OF_PLATFORM = (Whose.PLATFORM, Whose.REPORTS)
 
 MUTATIONS = {
     "checkoutQuote": Whose.ANYONE,
-    "viewerErase": Whose.OWN,
     "buyerErase": Whose.PLATFORM,
     "checkoutPlace": Whose.BUYER,
     "checkoutPay": Whose.BUYER,
@@ -113,6 +112,7 @@ MUTATIONS = {
     "reconcile": Whose.PLATFORM,
     "bankLineMatch": Whose.PLATFORM,
     "bankLineDismiss": Whose.PLATFORM,
+    "viewerErase": Whose.OWN,
 }
 
 OF_ANALYSTS_TOO = {"platformReportSave"}

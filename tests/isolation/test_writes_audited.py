@@ -17,7 +17,7 @@ from tests.isolation.generator import input_of, mutation_document, success_of
 from tests.isolation.samples import inputs
 from tests.isolation.test_permissions import MUTATIONS as PERMISSIONS
 from tests.isolation.test_writes import MUTATIONS, OF_PLATFORM, Whose
-from tests.isolation.world import Asker, Sphere, World, furnished
+from tests.isolation.world import Asker, Sphere, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,6 +35,7 @@ OWN_SAMPLES = {
     "CommissionPlanApproveInput.name": "audited",
     "CommissionPlanRejectInput.name": "audited",
     "document": PLAN,
+    "country": "AT",
     "acceptsCash": True,
     "content": base64.b64encode(STATEMENT).decode(),
 }
@@ -52,7 +53,7 @@ class Run:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def run(world: World) -> Run:
     """Every mutation, done by whoever may at a merchant that is there for this alone; ends come last."""
-    sphere = await furnished(world.mall, "audited", "7712.39")
+    sphere = world.audited
     samples = {**inputs(sphere), **OWN_SAMPLES}
     again = {"effectiveFrom": "2026-09-01T00:00:00Z"}
     made = Run(sphere, {})

@@ -94,6 +94,7 @@ class World:
     victim: Sphere
     rival: Sphere
     asleep: Sphere
+    audited: Sphere
     roles: dict[MerchantRole, str] = field(default_factory=dict)
     platform_roles: dict[PlatformRole, str] = field(default_factory=dict)
 
@@ -192,12 +193,13 @@ def leaves(value: Any) -> set[str]:
 
 @asynccontextmanager
 async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]:
-    """Three merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
+    """Four merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
     async with open_mall(database, data_dir) as mall:
         victim = await furnished(mall, "victim", "83947.61")
         rival = await furnished(mall, "rival", "51.20")
         asleep = await furnished(mall, "asleep", "60318.97")
-        world = World(mall, victim, rival, asleep)
+        audited = await furnished(mall, "audited", "7712.39")
+        world = World(mall, victim, rival, asleep, audited)
         await _people(world)
         async with database.write("test") as tx, tx.as_platform() as session:
             await merchants.set_status(session, "asleep", "suspended", an_act())
