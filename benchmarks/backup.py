@@ -21,6 +21,7 @@ from merchantry.jobs.backup import Taking
 from merchantry.jobs.drill import drill
 from merchantry.jobs.restore import File
 from merchantry.services.backup import EVERY
+from merchantry.services.vault import Vault
 from merchantry.services.verification import merchants_to_verify
 from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
@@ -44,7 +45,7 @@ async def one_merchant(installation: Installation, options: Options) -> list[lis
     try:
         source = of_one_seller(read(DATA, datetime.now(UTC)), QUICK_ORDERS if options.quick else ORDERS)
         plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
-        await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
+        await run(database, Vault(lambda: ring), source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
         [(merchant_id, slug)] = await merchants_to_verify(database)
         began = time.perf_counter()
         taking = Taking(installation.logins, merchant_id, slug, ring, ACTOR)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from merchantry.imports.olist.model import Sale, Source, read, slug_of
 from merchantry.imports.olist.report import Report
 from merchantry.imports.olist.run import WORKERS, Stage, run
 from merchantry.services.report import Dimension, commission_report, settlement_report
+from merchantry.services.vault import Vault
+from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
 from tenancy.logins import Logins
 
@@ -68,6 +71,13 @@ class Cost:
     processor: float = 0.0
 
 
+@cache
+def a_vault() -> Vault:
+    """The vault of this process, with a master key of its own."""
+    ring = MasterKeys.generate("1")
+    return Vault(lambda: ring)
+
+
 async def measured(logins: Logins, source: Source, stages: Stages, cost: Cost) -> tuple[Report, Expected]:
     """Import, then ask the report service for everything that is compared."""
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
@@ -79,7 +89,7 @@ async def measured(logins: Logins, source: Source, stages: Stages, cost: Cost) -
     event.listen(database.engine.sync_engine, "before_cursor_execute", count)
     try:
         began = time.process_time()
-        report = await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=stages)
+        report = await run(database, a_vault(), source, plan, clock=lambda: datetime.now(UTC), progress=stages)
         cost.processor = time.process_time() - began
         return report, await booked(database, report)
     finally:

@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks.installation import an_act, installed, provisioned
 from benchmarks.measuring import Options, facts, parse_options, show
-from benchmarks.olist_import import DATA, Stages, some_of
+from benchmarks.olist_import import DATA, Stages, a_vault, some_of
 from merchantry.domain.plan_document import plan_from_json
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.imports.olist.model import read
@@ -21,9 +21,7 @@ from merchantry.imports.olist.run import WORKERS, run
 from merchantry.jobs import settlement
 from merchantry.jobs.settlement import Tally
 from merchantry.jobs.tools import Tools
-from merchantry.services.vault import Vault
 from merchantry.services.verification import merchants_to_verify, verify_books
-from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
 from tenancy.logins import Logins
 from tenancy.schemas import MARK, schema_of
@@ -65,7 +63,7 @@ def execute_in(connection: psycopg.Connection[Any], merchants: Sequence[UUID], t
 def tools_of(database: Database) -> Tools:
     """What a run works with; it asks nothing of anybody."""
     clock = lambda: datetime.now(UTC)  # noqa: E731
-    return Tools(database, Sandbox(database, clock, ""), clock, Vault(lambda: MasterKeys.generate("1")))
+    return Tools(database, Sandbox(database, clock, ""), clock, a_vault())
 
 
 async def settled(logins: Logins, until: datetime) -> tuple[Tally, float]:
@@ -87,7 +85,7 @@ async def imported(logins: Logins, quick: bool) -> list[dict[str, Any]]:
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     database = Database(logins, pool_size=WORKERS)
     try:
-        await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
+        await run(database, a_vault(), source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
     finally:
         await database.close()
     weeks: list[dict[str, Any]] = expected["weekly_payable"]

@@ -48,9 +48,10 @@ class PlatformAccess:
     act: Act
 
 
-def _act(context: Context, who: str) -> Act:
-    now = context.clock()
-    return Act(f"{who}:{_account(context)}", now, now)
+def act_of(context: Context, who: str, on_behalf_of: str | None = None) -> Act:
+    """What somebody does now by this request, as ``buyer``, ``staff`` or ``platform``. Raises NotAuthenticated."""
+    now, actor = context.clock(), f"{who}:{_account(context)}"
+    return Act(actor, now, now, on_behalf_of, context.caller.client, context.request_id)
 
 
 def _account(context: Context) -> UUID:
@@ -62,13 +63,14 @@ def _account(context: Context) -> UUID:
 
 def of_buyer(context: Context) -> BuyerAccess:
     """Raises NotAuthenticated for nobody."""
-    return BuyerAccess(_account(context), _act(context, "buyer"))
+    return BuyerAccess(_account(context), act_of(context, "buyer"))
 
 
 def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
     """Raises NotAuthenticated, NoMerchantSelected, NotPermitted, MerchantRestoring; where it is more than reading,
     MerchantClosed and MerchantQuarantined."""
-    act, merchant = _act(context, "staff"), context.caller.merchant
+    _account(context)
+    merchant = context.caller.merchant
     if merchant is None:
         raise NoMerchantSelected
     if not may(context.caller.principal.roles_in(merchant.id), permission):
@@ -79,14 +81,16 @@ def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
         raise MerchantClosed
     if merchant.is_quarantined and not permission.is_reading:
         raise MerchantQuarantined
-    return MerchantAccess(merchant.id, act)
+    return MerchantAccess(merchant.id, act_of(context, "staff", f"merchant:{merchant.id}"))
 
 
 def of_platform(context: Context, permission: Permission) -> PlatformAccess:
-    """Raises NotAuthenticated, NotPermitted."""
-    act = _act(context, "platform")
+    """Raises NotAuthenticated, NotPermitted. Reading across merchants is noted for the audit trail."""
+    act = act_of(context, "platform")
     if not may(context.caller.principal.platform_roles, permission):
         raise NotPermitted(permission=permission)
+    if permission.reads_across:
+        context.reads.across.add(permission)
     return PlatformAccess(act)
 
 

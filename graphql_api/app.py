@@ -22,7 +22,7 @@ from graphql_api.engine import MarketSchema
 from graphql_api.errors import log_fault
 from graphql_api.http import ContextFactory, GraphQLEndpoint
 from graphql_api.invoice import PATH
-from tenancy.middleware import TenancyMiddleware
+from tenancy.middleware import OnRefused, TenancyMiddleware
 from tenancy.principals import Directory
 from tenancy.tokens import TokenVerifier
 
@@ -41,6 +41,7 @@ def create_app(
     readiness: Callable[[], Awaitable[bool]],
     context_factory: ContextFactory,
     reports: Path | None = None,
+    on_refused: OnRefused | None = None,
     lifespan: Lifespan[Starlette] | None = None,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
@@ -65,6 +66,7 @@ def create_app(
                 verifier=verifier,
                 mall_domain=mall_domain,
                 prefixes=("/graphql", PATH, report_routes.PATH),
+                on_refused=on_refused,
             ),
         ],
         lifespan=lifespan,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from graphql_api import access
 from graphql_api.address import Address
 from graphql_api.cart import CartInput, cart_of, remember
+from graphql_api.contacts import in_clear, of_buyer
 from graphql_api.context import Context, Info
 from graphql_api.money import Money, MoneyInput
 from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
@@ -18,6 +19,7 @@ from graphql_api.problems import mutation
 from graphql_api.quote import CheckoutQuoted, UsedCoupon
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
 from merchantry.domain.act import Act
+from merchantry.domain.contact import WITHHELD, Contact
 from merchantry.domain.errors import (
     CashNotAccepted,
     CheckoutRejected,
@@ -81,7 +83,7 @@ class Checkout(Node):
     added_tax: Money = strawberry.field(description="Sales tax on top; what is inside the prices is not in it.")
     total: Money = strawberry.field(description="goods + shipping - discount + addedTax.")
     coupons: list[UsedCoupon] = strawberry.field(description="What each coupon took off.")
-    ship_to: Address
+    ship_to: Address | None = strawberry.field(description="Null once the buyer's data was erased.")
     placed_at: datetime
     expires_at: datetime = strawberry.field(description="Until when it can be paid.")
     paid_at: datetime | None
@@ -94,8 +96,9 @@ class Checkout(Node):
         orders: Sequence[OrderView],
         payments: Sequence[payment.Payment],
         coupons: Sequence[coupon_use.UsedCoupon],
+        contact: Contact,
     ) -> "Checkout":
-        """The checkout with its orders, payments and coupons."""
+        """The checkout with its orders, payments, coupons, and where it goes."""
         return Checkout(
             id=encode_id("Checkout", found.id),
             status=found.status,
@@ -108,11 +111,11 @@ class Checkout(Node):
                 UsedCoupon(code=each.code, title=each.title, discount=Money.of(each.discount_minor, found.currency))
                 for each in coupons
             ],
-            ship_to=Address(**found.ship_to),
+            ship_to=in_clear(contact),
             placed_at=found.placed_at,
             expires_at=found.expires_at,
             paid_at=found.paid_at,
-            orders=[Order.of(view) for view in orders],
+            orders=[Order.of(view, contact=contact) for view in orders],
             payments=[Payment.of(each) for each in payments],
         )
 
@@ -127,6 +130,7 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
         index = await tracking.index_of_checkouts(session, ids)
         payments = await payment.of_checkouts(session, ids)
         coupons = await coupon_use.of_checkouts(session, ids) if selects(info, "coupons", *IN_PAGE) else {}
+        contacts = await of_buyer(info.context, session, ids)
     parts = parts_wanted(info, *((*path, "orders") for path in IN_PAGE))
     views = await tracking.of_buyer(info.context.database, index, parts)
     orders = _by_checkout(views)
@@ -135,7 +139,11 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
         asked,
         cursor_of=lambda each: (each.placed_at, each.id),
         node_of=lambda each: Checkout.of(
-            each, orders.get(each.id, []), payments.get(each.id, []), coupons.get(each.id, [])
+            each,
+            orders.get(each.id, []),
+            payments.get(each.id, []),
+            coupons.get(each.id, []),
+            contacts.get(each.id, WITHHELD),
         ),
     )
 
@@ -161,8 +169,15 @@ async def find_checkout(context: Context, checkout_id: UUID, parts: tracking.Par
         index = await tracking.index_of_checkouts(session, [checkout_id])
         payments = await payment.of_checkouts(session, [checkout_id])
         coupons = await coupon_use.of_checkouts(session, [checkout_id]) if found.discount_minor else {}
+        contacts = await of_buyer(context, session, [checkout_id])
     views = await tracking.of_buyer(context.database, index, parts)
-    return Checkout.of(found, views, payments.get(checkout_id, []), coupons.get(checkout_id, []))
+    return Checkout.of(
+        found,
+        views,
+        payments.get(checkout_id, []),
+        coupons.get(checkout_id, []),
+        contacts.get(checkout_id, WITHHELD),
+    )
 
 
 ANSWERED = ("checkout", "orders")
@@ -228,7 +243,7 @@ class CheckoutMutations:
         cart = cart_of(info.context, input.cart, ("input", "cart"))
 
         async def work(tx: Transaction) -> Quote:
-            return await quotes.quote(tx, cart, buyer.account_id, buyer.act)
+            return await quotes.quote(tx, cart, buyer.account_id, buyer.act, vault=info.context.vault)
 
         return CheckoutQuoted.of(await info.context.database.run(buyer.act.actor, work))
 
@@ -251,12 +266,14 @@ class CheckoutMutations:
                 first = await claim(session, NOBODY, buyer.act, request, checkout_id)
                 if first:
                     return first
-                cart = given or await quotes.quoted(session, quote_id or NOBODY, buyer.account_id, buyer.act.at)
+                cart = given or await quotes.quoted(
+                    session, quote_id or NOBODY, buyer.account_id, buyer.act.at, vault=context.vault
+                )
                 if quote_id and await claim(session, NOBODY, buyer.act, access.once("quote", quote_id), checkout_id):
                     reason = "This quote was placed already; see your checkouts, or ask for a new quote."
                     raise InvalidInput(reason=reason, path=path)
             remember(context, cart)
-            await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act)
+            await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act, vault=context.vault)
             return checkout_id
 
         placed = await context.database.run(buyer.act.actor, work)

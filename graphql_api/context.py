@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from graphql_api.asked import NOTHING, Asked
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
 from merchantry.services.merchant import NewShop
@@ -15,6 +16,17 @@ from tenancy.database import Database
 from tenancy.principals import Caller, Merchant
 
 Provision = Callable[[Sequence[NewShop], Act], Awaitable[list[Merchant]]]
+
+
+@dataclass(slots=True)
+class Reads:
+    """What a request has read that is watched: across merchants (with which permissions, of whom), and contact data."""
+
+    across: set[str] = field(default_factory=set)
+    merchants: set[UUID] = field(default_factory=set)
+    """Whom the reads across were about, where that is known; nobody in particular where it is empty."""
+    contacts: dict[UUID, set[UUID]] = field(default_factory=dict)
+    """Orders whose contact data was opened, by merchant."""
 
 
 @dataclass(slots=True)
@@ -33,6 +45,9 @@ class Context:
     """How the client called the rows that it named, so that problems name them the same way."""
     given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)
     """Where in the input it named them."""
+    asked: Asked = NOTHING
+    """What the document asks for."""
+    reads: Reads = field(default_factory=Reads)
 
 
 Info = strawberry.Info[Context, None]

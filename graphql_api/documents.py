@@ -20,6 +20,7 @@ from graphql_api.errors import NotAuthenticated, log_fault
 from graphql_api.http import ContextFactory
 from graphql_api.invoice import PATH
 from graphql_api.settled import Reader
+from graphql_api.trail import write_reads
 from merchantry.documents import csv_, pdf, xlsx
 from merchantry.documents.invoice import invoice_document
 from merchantry.documents.statement import statement_document
@@ -78,6 +79,7 @@ async def _answered(context: Context, asked: dict[str, str], load: Load, turns: 
         return downloads.refused(refused)
     except DocumentDiffers as differs:
         return _differs(log_fault(differs))
+    await write_reads(context, f"{PATH}/{document.number}.{asked['format']}")
     write, media_type = FORMATS[asked["format"]]
     async with turns:
         data = await asyncio.to_thread(_bytes, write, document)

@@ -21,10 +21,13 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
+from graphql_api.asked import NOTHING, Asked, asked_of
+from graphql_api.context import Context
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
 from graphql_api.problems import PROBLEMS
+from graphql_api.trail import WatchedReads
 
 MAX_REMEMBERED_LENGTH = 250_000
 """Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
@@ -36,6 +39,7 @@ class Prepared:
 
     document: DocumentNode | None
     errors: list[GraphQLError]
+    asked: Asked = NOTHING
 
     def operations(self) -> list[OperationDefinitionNode]:
         """The operations of the document, in its order."""
@@ -50,6 +54,8 @@ class _PreparedDocument(SchemaExtension):
         prepared = _prepare(self.execution_context)
         if prepared.document is None:
             raise prepared.errors[0]
+        if isinstance(self.execution_context.context, Context):
+            self.execution_context.context.asked = prepared.asked
         self.execution_context.graphql_document = prepared.document
         yield
 
@@ -83,7 +89,7 @@ class MarketSchema(strawberry.Schema):
             mutation=mutation,
             subscription=subscription,
             types=[*types, *PROBLEMS.values()],
-            extensions=[_PreparedDocument],
+            extensions=[WatchedReads, _PreparedDocument],
             config=StrawberryConfig(scalar_map={**SCALARS, datetime: INSTANT}),
         )
 
@@ -112,7 +118,8 @@ class MarketSchema(strawberry.Schema):
         try:
             document = parse(text, max_tokens=self._limits.tokens)
             errors = exceeded(document, self._limits) or _unstorable_texts(text, document)
-            return Prepared(document, errors or validate_document(self._schema, document, tuple(specified_rules)))
+            errors = errors or validate_document(self._schema, document, tuple(specified_rules))
+            return Prepared(document, errors, NOTHING if errors else asked_of(document))
         except GraphQLError as error:
             return Prepared(None, [error])
 

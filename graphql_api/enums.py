@@ -2,10 +2,13 @@
 
 import strawberry
 
+from merchantry.domain.audit import Outcome
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
+from merchantry.domain.contact import ContactStatus
 from merchantry.domain.coupon import CouponKind, CouponStatus
 from merchantry.domain.dispute import ReturnStatus
 from merchantry.domain.entries import Collector
+from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
@@ -34,6 +37,8 @@ __all__ = [
     "CaseStatus",
     "Collector",
     "ColumnType",
+    "ContactKeptFor",
+    "ContactStatus",
     "CouponKind",
     "CouponStatus",
     "Cycle",
@@ -45,6 +50,7 @@ __all__ = [
     "MerchantRole",
     "Obstacle",
     "OrderStatus",
+    "Outcome",
     "PayeeKind",
     "PayeeStatus",
     "PayoutStatus",
@@ -73,6 +79,9 @@ strawberry.enum(
 )
 strawberry.enum(CaseKind, description="Why something waits for people.")
 strawberry.enum(CaseStatus, description="Where a review case stands.")
+strawberry.enum(ContactKeptFor, name="ContactKeptFor", description="Why contact data has to stay for now.")
+strawberry.enum(ContactStatus, description="Whether contact data of a buyer is shown.")
+strawberry.enum(Outcome, name="AuditOutcome", description="Whether what was tried was done.")
 strawberry.enum(CouponKind, description="How a coupon's discount is reckoned.")
 strawberry.enum(CouponStatus, description="Where a coupon stands.")
 strawberry.enum(Collector, name="PaymentCollector", description="Who takes the buyer's money of an order.")

@@ -11,6 +11,7 @@ from strawberry.scalars import JSON
 
 from graphql_api import (
     access,
+    audit,
     case,
     chargeback,
     coupon,
@@ -24,8 +25,10 @@ from graphql_api import (
     statement,
     winding_up,
 )
+from graphql_api.audit import AuditEvent, AuditFilterInput
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
+from graphql_api.contacts import of_merchant as of_staff
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
@@ -45,9 +48,10 @@ from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from graphql_api.statement import Statement
 from graphql_api.winding_up import ClosingBlocker
+from merchantry.domain.contact import WITHHELD
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, notification, staff, tracking
 from merchantry.services import merchant as merchants
+from merchantry.services import notification, staff, tracking
 from merchantry.services.explanation import Explanation
 from merchantry.services.review_trail import TrailVerdict
 from merchantry.services.tracking import OrderView
@@ -99,48 +103,6 @@ async def load_notification(info: Info, parts: Parts) -> Notification | None:
     return Notification.of(allowed.merchant_id, found) if found else None
 
 
-@strawberry.type(description="Something that somebody did; never changed.")
-class AuditEvent(Node):
-    id: strawberry.ID
-    actor: str
-    act: str
-    subject: str
-    before: JSON | None
-    after: JSON | None
-    occurred_at: datetime
-    booked_at: datetime
-
-    @staticmethod
-    def of(found: audit.AuditEvent) -> "AuditEvent":
-        """The event as it is stored."""
-        return AuditEvent(
-            id=encode_id("AuditEvent", found.merchant_id, found.id),
-            actor=found.actor,
-            act=found.act,
-            subject=found.subject,
-            before=None if found.before is None else JSON(found.before),
-            after=None if found.after is None else JSON(found.after),
-            occurred_at=found.occurred_at,
-            booked_at=found.booked_at,
-        )
-
-
-@node("AuditEvent", parts=2)
-async def load_audit_event(info: Info, parts: Parts) -> AuditEvent | None:
-    """The event, for staff of its merchant and for the platform's, where they may read the trail."""
-    context, (merchant_id, event_id) = info.context, parts
-    selected = context.caller.merchant
-    if selected and selected.id == merchant_id:
-        actor = access.of_merchant(context, Permission.AUDIT_READ).act.actor
-        async with context.database.read(actor) as tx, tx.as_merchant(merchant_id) as session:
-            found = await audit.find(session, merchant_id, event_id)
-    else:
-        actor = access.of_platform(context, Permission.PLATFORM_AUDIT_READ).act.actor
-        async with context.database.read(actor) as tx, tx.as_platform() as platform:
-            found = await audit.find(platform, merchant_id, event_id)
-    return AuditEvent.of(found) if found else None
-
-
 @strawberry.type(
     description="The selected merchant. A field that the caller's role may not see is null, with an error that says so."
 )
@@ -183,6 +145,8 @@ class Merchant:
                     statuses=status,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
+            ids = [each.order.id for each in views[: asked.first]]
+            contacts = await of_staff(info.context, tx, allowed.merchant_id, ids)
             splits = await _splits(info, tx, allowed.merchant_id, views, *IN_PAGE)
             reviewed = await _trails(info, tx, allowed.merchant_id, views, *IN_PAGE)
         return connection_of(
@@ -192,6 +156,7 @@ class Merchant:
             node_of=lambda each: Order.of(
                 each,
                 splits.get(each.order.id),
+                contact=contacts.get(each.order.id, WITHHELD),
                 for_staff=True,
                 with_parties=_may_read_ledger(info),
                 trail=reviewed.get(each.order.id),
@@ -207,10 +172,17 @@ class Merchant:
                 view = await tracking.by_number(session, number, parts_wanted(info, ()))
             if view is None:
                 return None
+            contacts = await of_staff(info.context, tx, allowed.merchant_id, [view.order.id])
             splits = await _splits(info, tx, allowed.merchant_id, [view], ())
             trail = (await _trails(info, tx, allowed.merchant_id, [view], ())).get(view.order.id)
-        split_of = splits.get(view.order.id)
-        return Order.of(view, split_of, for_staff=True, with_parties=_may_read_ledger(info), trail=trail)
+        return Order.of(
+            view,
+            splits.get(view.order.id),
+            contact=contacts.get(view.order.id, WITHHELD),
+            for_staff=True,
+            with_parties=_may_read_ledger(info),
+            trail=trail,
+        )
 
     @strawberry.field
     async def refunds(
@@ -352,14 +324,14 @@ class Merchant:
 
     @strawberry.field
     async def audit_events(
-        self, info: Info, first: int | None = None, after: str | None = None
+        self,
+        info: Info,
+        filter: AuditFilterInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
     ) -> Connection[AuditEvent] | None:
-        """Who did what, newest first. Needs audit.read."""
-        allowed = access.of_merchant(info.context, Permission.AUDIT_READ)
-        asked = page("auditEvents", (datetime, UUID), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-            found = await audit.events(session, allowed.merchant_id, asked.first, asked.after)
-        return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=AuditEvent.of)
+        """Who did what to what is the merchant's, newest first. Needs audit.read."""
+        return await audit.of_merchant(info, filter, first, after)
 
     @strawberry.field
     async def staff(self, info: Info) -> list[StaffMember] | None:

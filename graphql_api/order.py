@@ -10,8 +10,9 @@ import strawberry
 from graphql_api import access, review
 from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
+from graphql_api.contacts import in_clear, of_buyer, of_merchant
 from graphql_api.context import Context, Info
-from graphql_api.enums import Collector, OrderStatus, ReviewStatus
+from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus
 from graphql_api.money import Money
 from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
@@ -21,6 +22,7 @@ from graphql_api.review import ReviewVerdict
 from graphql_api.selection import wanted
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
+from merchantry.domain.contact import WITHHELD, Contact
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -105,7 +107,10 @@ class Order(Node):
     added_tax: Money = strawberry.field(description="Sales tax on top; what is inside the prices is not in it.")
     total: Money = strawberry.field(description="goods + shipping - discount + addedTax.")
     shipping_option: str
-    ship_to: Address
+    ship_to: Address | None = strawberry.field(
+        description="For its buyer, and for the merchant's staff who have contact.read; contact says why it is null."
+    )
+    contact: ContactStatus = strawberry.field(description="Whether shipTo is shown, withheld, or erased for ever.")
     placed_at: datetime
     paid_at: datetime | None
     shipped_at: datetime | None = strawberry.field(description="When the latest parcel left.")
@@ -136,6 +141,7 @@ class Order(Node):
         view: OrderView,
         explained: explanation.Explanation | None = None,
         *,
+        contact: Contact = WITHHELD,
         for_staff: bool = False,
         with_parties: bool = False,
         trail: Sequence[TrailVerdict] | None = None,
@@ -157,7 +163,8 @@ class Order(Node):
             added_tax=Money.of(found.added_tax_minor, found.currency),
             total=Money.of(found.total_minor, found.currency),
             shipping_option=found.shipping_option,
-            ship_to=Address(**found.ship_to),
+            ship_to=in_clear(contact),
+            contact=contact.status,
             placed_at=found.placed_at,
             paid_at=found.captured_at,
             shipped_at=found.last_shipped_at,
@@ -312,12 +319,17 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
                 else {}
             )
             trail = (await trails(context, tx, merchant_id, [view])).get(order_id)
-            return Order.of(view, splits.get(order_id), for_staff=True, with_parties=may_explain, trail=trail)
+            contacts = await of_merchant(context, tx, merchant_id, [order_id])
+            contact = contacts.get(order_id, WITHHELD)
+            return Order.of(
+                view, splits.get(order_id), contact=contact, for_staff=True, with_parties=may_explain, trail=trail
+            )
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
         index = await tracking.index_of(platform, buyer.account_id, [order_id])
+        contacts = await of_buyer(context, platform, [each.checkout_id for each in index])
     views = await tracking.of_buyer(context.database, index, tracking.Parts())
-    return Order.of(views[0]) if views else None
+    return Order.of(views[0], contact=contacts.get(views[0].order.checkout_id, WITHHELD)) if views else None
 
 
 @strawberry.input(description="Some of an order's line.")

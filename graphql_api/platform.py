@@ -2,13 +2,13 @@
 
 from datetime import date, datetime
 from typing import Annotated
-from uuid import UUID
 
 import strawberry
 
 from graphql_api import (
     access,
     approval_chain,
+    audit,
     case,
     chargeback,
     commission,
@@ -29,6 +29,7 @@ from graphql_api import (
     winding_up,
 )
 from graphql_api.approval_chain import ApprovalChain
+from graphql_api.audit import AuditEvent, AuditFilterInput
 from graphql_api.case import Case
 from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
@@ -37,7 +38,6 @@ from graphql_api.coupon import Coupon
 from graphql_api.debt import Debt
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
-from graphql_api.merchant import AuditEvent
 from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
 from graphql_api.payout import Payout, PayoutRecord
@@ -57,7 +57,7 @@ from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.category import Days
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit, backup, category
+from merchantry.services import backup, category
 from merchantry.services import merchant as merchants
 from tenancy.database import Transaction
 
@@ -316,14 +316,14 @@ class Platform:
 
     @strawberry.field
     async def audit_events(
-        self, info: Info, first: int | None = None, after: str | None = None
+        self,
+        info: Info,
+        filter: AuditFilterInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
     ) -> Connection[AuditEvent] | None:
         """Who did what, in all merchants and on the platform, newest first. Needs platform.audit.read."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_AUDIT_READ)
-        asked = page("platformAuditEvents", (datetime, UUID), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
-            found = await audit.events(session, None, asked.first, asked.after)
-        return connection_of(found, asked, cursor_of=lambda each: each.cursor, node_of=AuditEvent.of)
+        return await audit.of_platform(info, filter, first, after)
 
 
 def platform(info: Info) -> Platform | None:

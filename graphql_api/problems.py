@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from graphql_api.context import Context
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
+from graphql_api.trail import refused
 from merchantry.domain import errors
 from merchantry.domain.errors import Busy, MarketError, OutcomeUnknown
 from tenancy.database import CommitUnknown, sqlstate
@@ -192,7 +193,8 @@ def mutation(
                 if sqlstate(error) == LOCK_NOT_AVAILABLE:
                     raise Busy from error
                 raise
-            except expected as error:
+            except MarketError as error:
+                await refused(_context(args, kwargs), _camel(resolver.__name__), error, _given(args, kwargs))
                 if type(error) not in expected:
                     raise
                 error.path = _in_input(error.path)
@@ -216,3 +218,9 @@ def _context(args: tuple[object, ...], kwargs: Mapping[str, Any]) -> Context:
     info = next(a for a in (*args, *kwargs.values()) if isinstance(a, strawberry.Info))
     context: Context = info.context
     return context
+
+
+def _given(args: tuple[object, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The input's fields as the client calls them."""
+    given = kwargs.get("input")
+    return {} if given is None else {_camel(name): value for name, value in vars(given).items()}

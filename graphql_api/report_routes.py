@@ -24,6 +24,7 @@ from graphql_api.context import Context
 from graphql_api.downloads import attached
 from graphql_api.http import ContextFactory
 from graphql_api.relay import parse_id
+from graphql_api.trail import write_reads
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound
 from merchantry.domain.permission import Permission
 from merchantry.domain.report_kind import ReportFormat, ReportKind
@@ -100,6 +101,7 @@ def _refusing(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
 async def _streamed(request: Request, context: Context, turns: asyncio.Semaphore) -> Response:
     who = reader(context)
     asked = requested(request)
+    await write_reads(context, request.url.path)
     report = await open_report(context.database, who.actor, asked, who.merchant_id)
     headers = {
         **attached(report_writing.file_name(asked)),
@@ -213,6 +215,7 @@ def _day(given: dict[str, str], name: str) -> date:
 async def _downloaded(request: Request, context: Context, directory: Path | None) -> Response:
     who = reader(context)
     found = await _file(context, who, request.path_params["id"])
+    await write_reads(context, request.url.path)
     path = None if directory is None else directory / saved_report.path_of(found.stored_as)
     if path is None or not await asyncio.to_thread(path.is_file):
         log.error("report.file_missing", stored_as=found.stored_as, hint="workers and servers need one directory")

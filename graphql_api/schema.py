@@ -16,6 +16,7 @@ from graphql_api.coupon import Coupon
 from graphql_api.coupon_mutations import CouponMutations
 from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
+from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
@@ -93,6 +94,7 @@ class Mutation(
     ChargebackMutations,
     DebtMutations,
     ExchangeMutations,
+    ErasureMutations,
     ProductMutations,
     CouponMutations,
     TaxMutations,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, sandbox_page
+from graphql_api import log_routes, sandbox_page, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.schema import schema
@@ -115,6 +116,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         readiness=_readiness(database),
         context_factory=context,
         reports=settings.reports,
+        on_refused=partial(trail.refused_at_the_door, database, clock),
         lifespan=lifespan,
         extra_routes=[
             *log_routes.routes(database),

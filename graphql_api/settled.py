@@ -29,6 +29,7 @@ async def as_staff(context: Context) -> AsyncIterator[MerchantSession]:
 async def as_platform(context: Context, merchant_id: UUID) -> AsyncIterator[MerchantSession]:
     """As any merchant, for the platform's people who may read settlements. Raises NotPermitted, NotFound."""
     allowed = access.of_platform(context, Permission.PLATFORM_SETTLEMENT_READ)
+    context.reads.merchants.add(merchant_id)
     async with context.database.read(allowed.act.actor) as tx:
         async with tx.as_platform() as platform:
             if not await merchants.by_ids(platform, [merchant_id]):

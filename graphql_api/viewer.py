@@ -7,11 +7,13 @@ import strawberry
 
 from graphql_api import access, checkout, return_request
 from graphql_api.checkout import Checkout
+from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
 from graphql_api.enums import MerchantRole, PlatformRole
 from graphql_api.order import IN_PAGE, Order, parts_wanted
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
+from merchantry.domain.contact import WITHHELD
 from merchantry.services import merchant, tracking
 
 
@@ -58,9 +60,13 @@ class Viewer:
         asked = page("viewerOrders", (datetime, UUID), first, after)
         async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
             index = await tracking.index_page(session, buyer.account_id, limit=asked.limit, after=asked.after)
+            contacts = await of_buyer(info.context, session, [each.checkout_id for each in index])
         views = await tracking.of_buyer(info.context.database, index, parts_wanted(info, *IN_PAGE))
         return connection_of(
-            views, asked, cursor_of=lambda each: (each.order.placed_at, each.order.id), node_of=Order.of
+            views,
+            asked,
+            cursor_of=lambda each: (each.order.placed_at, each.order.id),
+            node_of=lambda each: Order.of(each, contact=contacts.get(each.order.checkout_id, WITHHELD)),
         )
 
     @strawberry.field

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import structlog
-from sqlalchemy import Uuid, func, null, select
+from sqlalchemy import Uuid, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenancy.database import Database, PlatformSession
@@ -60,8 +60,10 @@ class Directory:
             return self._principals[key]
         generation = self._generation
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
-            account_id = await account_of(session, issuer, subject, email, at=datetime.now(UTC))
+            account_id = await account_of(session, issuer, subject, None, at=datetime.now(UTC))
             found = await _principal(session, account_id)
+            if email is not None and (found.memberships or found.platform_roles):
+                await _note_email(session, account_id, email)
         self._remember(self._principals, key, found, generation)
         return found
 
@@ -128,7 +130,7 @@ async def merchant_by_slug(session: PlatformSession, slug: str) -> Merchant | No
 
 
 async def account_of(session: PlatformSession, issuer: str, subject: str, email: str | None, *, at: datetime) -> UUID:
-    """The account of an issuer's subject, made where it is new."""
+    """The account of an issuer's subject, made where it is new. An address is given of staff only."""
     known = select(account.c.id).where(account.c.issuer == issuer, account.c.subject == subject)
     found: UUID | None = await session.scalar(known)
     if found:
@@ -137,6 +139,12 @@ async def account_of(session: PlatformSession, issuer: str, subject: str, email:
     await session.execute(insert(account).values(row).on_conflict_do_nothing())
     made: UUID = await session.scalar(known)
     return made
+
+
+async def _note_email(session: PlatformSession, account_id: UUID, email: str) -> None:
+    """Staff are shown by their addresses; those of buyers are not kept, since every token brings them along."""
+    changed = account.c.email.is_distinct_from(email)
+    await session.execute(update(account).where(account.c.id == account_id, changed).values(email=email))
 
 
 async def accounts_of(

@@ -5,7 +5,7 @@ and the same refusal, so that it says nothing about which merchants exist.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +32,10 @@ _REMEDIES = {
 _REMEDY = "Ask the issuer that this server trusts for a token meant for it."
 
 
+OnRefused = Callable[[Principal, str, str | None], Awaitable[None]]
+"""Told who asked, which merchant was named, and the request's id."""
+
+
 class _MerchantRefused(Exception):
     """The one refusal."""
 
@@ -47,11 +51,14 @@ class TenancyMiddleware:
         verifier: TokenVerifier,
         mall_domain: str,
         prefixes: Collection[str] = ("/graphql",),
+        on_refused: OnRefused | None = None,
     ) -> None:
+        """``on_refused`` is told of somebody who named a merchant that is not there or not theirs, alike."""
         self._app = app
         self._directory = directory
         self._verifier = verifier
         self._domain = "." + mall_domain.lower().strip(".")
+        self._on_refused = on_refused
         self._prefixes = tuple(prefix.rstrip("/") for prefix in prefixes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +66,7 @@ class TenancyMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            caller = await self._caller(scope["headers"])
+            caller = await self._caller(scope["headers"], scope.get("state", {}).get("request_id"))
         except _MerchantRefused:
             await _refuse(scope, receive, send, 403, _REFUSED)
             return
@@ -72,7 +79,7 @@ class TenancyMiddleware:
     def _guards(self, path: str) -> bool:
         return any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes)
 
-    async def _caller(self, headers: Collection[tuple[bytes, bytes]]) -> Caller:
+    async def _caller(self, headers: Collection[tuple[bytes, bytes]], request_id: str | None) -> Caller:
         token = _bearer_token(_single(headers, b"authorization"))
         slug = self._slug(_single(headers, b"host"), _single(headers, b"x-merchant"))
         claims = None if token is None else self._verifier.verify(token)
@@ -82,8 +89,11 @@ class TenancyMiddleware:
         if claims is not None:
             principal = await self._directory.principal(claims.issuer, claims.subject, claims.email)
         if slug is not None and not _may_act(principal, merchant):
+            if self._on_refused and not principal.is_anonymous:
+                await self._on_refused(principal, slug, request_id)
             raise _MerchantRefused
-        return Caller(principal, merchant)
+        client = None if claims is None else f"token:{claims.token_id}" if claims.token_id else "token"
+        return Caller(principal, merchant, client)
 
     def _slug(self, host: str | None, header: str | None) -> str | None:
         """The merchant that host and header name, if any; refused where they disagree or one is malformed."""

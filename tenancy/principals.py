@@ -69,6 +69,8 @@ class Caller:
 
     principal: Principal
     merchant: Merchant | None
+    client: str | None = None
+    """What the request was authenticated with: ``token``, or ``token:<id>`` where the token has an id."""
 
 
 class Directory(Protocol):

@@ -64,7 +64,7 @@ account = Table(
     Column("email", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("issuer", "subject"),
-    info=grants(platform="SELECT, INSERT, UPDATE (email)"),
+    info=grants(platform="SELECT, INSERT, UPDATE (subject, email)"),
 )
 
 membership = Table(

@@ -28,6 +28,7 @@ DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "RS256", "PS256")
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512
 MAX_SUBJECT_LENGTH = 255
+MAX_TOKEN_ID_LENGTH = 128
 # A token may carry these header parameters only: none that would change how it is verified.
 HEADERS = {
     "alg": HeaderParameter("Algorithm", "str", required=True),
@@ -63,6 +64,7 @@ class Claims:
     subject: str
     email: str | None
     expires_at: datetime
+    token_id: str | None = None
 
 
 class TokenVerifier:
@@ -140,9 +142,10 @@ class TokenVerifier:
             expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         except (OverflowError, OSError, ValueError) as error:
             raise TokenRefused("without a valid expiry") from error
-        email = claims.get("email")
+        email, token_id = claims.get("email"), claims.get("jti")
+        named = isinstance(token_id, str) and len(token_id) <= MAX_TOKEN_ID_LENGTH and token_id.isprintable()
         verified = isinstance(email, str) and claims.get("email_verified") is True and len(email) <= 254
-        return Claims(self._issuer, subject, email if verified else None, expires_at)
+        return Claims(self._issuer, subject, email if verified else None, expires_at, token_id if named else None)
 
 
 def read_keys(path: Path) -> KeySet:

@@ -38,6 +38,10 @@ def a_vault() -> Vault:
     return Vault(lambda: ring)
 
 
+VAULT = a_vault()
+"""Of tests that seal and open in one database with nothing else that holds keys."""
+
+
 def a_shop(slug: str | None = None, **profile: Any) -> NewShop:
     """A shop in Brazil that ships at two flat rates, changed by ``profile``."""
     slug = slug or f"shop-{next(_numbers)}"

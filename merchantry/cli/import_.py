@@ -25,6 +25,7 @@ from merchantry.imports.olist.files import CURRENCY, FilesRefused
 from merchantry.imports.olist.model import Source, read
 from merchantry.imports.olist.report import Counts, Report
 from merchantry.imports.olist.run import WORKERS, Stage, run
+from merchantry.services.vault import Vault
 from tenancy.database import Database
 from tenancy.logins import Logins
 
@@ -59,7 +60,7 @@ def olist(
     """
     terms, source = _plan(plan), _source(directory)
     with ended_by_signals(), installation(database_url, data_dir) as opened, _shown() as progress:
-        report = run_async(_import(opened.logins, source, terms, progress))
+        report = run_async(_import(opened.logins, opened.vault, source, terms, progress))
     if format is Format.JSON:
         typer.echo(json.dumps(report.document(), indent=2))
     else:
@@ -82,11 +83,11 @@ def _source(directory: Path) -> Source:
         raise CommandRefused(str(error)) from error
 
 
-async def _import(logins: Logins, source: Source, plan: Plan, progress: "_Shown") -> Report:
+async def _import(logins: Logins, vault: Vault, source: Source, plan: Plan, progress: "_Shown") -> Report:
     # A connection for each worker, so that it meets the merchants' tables that it has just learnt.
     database = Database(logins, pool_size=WORKERS)
     try:
-        return await run(database, source, plan, clock=utc_now, progress=progress)
+        return await run(database, vault, source, plan, clock=utc_now, progress=progress)
     finally:
         await database.close()
 

@@ -1,4 +1,4 @@
-"""`merchantry keys`: the keys that payee accounts are encrypted with."""
+"""`merchantry keys`: the keys that payee accounts and buyers' contact data are encrypted with."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,10 +13,11 @@ from merchantry.cli.options import DatabaseUrl, DataDir, past_instant
 from merchantry.cli.running import ACTOR, as_platform, ended_by_signals, now, progress_bar, show, with_database
 from merchantry.services import keys
 from merchantry.services.vault import Vault
+from merchantry.tables.platform import NOBODY
 from merchantry.vault.keys import ENVIRONMENT, MasterKeys
 from tenancy.database import Database, Transaction
 
-app = typer.Typer(no_args_is_help=True, help="Keys that payee accounts are encrypted with.")
+app = typer.Typer(no_args_is_help=True, help="Keys that payee accounts and contacts are encrypted with.")
 
 
 @app.command("list")
@@ -85,7 +86,10 @@ def re_encrypt(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Give every merchant a new data key and seal its accounts with it. What is printed first says how to resume."""
+    """Give every merchant and the platform a new data key, and seal everything with it.
+
+    What is printed first says how to resume.
+    """
     moment = utc_now() if before is None else past_instant("--before", before)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         typer.echo(
@@ -104,7 +108,9 @@ async def _re_encrypt(database: Database, vault: Vault, before: datetime) -> tup
         task = bars.add_task("Merchants", total=len(found))
         for merchant_id in found:
             counts.append(await _re_encrypt_one(database, vault, merchant_id, before))
+            await _re_encrypt_contacts(database, vault, merchant_id)
             bars.advance(task)
+    await _re_encrypt_platform(database, vault, before)
     return sum(1 for count in counts if count), sum(counts)
 
 
@@ -114,3 +120,25 @@ async def _re_encrypt_one(database: Database, vault: Vault, merchant_id: UUID, b
             return await keys.re_encrypt(session, vault, before, now())
 
     return await database.run(ACTOR, work)
+
+
+async def _re_encrypt_platform(database: Database, vault: Vault, before: datetime) -> None:
+    async def renew(tx: Transaction) -> None:
+        async with tx.as_platform() as session:
+            await keys.renew(session, vault, before, now())
+
+    await database.run(ACTOR, renew)
+    await _re_encrypt_contacts(database, vault, None)
+
+
+async def _re_encrypt_contacts(database: Database, vault: Vault, merchant_id: UUID | None) -> None:
+    """Of a merchant, or of the platform; some at a time."""
+    after: UUID | None = NOBODY
+    while after is not None:
+        since = after
+
+        async def some(tx: Transaction, since: UUID = since) -> UUID | None:
+            async with tx.as_merchant(merchant_id) if merchant_id else tx.as_platform() as session:
+                return await keys.re_encrypt_contacts(session, vault, since)
+
+        after = await database.run(ACTOR, some)

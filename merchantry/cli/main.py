@@ -2,7 +2,20 @@
 
 import typer
 
-from merchantry.cli import backups, import_, keys, merchant, plan, report, restores, review, verify, winding_up
+from merchantry.cli import (
+    backups,
+    contacts,
+    import_,
+    keys,
+    merchant,
+    plan,
+    report,
+    restores,
+    review,
+    verify,
+    winding_up,
+)
+from merchantry.cli.audit import audit
 from merchantry.cli.demo import demo
 from merchantry.cli.failures import Commands
 from merchantry.cli.migrate import migrate
@@ -29,6 +42,7 @@ app.command()(token)
 app.command()(schema)
 app.command()(settle)
 app.command()(reconcile)
+app.command()(audit)
 app.command()(simulator)
 for command in (winding_up.close, winding_up.finish, winding_up.reopen, winding_up.export):
     merchant.app.command()(command)
@@ -43,6 +57,7 @@ app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(review.app, name="review")
 app.add_typer(keys.app, name="keys")
+app.add_typer(contacts.app, name="contacts")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")
 app.add_typer(report.app, name="report")

@@ -36,7 +36,7 @@ def token(
         raise CommandRefused("--merchant and --role belong together: give both, or neither.")
 
     async def grant(session: PlatformSession) -> None:
-        account_id = await account_of(session, DevelopmentIssuer.ISSUER, who, email, at=utc_now())
+        account_id = await account_of(session, DevelopmentIssuer.ISSUER, who, None, at=utc_now())
         if merchant and role:
             found = await merchant_by_slug(session, merchant)
             if found is None:

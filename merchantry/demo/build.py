@@ -131,8 +131,10 @@ async def _rules(database: Database, at: Act) -> None:
             for code, (name, parent) in mall.CATEGORIES.items():
                 await category.create_category(session, code, name, at, parent=parent)
             await commission.install(session, mall.PLAN_NAME, parse_plan(mall.PLAN), PLAN_FROM, at)
+            buyers = {buyer.email for buyer in mall.BUYERS}
             for email in mall.everybody():
-                account_id = await account_of(session, DevelopmentIssuer.ISSUER, email, email, at=at.at)
+                shown = None if email in buyers else email
+                account_id = await account_of(session, DevelopmentIssuer.ISSUER, email, shown, at=at.at)
                 if role := mall.PLATFORM_STAFF.get(email):
                     await staff.grant_platform_role(session, account_id, role, at)
 

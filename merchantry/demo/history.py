@@ -91,7 +91,7 @@ class History:
         for purchase in placed:
             buyer = self._buyer(purchase)
             at = act(f"buyer:{buyer}", purchase.placed_at)
-            made = await checkout.place(tx, self._cart(purchase), purchase.id, buyer, at)
+            made = await checkout.place(tx, self._cart(purchase), purchase.id, buyer, at, vault=self._tools.vault)
             await self._begin_paying(tx, purchase, made.total_minor, attempt=0)
 
     def _buyer(self, purchase: Purchase) -> UUID:

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     COUPON_WRITE = "coupon.write"
     ORDER_READ = "order.read"
     ORDER_SHIP = "order.ship"
+    CONTACT_READ = "contact.read"
     ORDER_CANCEL = "order.cancel"
     REFUND_WRITE = "refund.write"
     LEDGER_READ = "ledger.read"
@@ -87,16 +88,23 @@ class Permission(StrEnum):
     PLATFORM_REVIEW_PROPOSE = "platform.review.propose"
     PLATFORM_REVIEW_APPROVE = "platform.review.approve"
     PLATFORM_AUDIT_READ = "platform.audit.read"
+    PLATFORM_BUYER_ERASE = "platform.buyer.erase"
 
     @property
     def is_reading(self) -> bool:
         """Whether nothing is changed by it."""
         return self.endswith(".read")
 
+    @property
+    def reads_across(self) -> bool:
+        """Whether it reads what belongs to merchants, in the platform's name; each such read is audited."""
+        return self.startswith("platform.") and self.is_reading and self not in _OF_THE_MALL
+
 
 Role = MerchantRole | PlatformRole
 
 _P = Permission
+_OF_THE_MALL: Final = frozenset({_P.PLATFORM_TAX_READ, _P.PLATFORM_PLAN_READ})
 _OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER = MerchantRole
 _ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR = PlatformRole
 
@@ -109,6 +117,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.COUPON_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.ORDER_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.ORDER_SHIP: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
+        _P.CONTACT_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT}),
         _P.ORDER_CANCEL: frozenset({_OWNER, _MANAGER}),
         _P.REFUND_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.LEDGER_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
@@ -160,6 +169,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_REVIEW_PROPOSE: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_REVIEW_APPROVE: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
+        _P.PLATFORM_BUYER_ERASE: frozenset({_ADMIN, _REVIEWER}),
     }
 )
 """Analysts read reports of all merchants but no single order, because orders show buyers, and no report does. Who

@@ -8,7 +8,7 @@ import structlog
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, OrderTransitionRefused, ReturnRefused
 from merchantry.gateways.payment import ChargeStatus, Outcome, asked
-from merchantry.jobs import backing_up, payouts, reports, settling
+from merchantry.jobs import backing_up, erasure, payouts, reports, settling
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import (
     chargeback_case,
@@ -170,6 +170,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.REPORT_FORGET: reports.forget,
     JobKind.BACKUP_TAKE: backing_up.back_up,
     JobKind.RESTORE_FINISH: backing_up.restore_finish,
+    JobKind.BUYER_ERASE: erasure.buyer_erase,
 }
 
 EXPECTED = (MarketError, StillOpen)

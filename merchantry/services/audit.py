@@ -1,41 +1,24 @@
 """The audit trail: who did what to which thing, written in the transaction of the act and never changed."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import select, tuple_
+from sqlalchemy import Row
 
+from merchantry.domain import audit as rules
 from merchantry.domain.act import Act
+from merchantry.domain.audit import SALT_BYTES, AuditEvent, Outcome, masked
 from merchantry.tables.platform import audit_event
 from tenancy.database import MerchantSession, Session
 from tenancy.writes import New, write
 
 Facts = Mapping[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """One act. ``merchant_id`` is NOBODY where it concerns no merchant; ``before`` and ``after`` hold what changed."""
-
-    merchant_id: UUID
-    id: UUID
-    actor: str
-    act: str
-    subject: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    occurred_at: datetime
-    booked_at: datetime
-
-    @property
-    def cursor(self) -> tuple[datetime, UUID]:
-        """What ``after`` of the next page is."""
-        return self.booked_at, self.id
+EVENT_COLUMNS = [audit_event.c[name] for name in AuditEvent.__slots__]
 
 
 async def record(
@@ -62,20 +45,43 @@ def event(
     subject: str,
     before: Facts | None = None,
     after: Facts | None = None,
+    outcome: Outcome = Outcome.DONE,
 ) -> New:
     """The event that :func:`record` writes, to be written together with the act."""
-    row = {
-        "merchant_id": merchant_id,
-        "id": uuid4(),
-        "actor": act.actor_seen_by_merchant if isinstance(session, MerchantSession) else act.actor,
-        "act": what,
-        "subject": subject,
-        "before": before,
-        "after": after,
-        "occurred_at": act.at,
-        "booked_at": act.booked_at,
-    }
-    return New(audit_event, row)
+    actor = act.actor_seen_by_merchant if isinstance(session, MerchantSession) else act.actor
+    made = _made(merchant_id, actor, act, what, subject, before, after, outcome)
+    return New(audit_event, {name: getattr(made, name) for name in AuditEvent.__slots__})
+
+
+def _made(
+    merchant_id: UUID,
+    actor: str,
+    act: Act,
+    what: str,
+    subject: str,
+    before: Facts | None,
+    after: Facts | None,
+    outcome: Outcome,
+) -> AuditEvent:
+    """Raises ValueError for facts without an exact form, so that every event has a commitment."""
+    made = AuditEvent(
+        merchant_id=merchant_id,
+        id=uuid4(),
+        actor=actor,
+        on_behalf_of=act.on_behalf_of,
+        client=act.client,
+        request_id=act.request_id,
+        act=what,
+        subject=subject,
+        outcome=outcome,
+        before=None if before is None else masked(before),
+        after=None if after is None else masked(after),
+        occurred_at=act.at,
+        booked_at=act.booked_at,
+        salt=os.urandom(SALT_BYTES),
+    )
+    rules.canonical_bytes(made)
+    return made
 
 
 def record_as_owner(
@@ -88,31 +94,22 @@ def record_as_owner(
     after: Facts | None = None,
 ) -> None:
     """:func:`record` where the owner of the tables acts: for what changes schemas and roles."""
-    facts = (Jsonb(each) if each is not None else None for each in (before, after))
+    made = _made(merchant_id, act.actor, act, what, subject, before, after, Outcome.DONE)
+    values = [getattr(made, name) for name in AuditEvent.__slots__]
     connection.execute(
         "INSERT INTO platform.audit_event"
-        " (merchant_id, id, actor, act, subject, before, after, occurred_at, booked_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [merchant_id, uuid4(), act.actor, what, subject, *facts, act.at, act.booked_at],
+        " (merchant_id, id, actor, on_behalf_of, client, request_id, act, subject, outcome, before, after, occurred_at,"
+        " booked_at, salt) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [Jsonb(value) if isinstance(value, dict) else value for value in values],
     )
 
 
-async def find(session: Session, merchant_id: UUID, event_id: UUID) -> AuditEvent | None:
-    """One event; a merchant's session finds only its own."""
-    table = audit_event.c
-    statement = select(audit_event).where(table.merchant_id == merchant_id, table.id == event_id)
-    row = (await session.execute(statement)).mappings().one_or_none()
-    return AuditEvent(**row) if row else None
+def from_row(row: Row[Any]) -> AuditEvent:
+    """An event from a row of ``EVENT_COLUMNS``."""
+    fields = row._asdict()
+    return AuditEvent(**{**fields, "outcome": Outcome(fields["outcome"]), "salt": bytes(fields["salt"])})
 
 
-async def events(
-    session: Session, merchant_id: UUID | None, first: int, after: tuple[datetime, UUID] | None = None
-) -> list[AuditEvent]:
-    """Newest first, up to ``first + 1``. None asks for everybody's, of which a merchant's session sees its own."""
-    table = audit_event.c
-    statement = select(audit_event).order_by(table.booked_at.desc(), table.id.desc()).limit(first + 1)
-    if merchant_id is not None:
-        statement = statement.where(table.merchant_id == merchant_id)
-    if after is not None:
-        statement = statement.where(tuple_(table.booked_at, table.id) < after)
-    return [AuditEvent(**row) for row in (await session.execute(statement)).mappings()]
+def commitment_of(row: Row[Any]) -> bytes:
+    """The 32 bytes that the public log shows of an event, from a row of ``EVENT_COLUMNS``."""
+    return rules.commitment(from_row(row))

@@ -14,7 +14,7 @@ from merchantry.domain.coupon import AppliedCoupon, CouponLine, Discounts, LineD
 from merchantry.domain.errors import CheckoutRejected, MarketError, MerchantUnavailable, TotalChanged
 from merchantry.domain.tax_rate import TaxRate
 from merchantry.services import category, coupon_use, placement, pricing, tax
-from merchantry.services.placement import Placed
+from merchantry.services.placement import Placed, Placing
 from merchantry.services.pricing import PricedPart, PriceTerms, Shop
 from merchantry.services.terms import without_plan
 from merchantry.tables.platform import merchant_profile
@@ -70,8 +70,8 @@ SHOPS = (
 )
 
 
-async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_as: UUID | None) -> PricedCart:
-    """Price the cart, and place it as the checkout of this id. Raises CheckoutRejected with all that is in the way.
+async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_as: Placing | None) -> PricedCart:
+    """Price the cart, and place it as this checkout. Raises CheckoutRejected with all that is in the way.
 
     Placing locks what it checks: the coupons, then merchant by merchant the variants. A merchant without a commission
     plan in force can't sell, because its orders could not be paid.

@@ -16,10 +16,11 @@ from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
 from merchantry.domain.errors import NotFound, PaymentNotPossible
 from merchantry.domain.order import OrderAct
-from merchantry.services import audit, coupon_use, order, queue
+from merchantry.services import audit, contact, coupon_use, order, queue
 from merchantry.services import cart as carts
-from merchantry.services.placement import Placed
+from merchantry.services.placement import Placed, Placing
 from merchantry.services.queue import JobKind
+from merchantry.services.vault import Vault
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, payment
 from tenancy.database import PlatformSession, Transaction
 from tenancy.writes import Changed, New, write
@@ -41,7 +42,6 @@ class Checkout:
     shipping_minor: int
     discount_minor: int
     added_tax_minor: int
-    ship_to: dict[str, Any]
     placed_at: datetime
     expires_at: datetime
     paid_at: datetime | None
@@ -62,13 +62,13 @@ ORDERS = (
 )
 
 
-async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, act: Act) -> Checkout:
+async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, act: Act, *, vault: Vault) -> Checkout:
     """Split the cart into one order per merchant, all or nothing.
 
     Raises CheckoutRejected, and nothing is reserved, with every line that can't be sold, every coupon that can't be
     used, or a total that is not the one seen.
     """
-    priced = await carts.check(tx, cart, buyer_id, act, place_as=checkout_id)
+    priced = await carts.check(tx, cart, buyer_id, act, place_as=Placing(checkout_id, vault))
     made = Checkout(
         id=checkout_id,
         buyer_id=buyer_id,
@@ -78,7 +78,6 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         shipping_minor=priced.shipping_minor,
         discount_minor=priced.discount_minor,
         added_tax_minor=priced.added_tax_minor,
-        ship_to=cart.ship_to.document(),
         placed_at=act.at,
         expires_at=act.at + PAYMENT_LASTS,
         paid_at=None,
@@ -89,9 +88,13 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
             "total_minor": made.total_minor,
             "coupons": [each.coupon.code for each in priced.coupons],
         }
+        ship_to = cart.ship_to.document()
+        sealed = await contact.seal_for(session, vault, ship_to, act, table="checkout", row_id=checkout_id)
+        row = {name: getattr(made, name) for name in Checkout.__slots__}
         await write(
             session,
-            New(checkout, {name: getattr(made, name) for name in Checkout.__slots__}),
+            New(checkout, {**row, "contact": sealed.contact}),
+            sealed.key,
             queue.asked(NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at),
             audit.event(session, NOBODY, act, "checkout.place", str(checkout_id), None, after),
             *coupon_use.uses(priced.coupons, checkout_id, buyer_id, cart.currency, act.at),

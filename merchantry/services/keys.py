@@ -9,12 +9,14 @@ from sqlalchemy import bindparam, func, select, update
 
 from merchantry.domain.act import Act
 from merchantry.services import audit
+from merchantry.services.contact import KEY as CONTACT_KEY
 from merchantry.services.payee import SEALED
-from merchantry.services.vault import Vault, wrapped_from
+from merchantry.services.vault import Owner, Vault, owner_of, wrapped_from
+from merchantry.tables.contact import contact_key
 from merchantry.tables.merchant_settlement import payee_account
 from merchantry.tables.payout import merchant_key
 from merchantry.tables.platform import NOBODY
-from merchantry.vault.keys import MasterKeys, WrappedKey, rewrap
+from merchantry.vault.keys import DataKey, MasterKeys, WrappedKey, rewrap
 from merchantry.vault.seal import key_version, reseal
 from tenancy.database import MerchantSession, PlatformSession
 from tenancy.tables import merchant
@@ -28,6 +30,11 @@ REWRAP = (
         merchant_key.c.version == bindparam("of_version"),
     )
     .values(master_id=bindparam("by"), wrapped=bindparam("sealed"))
+)
+RESEAL_CONTACT = (
+    update(contact_key)
+    .where(contact_key.c.merchant_id == bindparam("owner"), contact_key.c.subject_id == bindparam("subject"))
+    .values(sealed=bindparam("anew"))
 )
 RESEAL = update(payee_account).where(payee_account.c.id == bindparam("account")).values(sealed=bindparam("anew"))
 
@@ -75,18 +82,27 @@ def _parameters(key: WrappedKey) -> dict[str, object]:
     return {"of_merchant": key.merchant_id, "of_version": key.version, "by": key.master_id, "sealed": key.sealed}
 
 
+async def renew(session: Owner, vault: Vault, made_before: datetime, act: Act) -> DataKey | None:
+    """The newest data key of a merchant or the platform, made anew where it was made before a moment.
+
+    None where it has none. Raises VaultError.
+    """
+    newest = await vault.newest_key(session)
+    if newest is not None and await _made_at(session, newest.version) < made_before:
+        newest = await vault.make_key(session, newest.version + 1, act.booked_at)
+        after = {"version": newest.version}
+        await audit.record(session, owner_of(session), act, "data_key.make", str(newest.version), None, after)
+    return newest
+
+
 async def re_encrypt(session: MerchantSession, vault: Vault, made_before: datetime, act: Act) -> int:
     """Seal the merchant's accounts with its newest data key, made anew where it was made before a moment.
 
     Returns how many accounts were sealed anew: none where that was done since then. Raises VaultError.
     """
-    newest = await vault.newest_key(session)
+    newest = await renew(session, vault, made_before, act)
     if newest is None:
         return 0
-    if await _made_at(session, newest.version) < made_before:
-        newest = await vault.make_key(session, newest.version + 1, act.booked_at)
-        after = {"version": newest.version}
-        await audit.record(session, session.merchant_id, act, "data_key.make", str(newest.version), None, after)
     rows = await session.execute(select(payee_account.c.id, payee_account.c.sealed).with_for_update())
     anew = []
     for row in rows:
@@ -99,8 +115,38 @@ async def re_encrypt(session: MerchantSession, vault: Vault, made_before: dateti
     return len(anew)
 
 
-async def _made_at(session: MerchantSession, version: int) -> datetime:
+async def re_encrypt_contacts(session: Owner, vault: Vault, after: UUID) -> UUID | None:
+    """Seal the keys of up to BATCH contacts, from the id ``after`` on, with the newest data key of whose they are.
+
+    Returns the last id that was looked at, None at the end. Raises VaultError.
+    """
+    newest, table = await vault.newest_key(session), contact_key.c
+    mine = select(table.subject_id, table.sealed).where(
+        table.merchant_id == owner_of(session), table.subject_id > after
+    )
+    rows = (await session.execute(mine.order_by(table.subject_id).limit(BATCH).with_for_update())).all()
+    if newest is None or not rows:
+        return None
+    anew = []
+    for row in rows:
+        sealed = bytes(row.sealed)
+        if key_version(sealed) != newest.version:
+            old = await vault.key(session, key_version(sealed))
+            anew.append(
+                {
+                    "owner": owner_of(session),
+                    "subject": row.subject_id,
+                    "anew": reseal(old, newest, sealed, row_id=row.subject_id, **CONTACT_KEY),
+                }
+            )
+    if anew:
+        await session.execute(RESEAL_CONTACT, anew)
+    last: UUID = rows[-1].subject_id
+    return last
+
+
+async def _made_at(session: Owner, version: int) -> datetime:
     table = merchant_key.c
-    statement = select(table.created_at).where(table.merchant_id == session.merchant_id, table.version == version)
+    statement = select(table.created_at).where(table.merchant_id == owner_of(session), table.version == version)
     made_at: datetime = await session.scalar(statement)
     return made_at

@@ -102,7 +102,6 @@ class Order:
     collected_by: str
     shipping_option: str
     legal_name: str
-    ship_to: dict[str, Any]
     placed_at: datetime
     captured_at: datetime | None
     last_shipped_at: datetime | None

@@ -10,13 +10,22 @@ from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit
+from merchantry.services import audit, contact
 from merchantry.services.notification import news
 from merchantry.services.order import event
 from merchantry.services.pricing import PricedPart
+from merchantry.services.vault import Vault
 from merchantry.tables.merchant import counter, order_line, orders, variant
 from tenancy.database import MerchantSession
 from tenancy.writes import New, write
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """The checkout that a cart becomes, and what seals the buyer's address."""
+
+    checkout_id: UUID
+    vault: Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +48,17 @@ RESERVE = (
 )
 
 
-async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout_id: UUID, act: Act) -> Placed:
+async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing: Placing, act: Act) -> Placed:
     """Reserve the stock and write the order, with everything frozen that may change later."""
     await _reserve(session, part)
     counted: int = await session.scalar(NEXT_NUMBER)
     number, order_id = f"{part.shop.number}-{counted:06d}", uuid4()
+    ship_to = cart.ship_to.document()
+    sealed = await contact.seal_for(session, placing.vault, ship_to, act, table="orders", row_id=order_id)
     row = {
         "id": order_id,
         "number": number,
-        "checkout_id": checkout_id,
+        "checkout_id": placing.checkout_id,
         "status": OrderStatus.AWAITING_PAYMENT,
         "currency": cart.currency,
         "goods_minor": part.goods_minor,
@@ -57,7 +68,7 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
         "added_tax_minor": part.added_tax_minor,
         "shipping_option": part.shipping_option,
         "legal_name": part.shop.legal_name,
-        "ship_to": cart.ship_to.document(),
+        "contact": sealed.contact,
         "placed_at": act.at,
         "events": 1,
     }
@@ -65,6 +76,7 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, checkout
     await write(
         session,
         New(orders, row),
+        sealed.key,
         event(order_id, 1, "place", act, {}),
         news(session, "order.created", {"order": str(order_id), "number": number}, act),
         audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),

@@ -33,6 +33,7 @@ class JobKind(StrEnum):
     REPORT_FORGET = "report.forget"
     BACKUP_TAKE = "backup.take"
     RESTORE_FINISH = "restore.finish"
+    BUYER_ERASE = "buyer.erase"
 
 
 _NEW = insert(job)

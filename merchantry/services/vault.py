@@ -1,9 +1,9 @@
-"""The vault: values sealed for a merchant's rows, under the merchant's own data key, made on first use."""
+"""The vault: values sealed for a merchant's or the platform's rows, under its own data key, made on first use."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
@@ -11,17 +11,26 @@ from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
 from merchantry.tables.payout import merchant_key
+from merchantry.tables.platform import NOBODY
 from merchantry.vault.cipher import VaultError
 from merchantry.vault.keys import DataKey, MasterKeys, WrappedKey, new_data_key, unwrap, wrap
 from merchantry.vault.seal import key_version, open_, seal
-from tenancy.database import MerchantSession
+from tenancy.database import MerchantSession, PlatformSession
+
+Owner: TypeAlias = MerchantSession | PlatformSession
+"""Whose key it is: the session's merchant's, or the platform's."""
 
 REMEMBERED: Final = 1024
 """How many data keys a process keeps unwrapped at most."""
 
 
+def owner_of(session: Owner) -> UUID:
+    """Whose key a session seals with: its merchant's id, NOBODY for the platform."""
+    return session.merchant_id if isinstance(session, MerchantSession) else NOBODY
+
+
 class Vault:
-    """Seals and opens what only its merchant's key opens. One per process; it holds secrets, and shows none."""
+    """Seals and opens what only its owner's key opens. One per process; it holds secrets, and shows none."""
 
     def __init__(self, load: Callable[[], MasterKeys]) -> None:
         """``load`` gives the master keys: now, and again when a data key is wrapped by one that is not among them.
@@ -37,48 +46,50 @@ class Vault:
         """The master keys, as they were loaded last."""
         return self._ring
 
-    async def seal(
-        self, session: MerchantSession, plaintext: bytes, act: Act, *, table: str, row_id: UUID, column: str
-    ) -> bytes:
-        """The value, sealed for this place with the merchant's newest data key. Raises VaultError."""
-        key = await self.newest_key(session) or await self.make_key(session, 1, act.booked_at)
+    async def seal(self, session: Owner, plaintext: bytes, act: Act, *, table: str, row_id: UUID, column: str) -> bytes:
+        """The value, sealed for this place with the owner's newest data key. Raises VaultError."""
+        key = await self.current_key(session, act)
         return seal(key, plaintext, table=table, row_id=row_id, column=column)
 
-    async def open(self, session: MerchantSession, sealed: bytes, *, table: str, row_id: UUID, column: str) -> bytes:
+    async def open(self, session: Owner, sealed: bytes, *, table: str, row_id: UUID, column: str) -> bytes:
         """The value that was sealed for this place. Raises VaultError.
 
         A remembered key that does not open it may be one that was never stored: then the database's is tried.
         """
         place: dict[str, Any] = {"table": table, "row_id": row_id, "column": column}
         version = key_version(sealed)
-        if remembered := self._remembered(session.merchant_id, version):
+        if remembered := self._remembered(owner_of(session), version):
             try:
                 return open_(remembered, sealed, **place)
             except VaultError:
-                del self._opened[session.merchant_id, version]
+                del self._opened[owner_of(session), version]
         key = await self.key(session, version)
         plaintext = open_(key, sealed, **place)
         self._remember(key)
         return plaintext
 
-    async def key(self, session: MerchantSession, version: int) -> DataKey:
-        """A version of the merchant's data key. Raises VaultError where it is missing or can't be unwrapped."""
+    async def key(self, session: Owner, version: int) -> DataKey:
+        """A version of the owner's data key. Raises VaultError where it is missing or can't be unwrapped."""
         row = (await session.execute(_keys(session).where(merchant_key.c.version == version))).one_or_none()
         if row is None:
-            raise VaultError(f"The database has no version {version} of the data key of merchant {session.merchant_id}")
+            raise VaultError(f"The database has no version {version} of the data key of {owner_of(session)}")
         return self._unwrapped(row)
 
-    async def newest_key(self, session: MerchantSession) -> DataKey | None:
-        """The merchant's newest data key, always as the database has it: what is sealed with any other may be lost."""
+    async def newest_key(self, session: Owner) -> DataKey | None:
+        """The owner's newest data key, always as the database has it: what is sealed with any other may be lost."""
         rows = await session.execute(_keys(session).order_by(merchant_key.c.version.desc()).limit(1))
         row = rows.one_or_none()
         return self._unwrapped(row) if row else None
 
-    async def make_key(self, session: MerchantSession, version: int, at: datetime) -> DataKey:
+    async def current_key(self, session: Owner, act: Act) -> DataKey:
+        """The key to seal with: the newest, or the first one. Raises VaultError."""
+        return await self.newest_key(session) or await self.make_key(session, 1, act.booked_at)
+
+    async def make_key(self, session: Owner, version: int, at: datetime) -> DataKey:
         """A new data key under this version, or the one that somebody else made meanwhile."""
-        wrapped = wrap(self._ring, new_data_key(session.merchant_id, version))
+        wrapped = wrap(self._ring, new_data_key(owner_of(session), version))
         row = {
-            "merchant_id": session.merchant_id,
+            "merchant_id": owner_of(session),
             "version": version,
             "master_id": wrapped.master_id,
             "wrapped": wrapped.sealed,
@@ -110,5 +121,5 @@ def wrapped_from(row: Row[Any]) -> WrappedKey:
     return WrappedKey(row.merchant_id, row.version, row.master_id, bytes(row.wrapped))
 
 
-def _keys(session: MerchantSession) -> Select[Any]:
-    return select(merchant_key).where(merchant_key.c.merchant_id == session.merchant_id)
+def _keys(session: Owner) -> Select[Any]:
+    return select(merchant_key).where(merchant_key.c.merchant_id == owner_of(session))

@@ -6,6 +6,7 @@ from pathlib import Path
 import migrations
 from merchantry.tables import backup as _backup
 from merchantry.tables import case as _case
+from merchantry.tables import contact as _contact
 from merchantry.tables import dispute as _dispute
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
@@ -27,6 +28,7 @@ PLATFORM_TABLES = platform_metadata
 _defined = (
     _backup,
     _case,
+    _contact,
     _dispute,
     _log,
     _merchant,

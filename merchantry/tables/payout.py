@@ -115,6 +115,7 @@ merchant_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     instant("created_at"),
     PrimaryKeyConstraint("merchant_id", "version"),
-    info=grants(platform="SELECT, UPDATE (master_id, wrapped)", merchant="SELECT, INSERT"),
+    info=grants(platform="SELECT, INSERT, UPDATE (master_id, wrapped)", merchant="SELECT, INSERT"),
 )
-"""The key that a merchant's payee accounts are encrypted with, itself encrypted by one outside the database."""
+"""The key that a merchant's payee accounts and contacts are encrypted with, itself encrypted by one outside the
+database; the platform's own where ``merchant_id`` is NOBODY."""

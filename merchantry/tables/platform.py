@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 
 from merchantry.tables.columns import count, document, flag, id_of, instant, minor, words
@@ -25,6 +26,9 @@ READ = "SELECT"
 APPEND = "SELECT, INSERT"
 CHANGE = "SELECT, INSERT, UPDATE"
 
+RANDOM_SALT = "(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))"
+"""For rows of programs that know no salt yet, and those that were written before there was one."""
+
 mall = Table(
     "mall",
     platform_metadata,
@@ -32,11 +36,14 @@ mall = Table(
     words("name"),
     words("time_zone"),
     document("release_above_minor", nullable=True),
+    count("keep_contacts_days", server_default="0"),
     CheckConstraint("id = 1", name="is_one"),
+    CheckConstraint("keep_contacts_days BETWEEN 0 AND 36500", name="keeps_contacts_for_days"),
     info=grants(platform="SELECT, UPDATE", merchant=READ, public=READ, analyst=READ),
 )
 """The one row about the mall itself. Its time zone decides the days of reports, so it is fixed once money moved.
-``release_above_minor``: payouts above it, by currency, are released by a person."""
+``release_above_minor``: payouts above it, by currency, are released by a person. ``keep_contacts_days``: how long the
+law wants the contact data of an order that has ended to be kept."""
 
 merchant_profile = Table(
     "merchant_profile",
@@ -100,9 +107,11 @@ checkout_quote = Table(
     id_of("id", primary_key=True),
     id_of("buyer_id"),
     document("cart"),
+    Column("contact", LargeBinary),
     instant("created_at"),
     instant("expires_at"),
-    info=grants(platform=APPEND),
+    Index(None, "buyer_id"),
+    info=grants(platform="SELECT, INSERT, DELETE"),
 )
 
 checkout = Table(
@@ -116,7 +125,8 @@ checkout = Table(
     minor("shipping_minor"),
     minor("discount_minor", server_default="0"),
     minor("added_tax_minor", server_default="0"),
-    document("ship_to"),
+    document("ship_to", nullable=True),
+    Column("contact", LargeBinary),
     instant("placed_at"),
     instant("expires_at"),
     instant("paid_at", nullable=True),
@@ -243,9 +253,20 @@ audit_event = Table(
     document("after", nullable=True),
     instant("occurred_at"),
     instant("booked_at"),
+    words("on_behalf_of", nullable=True),
+    words("client", nullable=True),
+    words("request_id", nullable=True),
+    words("outcome", server_default="DONE"),
+    Column("salt", LargeBinary, nullable=False, server_default=text(RANDOM_SALT)),
     PrimaryKeyConstraint("merchant_id", "id"),
+    CheckConstraint("outcome IN ('DONE', 'REFUSED')", name="outcome_is_known"),
+    CheckConstraint("octet_length(salt) = 32", name="salt_is_32_bytes"),
     Index(None, "merchant_id", "booked_at", "id"),
     Index(None, "booked_at", "id"),
+    Index(None, "actor", "booked_at", "id"),
+    Index(None, "act", "booked_at", "id"),
+    Index(None, "subject", "booked_at", "id"),
+    Index("audit_event_refused", "booked_at", "id", postgresql_where="outcome = 'REFUSED'"),
     info=grants(platform=APPEND, merchant=APPEND),
 )
 

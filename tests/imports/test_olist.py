@@ -26,7 +26,7 @@ from merchantry.tables.log import log_queue
 from merchantry.tables.platform import buyer_order, checkout, job, tender
 from tenancy.database import Database
 from tenancy.logins import Logins
-from tests.builders import an_act
+from tests.builders import VAULT, an_act
 from tests.cli.running import Shell
 from tests.imports.olist_sample import ANA, BIA, FIGURES, SOAP, Books, Bought, books, slug, the_sales, write_files
 
@@ -80,7 +80,7 @@ async def bring_in(
 ) -> Report:
     """One run of the import."""
     source = read(directory, NOW)
-    return await run(database, source, parse_plan(plan), clock=lambda: at, progress=progress or Silent())
+    return await run(database, VAULT, source, parse_plan(plan), clock=lambda: at, progress=progress or Silent())
 
 
 async def booked(database: Database) -> Books:

@@ -12,6 +12,7 @@ from merchantry.imports.olist.model import read
 from merchantry.imports.olist.run import run
 from merchantry.services.report import Dimension, commission_report, settlement_report
 from tenancy.database import Database
+from tests.builders import VAULT
 from tests.imports.olist_slice import DATA, Silent
 
 FIGURES = ("orders", "goods_minor", "shipping_minor", "commission_minor")
@@ -26,7 +27,7 @@ async def test_books_of_real_merchants_are_what_they_must_be(
     expected: dict[str, Any] = json.loads((DATA / "expected.json").read_text())
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     source = read(directory, datetime.now(UTC))
-    report = await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=Silent())
+    report = await run(database, VAULT, source, plan, clock=lambda: datetime.now(UTC), progress=Silent())
     assert report.skipped == ()
     assert report.now.checkouts == checkouts > 100
     assert report.several_merchants >= 4

@@ -16,6 +16,7 @@ from merchantry.imports.olist.run import run
 from merchantry.services import replay, review_trial
 from merchantry.services.review import HISTORY
 from tenancy.database import Database
+from tests.builders import VAULT
 from tests.imports.olist_slice import DATA, Silent
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not in {DATA}")
@@ -96,7 +97,7 @@ async def test_rules_over_the_imported_history_flag_what_the_files_say(
     directory, _, _ = slice_of
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     source = read(directory, datetime.now(UTC))
-    await run(database, source, plan, clock=lambda: datetime.now(UTC), progress=Silent())
+    await run(database, VAULT, source, plan, clock=lambda: datetime.now(UTC), progress=Silent())
     merchants = await replay.merchants_to_replay(database, "test", None)
     rules = parse_rules(RULES)
     async for grown in review_trial.try_rules(database, "test", rules, date(2016, 1, 1), date(2019, 1, 1), merchants):

@@ -25,7 +25,7 @@ WHOLE = {
     "bank_statement",
     "bank_line",
 }
-"""Tables of ``platform`` of which every row counts; of the others those of the victim do."""
+"""Tables of ``platform`` of which every row counts; of the others those of the victim do, without refused attempts."""
 
 Digests = dict[str, str]
 
@@ -39,7 +39,9 @@ def fingerprint(world: World) -> Digests:
         if table.name in WHOLE:
             queries.append(_digest(name))
         elif "merchant_id" in table.c:
-            queries.append(_digest(name, sql.SQL(" WHERE t.merchant_id = {}").format(sql.Literal(victim))))
+            where = sql.SQL(" WHERE t.merchant_id = {}").format(sql.Literal(victim))
+            done = sql.SQL(" AND outcome = 'DONE'" if table.name == "audit_event" else "")
+            queries.append(_digest(name, where + done))
     return _run(logins, sql.SQL(" UNION ALL ").join(queries))
 
 

@@ -34,6 +34,7 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "first": 100,
         "after": LEFT_OUT,
         "Merchant.orders.status": LEFT_OUT,
+        "filter": LEFT_OUT,
         "Merchant.order.number": sphere.order_number,
         "Merchant.balance.at": LEFT_OUT,
         "Platform.merchants.status": LEFT_OUT,

@@ -88,6 +88,8 @@ PLATFORM_FIELDS = {
 
 MUTATIONS: dict[str, Permission | None] = {
     "checkoutQuote": FREE,
+    "viewerErase": FREE,
+    "buyerErase": P.PLATFORM_BUYER_ERASE,
     "checkoutPlace": FREE,
     "checkoutPay": FREE,
     "checkoutCancel": FREE,

@@ -32,6 +32,7 @@ class Whose(Enum):
     BUYER = "a row of a buyer"
     BUYER_OR_MERCHANT = "a buyer's order: the buyer, and the staff of its merchant"
     ANYONE = "nobody's: whoever is signed in"
+    OWN = "whoever asks: whoever is signed in"
     PLATFORM = "the platform's: its staff"
     REPORTS = "the platform's reports: its staff, analysts too"
 
@@ -40,6 +41,7 @@ OF_PLATFORM = (Whose.PLATFORM, Whose.REPORTS)
 
 MUTATIONS = {
     "checkoutQuote": Whose.ANYONE,
+    "buyerErase": Whose.PLATFORM,
     "checkoutPlace": Whose.BUYER,
     "checkoutPay": Whose.BUYER,
     "checkoutCancel": Whose.BUYER,
@@ -121,6 +123,7 @@ MUTATIONS = {
     "reconcile": Whose.PLATFORM,
     "bankLineMatch": Whose.PLATFORM,
     "bankLineDismiss": Whose.PLATFORM,
+    "viewerErase": Whose.OWN,
 }
 
 OF_ANALYSTS_TOO = {"platformReportSave"}
@@ -146,7 +149,7 @@ async def test_it_is_known_of_every_mutation_whose_things_it_is_about() -> None:
 def askers(world: World, whose: Whose) -> list[Asker]:
     """Everybody who gets past the door and must not succeed."""
     strangers = world.strangers()
-    if whose is Whose.ANYONE:
+    if whose in (Whose.ANYONE, Whose.OWN):
         return [asker for asker in strangers if asker.who is None]
     if whose is Whose.SELECTED:
         return [asker for asker in strangers if asker.header is None and asker.host is None]
@@ -230,7 +233,7 @@ async def succeeds(world: World, asker: Asker, mutation: str, **changed: Any) ->
 @pytest.mark.parametrize("mutation", [name for name, whose in MUTATIONS.items() if whose not in OF_PLATFORM])
 async def test_the_same_mutation_succeeds_for_whoever_may(world: World, mutation: str) -> None:
     whose = MUTATIONS[mutation]
-    of_buyer = whose in (Whose.BUYER, Whose.BUYER_OR_MERCHANT, Whose.ANYONE)
+    of_buyer = whose in (Whose.BUYER, Whose.BUYER_OR_MERCHANT, Whose.ANYONE, Whose.OWN)
     before = fingerprint(world)
     await succeeds(world, Asker("buyer", world.victim.buyer) if of_buyer else world.owner_of(world.victim), mutation)
     assert (fingerprint(world) != before) is (whose is not Whose.ANYONE)

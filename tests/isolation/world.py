@@ -108,6 +108,7 @@ class World:
     victim: Sphere
     rival: Sphere
     asleep: Sphere
+    audited: Sphere
     roles: dict[MerchantRole, str] = field(default_factory=dict)
     platform_roles: dict[PlatformRole, str] = field(default_factory=dict)
 
@@ -206,13 +207,14 @@ def leaves(value: Any) -> set[str]:
 
 @asynccontextmanager
 async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]:
-    """Three merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
+    """Four merchants in the same state, told apart by names and prices, and one of them suspended at the end."""
     async with open_mall(database, data_dir) as mall:
         await _watch(database)
-        victim = await _furnished(mall, "victim", "83947.61")
-        rival = await _furnished(mall, "rival", "51.20")
-        asleep = await _furnished(mall, "asleep", "60318.97")
-        world = World(mall, victim, rival, asleep)
+        victim = await furnished(mall, "victim", "83947.61")
+        rival = await furnished(mall, "rival", "51.20")
+        asleep = await furnished(mall, "asleep", "60318.97")
+        audited = await furnished(mall, "audited", "7712.39")
+        world = World(mall, victim, rival, asleep, audited)
         await _people(world)
         async with database.write("test") as tx, tx.as_platform() as session:
             await merchants.set_status(session, "asleep", "suspended", an_act())
@@ -276,7 +278,8 @@ async def _noticed(world: World, asker: Asker) -> None:
     raise AssertionError(f"{asker} was still let in {NOTICE_SECONDS} seconds after the right was taken away")
 
 
-async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
+async def furnished(mall: Mall, name: str, price: str) -> Sphere:
+    """A merchant with people, and things of its own for every mutation."""
     database = mall.database
     merchant = await a_merchant(database, name)
     made = Sphere(merchant, await mall.hire(f"{name}-owner", merchant, MerchantRole.OWNER), f"{name}-buyer", price)
@@ -313,6 +316,7 @@ async def _furnished(mall: Mall, name: str, price: str) -> Sphere:
     for mutation in ("staffGrant", "staffRevoke", "platformRoleGrant", "platformRoleRevoke"):
         made.subjects[mutation] = {"accountId": encode_id("Account", await mall.account(f"{name}-viewer"))}
     made.subjects["staffGrant"]["role"] = "ACCOUNTANT"
+    made.subjects["buyerErase"] = {"accountId": encode_id("Account", await mall.account(made.buyer))}
     await mall.hire(f"{name}-viewer", merchant, MerchantRole.VIEWER)
     await _orders(mall, made, line)
     await _cases(mall, made)

@@ -31,7 +31,7 @@ from merchantry.tables.merchant_settlement import statement as statement_table
 from merchantry.tables.payout import payout as payout_table
 from tenancy.database import Database, MerchantSession, Transaction
 from tenancy.principals import Merchant
-from tests.builders import NOON, a_buyer, a_product, a_shop, a_vault, an_act, some_merchants
+from tests.builders import NOON, VAULT, a_buyer, a_product, a_shop, an_act, some_merchants
 
 PLAN = {"name": "p", "currency": "BRL", "base": "goods", "hold_days": 2, "default": {"rate_bps": 1250}}
 ADDRESS = Address("A Buyer", "Street 1", "Town", "1000", "BR")
@@ -56,7 +56,7 @@ class World:
     @property
     def tools(self) -> Tools:
         """What jobs work with: a payment provider that does as it is told, and nobody who pays out."""
-        return Tools(self.database, Sandbox(self.database, lambda: self.now, ""), lambda: self.now, a_vault())
+        return Tools(self.database, Sandbox(self.database, lambda: self.now, ""), lambda: self.now, VAULT)
 
     def act(self, actor: str = "system:model") -> Act:
         """Somebody does something now."""
@@ -89,7 +89,7 @@ class World:
         act = self.act()
 
         async def run(tx: Transaction) -> None:
-            made = await checkout.place(tx, cart, checkout_id, self.buyer, act)
+            made = await checkout.place(tx, cart, checkout_id, self.buyer, act, vault=VAULT)
             tenders = [Tender("sandbox_approve", made.total_minor)]
             async with tx.as_platform() as platform:
                 await payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=act)

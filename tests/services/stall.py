@@ -24,7 +24,7 @@ from merchantry.tables.platform import payment as payment_table
 from merchantry.tables.platform import tender
 from tenancy.database import Database
 from tenancy.principals import Merchant
-from tests.builders import NOON, a_buyer, a_merchant, a_product, a_vault, an_act
+from tests.builders import NOON, VAULT, a_buyer, a_merchant, a_product, a_vault, an_act
 
 ADDRESS = Address(name="A", street="S 1", city="C", postal_code="1", country="BR")
 DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ class Stall:
         cart = Cart("BRL", ADDRESS, (CartPart(self.merchant.id, lines, shipping_option="free"),))
         act = an_act(at=self.now)
         async with self.database.write("test") as tx:
-            made = await checkout.place(tx, cart, checkout_id, buyer, act)
+            made = await checkout.place(tx, cart, checkout_id, buyer, act, vault=VAULT)
             given = [Tender(*each) for each in tenders] or [Tender("sandbox_approve", made.total_minor)]
             charge = await payment.begin(
                 tx,

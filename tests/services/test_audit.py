@@ -8,6 +8,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.services import audit
+from merchantry.services.audit_search import EVERYTHING, AuditFilter, events
 from merchantry.services.notification import notifications, notify
 from merchantry.tables.platform import NOBODY, audit_event
 from merchantry.tables.platform import notification as notification_table
@@ -28,14 +29,14 @@ async def test_events_are_paged_newest_first_and_keep_what_was_before_and_after(
     async with database.write("test") as tx, tx.as_merchant(kites) as session:
         for number, act in enumerate(acts):
             await audit.record(session, kites, act, f"test.{number}", "it", {"n": number} if number else None, {"n": 0})
-        page = await audit.events(session, kites, 2)
-        rest = await audit.events(session, kites, 5, page[1].cursor)
+        page = await events(session, EVERYTHING, 2)
+        rest = await events(session, EVERYTHING, 5, page[1].cursor)
     found = [event.act for event in [*page[:2], *rest]]
     assert sorted(found[:2]) == ["test.2", "test.3"]
     assert found[2:] == ["test.1", "test.0", "merchant.create"]
     assert (rest[0].before, rest[1].before, rest[1].after) == ({"n": 1}, None, {"n": 0})
     async with database.read("test") as tx, tx.as_merchant(boats) as session:
-        assert [event.act for event in await audit.events(session, None, 10)] == ["merchant.create"]
+        assert [each.act for each in await events(session, EVERYTHING, 10)] == ["merchant.create"]
 
 
 async def test_a_merchant_writes_no_events_of_another_and_changes_none(database: Database) -> None:
@@ -57,8 +58,8 @@ async def test_the_platform_writes_for_any_merchant_and_for_nobody_but_changes_n
     async with database.write("test") as tx, tx.as_platform() as session:
         await audit.record(session, NOBODY, an_act(), "plan.approve", "standard/1")
         await audit.record(session, kites, an_act(), "case.decide", "1")
-        assert len(await audit.events(session, None, 10)) == 4
-        assert [event.subject for event in await audit.events(session, NOBODY, 10)] == ["standard/1"]
+        assert len(await events(session, EVERYTHING, 10)) == 4
+        assert [each.subject for each in await events(session, AuditFilter(merchants=[NOBODY]), 10)] == ["standard/1"]
     with pytest.raises(DBAPIError):
         async with database.write("test") as tx, tx.as_platform() as session:
             await session.execute(delete(audit_event))
@@ -76,7 +77,7 @@ async def test_what_is_rolled_back_is_in_no_trail_and_tells_nobody(database: Dat
     with pytest.raises(RuntimeError):
         await fail()
     async with database.read("test") as tx, tx.as_merchant(kites) as session:
-        assert [event.act for event in await audit.events(session, kites, 10)] == ["merchant.create"]
+        assert [each.act for each in await events(session, EVERYTHING, 10)] == ["merchant.create"]
         assert await notifications(session, 10) == []
 
 

@@ -1,7 +1,7 @@
 """Review cases on PostgreSQL: opened once, decided by others than who caused them, with one effect."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from merchantry.domain.case import CaseKind, CaseStatus, Decision, Vote
 from merchantry.domain.errors import CaseClosed, InvalidInput, NotFound, OwnAct, VotedAlready
 from merchantry.domain.permission import PlatformRole
 from merchantry.services import audit, case, case_decision, case_end, case_list, staff
+from merchantry.services.audit_search import EVERYTHING, AuditFilter, events
 from merchantry.services.case import Case, CaseAct, Fact, NewCase
 from merchantry.services.case_list import CaseEvent
 from merchantry.services.notification import notifications
@@ -83,9 +84,9 @@ async def voted(
     )
 
 
-async def effects_of(database: Database) -> list[dict[str, Any] | None]:
+async def effects_of(database: Database) -> list[Mapping[str, Any] | None]:
     async with database.read("test") as tx, tx.as_platform() as session:
-        return [each.after for each in await audit.events(session, None, 100) if each.act == "test.effect"]
+        return [each.after for each in await events(session, EVERYTHING, 100) if each.act == "test.effect"]
 
 
 async def test_the_same_case_is_opened_once_and_keeps_what_came_later(database: Database) -> None:
@@ -155,7 +156,7 @@ async def test_what_the_merchant_is_not_told_of_tells_it_nothing(database: Datab
         assert await notifications(session, 10) == []
         assert await case_list.find(session, merchant.id, new.id) is None
         assert await case_list.page(session, limit=10) == []
-        assert [each.act for each in await audit.events(session, None, 10)] == ["merchant.create"]
+        assert [each.act for each in await events(session, EVERYTHING, 10)] == ["merchant.create"]
 
 
 @pytest.mark.parametrize("vote", Vote)
@@ -268,9 +269,9 @@ async def test_work_on_a_case_is_told_in_its_order_and_audited(database: Databas
     assert (story[1].owner, story[2].text, story[3].evidence) == (seen.owner, "looks odd", (Fact("bank", "paid"),))
     async with database.read("test") as tx:
         async with tx.as_platform() as session:
-            trail = [each for each in await audit.events(session, NOBODY, 20) if each.subject == str(new.id)]
+            trail = await events(session, AuditFilter(merchants=[NOBODY], subject=str(new.id)), 20)
         async with tx.as_merchant(merchant.id) as merchants_own:
-            own = [each.act for each in await audit.events(merchants_own, None, 20)]
+            own = [each.act for each in await events(merchants_own, EVERYTHING, 20)]
             (told,) = (await case_list.stories(merchants_own, [seen])).values()
     assert sorted(each.act for each in trail) == ["case.assign", "case.comment", "case.evidence"]
     assert {each.after["merchant"] for each in trail if each.after} == {str(merchant.id)}

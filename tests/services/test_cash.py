@@ -17,7 +17,7 @@ from merchantry.services.order import Order
 from merchantry.services.refund import NewRefund
 from merchantry.tables.platform import job, payment
 from tenancy.database import Database
-from tests.builders import a_buyer, an_act
+from tests.builders import VAULT, a_buyer, an_act
 from tests.services.books import Shelf
 from tests.services.stall import ADDRESS, DAY, Stall, a_stall, check_books
 from tests.services.test_settlement import payouts
@@ -38,7 +38,7 @@ class Door:
         line = CartLine(variant.id, quantity, variant.prices["BRL"])
         cart = Cart("BRL", ADDRESS, (CartPart(self.stall.merchant.id, (line,), shipping_option="free"),))
         async with self.stall.database.write("test") as tx:
-            await checkout.place(tx, cart, checkout_id, buyer, an_act(at=self.stall.now))
+            await checkout.place(tx, cart, checkout_id, buyer, an_act(at=self.stall.now), vault=VAULT)
         return checkout_id
 
     async def pay(self, checkout_id: UUID, buyer: UUID, *tenders: Tender) -> Order:

@@ -19,7 +19,8 @@ from merchantry.domain.errors import (
     StockRefused,
     UnknownCurrency,
 )
-from merchantry.services import audit, catalogue, category, listing, merchant, variant
+from merchantry.services import catalogue, category, listing, merchant, variant
+from merchantry.services.audit_search import AuditFilter, events
 from merchantry.services.variant import NewVariant
 from merchantry.tables import merchant as tables
 from merchantry.tables import platform
@@ -105,7 +106,7 @@ async def test_unpublishing_takes_it_out_of_the_mall_and_publishing_again_brings
     await as_merchant(database, kites.id, lambda session: catalogue.publish(session, made.id, an_act()))
     assert [listed.product_id for listed in await shown(database)] == [made.id]
     async with database.read("test") as tx, tx.as_merchant(kites.id) as session:
-        acts = [event.act for event in await audit.events(session, kites.id, 20)]
+        acts = [each.act for each in await events(session, AuditFilter(merchants=[kites.id]), 20)]
     assert sorted(acts) == [
         "merchant.create",
         "product.create",

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound, SlugTaken, UnknownCurrency
 from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import audit, ledger, mall, merchant, staff
+from merchantry.services import ledger, mall, merchant, staff
+from merchantry.services.audit_search import EVERYTHING, AuditFilter, events
 from merchantry.services.merchant import ShippingOption
 from merchantry.tables.merchant import counter
 from tenancy.database import Database
@@ -102,9 +103,9 @@ async def test_creation_is_in_the_new_merchants_own_audit_trail(database: Databa
     kites, boats = await some_merchants(database, a_shop("kites"), a_shop("boats"))
     async with database.read("test") as tx:
         async with tx.as_merchant(kites.id) as session:
-            [event] = await audit.events(session, None, 10)
+            [event] = await events(session, EVERYTHING, 10)
         async with tx.as_merchant(boats.id) as session:
-            assert await audit.events(session, kites.id, 10) == []
+            assert await events(session, AuditFilter(merchants=[kites.id]), 10) == []
     assert (event.act, event.subject, event.occurred_at) == ("merchant.create", str(kites.id), NOON)
     assert event.after is not None
     assert event.after["slug"] == "kites"
@@ -119,7 +120,7 @@ async def test_suspending_shows_in_the_directory_and_the_audit_trail(database: D
         assert changed.status == status
         assert await directory.merchant_by_slug("kites") == changed
     async with database.read("test") as tx, tx.as_platform() as session:
-        changes = [event for event in await audit.events(session, kites.id, 10) if event.act == "merchant.set_status"]
+        changes = await events(session, AuditFilter(merchants=[kites.id], act="merchant.set_status"), 10)
     assert sorted(str(event.after) for event in changes) == ["{'status': 'active'}", "{'status': 'suspended'}"]
     assert {event.actor for event in changes} == {"account:reviewer"}
 
@@ -184,7 +185,7 @@ async def test_roles_are_granted_once_seen_by_the_directory_and_revoked(database
     async with database.write("test") as tx, tx.as_platform() as session:
         await staff.revoke_role(session, clerk, kites.id, MerchantRole.FULFILMENT, an_act())
         await staff.revoke_platform_role(session, clerk, PlatformRole.ANALYST, an_act())
-        granted = [event.act for event in await audit.events(session, kites.id, 10)]
+        granted = [each.act for each in await events(session, AuditFilter(merchants=[kites.id]), 10)]
     principal = await directory.principal(ISSUER, "clerk", None)
     assert (principal.memberships, principal.platform_roles) == ({}, frozenset())
     assert sorted(granted) == ["merchant.create", "role.grant", "role.revoke"]

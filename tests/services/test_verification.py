@@ -20,7 +20,7 @@ from tenancy.database import Database
 from tenancy.logins import Logins
 from tenancy.principals import Merchant
 from tenancy.schemas import schema_of
-from tests.builders import NOON, a_buyer, a_merchant, a_product, a_vault, an_act
+from tests.builders import NOON, VAULT, a_buyer, a_merchant, a_product, a_vault, an_act
 
 PLAN = {"name": "p", "currency": "BRL", "base": "goods", "hold_days": 2, "default": {"rate_bps": 1250}}
 ADDRESS = Address("A Buyer", "Street 1", "Town", "1000", "BR")
@@ -109,7 +109,7 @@ async def _sale(
     checkout_id, payment_id = uuid4(), uuid4()
     cart = Cart("BRL", ADDRESS, (CartPart(seller.id, (CartLine(product.variants[0].id, 2, 5000),)),))
     async with database.write("test") as tx:
-        made = await checkout.place(tx, cart, checkout_id, buyer, an_act())
+        made = await checkout.place(tx, cart, checkout_id, buyer, an_act(), vault=VAULT)
         tenders = [Tender("sandbox_approve", made.total_minor)]
         charge = await payment.begin(
             tx,

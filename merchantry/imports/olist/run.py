@@ -17,6 +17,7 @@ from merchantry.imports.olist.files import Skipped
 from merchantry.imports.olist.model import Sale, Source
 from merchantry.imports.olist.report import Report, report_of
 from merchantry.imports.olist.sale import ACTOR, Known, import_sale
+from merchantry.services.vault import Vault
 from tenancy.database import Database
 
 WORKERS = 4
@@ -52,7 +53,13 @@ class _Tally:
 
 
 async def run(
-    database: Database, source: Source, plan: Plan, *, clock: Callable[[], datetime], progress: Progress
+    database: Database,
+    vault: Vault,
+    source: Source,
+    plan: Plan,
+    *,
+    clock: Callable[[], datetime],
+    progress: Progress,
 ) -> Report:
     """Import what is not in the database yet. May be interrupted at any moment and run again, or twice at once.
 
@@ -66,7 +73,7 @@ async def run(
     waiting = [sale for sale in source.sales if sale.id not in before]
     merchants, new_merchants = await _merchants(database, source, plan, act, progress)
     began = time.monotonic()
-    known = await _known(database, source, waiting, merchants, act, progress)
+    known = await _known(database, vault, source, waiting, merchants, act, progress)
     await _import_all(database, waiting, known, tally, clock, progress)
     seconds = time.monotonic() - began
     return report_of(tally.imported, tally.before, [*source.skipped, *tally.skipped], new_merchants, seconds)
@@ -84,7 +91,13 @@ async def _merchants(
 
 
 async def _known(
-    database: Database, source: Source, waiting: list[Sale], merchants: dict[str, UUID], act: Act, progress: Progress
+    database: Database,
+    vault: Vault,
+    source: Source,
+    waiting: list[Sale],
+    merchants: dict[str, UUID],
+    act: Act,
+    progress: Progress,
 ) -> Known:
     """Products with stock, buyers, terms: everything that the waiting checkouts refer to."""
     buyers = await setup.buyers(database, [sale.buyer.subject for sale in waiting], act.at)
@@ -99,7 +112,7 @@ async def _known(
         progress.advance(Stage.PRODUCTS, len(needs.pieces[seller_id]))
 
     await _over(list(needs.pieces), stock)
-    return Known(merchants, variants, buyers, terms)
+    return Known(merchants, variants, buyers, terms, vault)
 
 
 async def _import_all(

@@ -16,6 +16,7 @@ from merchantry.imports.olist.model import Order, Sale
 from merchantry.services import checkout, order, payment, queue, split
 from merchantry.services.queue import JobKind
 from merchantry.services.terms import Terms
+from merchantry.services.vault import Vault
 from merchantry.tables.platform import imported
 from tenancy.database import MerchantSession, PlatformSession, Transaction
 
@@ -35,6 +36,7 @@ class Known:
     variants: Mapping[tuple[str, str], UUID]
     buyers: Mapping[str, UUID]
     terms: Mapping[UUID, Terms]
+    vault: Vault
 
 
 async def import_sale(tx: Transaction, sale: Sale, known: Known, booked_at: datetime) -> bool:
@@ -45,12 +47,11 @@ async def import_sale(tx: Transaction, sale: Sale, known: Known, booked_at: date
     async with tx.as_platform() as session:
         if not await _mark(session, sale, booked_at):
             return False
-    placed = await checkout.place(
-        tx, _cart(sale, known), uuid4(), known.buyers[sale.buyer.subject], Act(ACTOR, sale.placed_at, booked_at)
-    )
+    act = Act(ACTOR, sale.placed_at, booked_at)
+    buyer = known.buyers[sale.buyer.subject]
+    placed = await checkout.place(tx, _cart(sale, known), uuid4(), buyer, act, vault=known.vault)
     payment_id = uuid4()
     async with tx.as_platform() as session:
-        act = Act(ACTOR, sale.placed_at, booked_at)
         await payment.record(session, placed, sale.tenders, payment_id=payment_id, provider=payment.ELSEWHERE, act=act)
         orders = await checkout.orders_of(session, [placed.id])
     captured = Outcome(ChargeStatus.CAPTURED, reference=sale.id)
