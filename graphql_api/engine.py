@@ -21,6 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
+from graphql_api.execution import compiled_executor
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
@@ -84,6 +85,7 @@ class MarketSchema(strawberry.Schema):
             subscription=subscription,
             types=[*types, *PROBLEMS.values()],
             extensions=[_PreparedDocument],
+            execution_context_class=compiled_executor(),
             config=StrawberryConfig(scalar_map={**SCALARS, datetime: INSTANT}),
         )
 
