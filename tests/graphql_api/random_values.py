@@ -140,7 +140,7 @@ class ValueMaker:
 
     def _collection(self, items: list[Any]) -> Any:
         if self.random.random() < self.trouble:
-            return (item for item in items) if self.random.random() < 0.5 else dict.fromkeys(map(str, items))
+            return (item for item in items) if self.random.random() < 0.5 else dict.fromkeys(range(len(items)))
         return tuple(items) if self.random.random() < 0.1 else items
 
     def _object(self, type_: GraphQLObjectType, depth: int) -> Any:
