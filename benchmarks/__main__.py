@@ -4,7 +4,16 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-NAMES = ("orders_page", "checkout", "commission_report", "provisioning", "migration", "olist_import", "settlement")
+NAMES = (
+    "orders_page",
+    "execution",
+    "checkout",
+    "commission_report",
+    "provisioning",
+    "migration",
+    "olist_import",
+    "settlement",
+)
 
 
 def main() -> int:
