@@ -12,6 +12,8 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
+from graphql_api.derived import Derived
+
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 """Under which key of their extensions graphql-core's types and fields hold what Strawberry made them of."""
 _STRANGE = {"__getattribute__", "__getattr__", "__class__", "__await__", "__aiter__", TYPE_CAST_ATTRIBUTE}
@@ -34,9 +36,11 @@ def is_plain(class_: type) -> bool:
 
 
 def is_plain_attribute(class_: type, name: str) -> bool:
-    """Whether reading the attribute runs no code: it is in the object, or in a slot, or a default of the class."""
+    """Whether reading the attribute runs no code: it is in the object, or in a slot, or a default of the class; or runs
+    such as makes no difference.
+    """
     found = next((vars(base)[name] for base in class_.__mro__ if name in vars(base)), None)
-    return isinstance(found, MemberDescriptorType) or not hasattr(type(found), "__get__")
+    return isinstance(found, MemberDescriptorType | Derived) or not hasattr(type(found), "__get__")
 
 
 def attribute(field: object, resolve: object) -> str:
@@ -56,10 +60,10 @@ def origins(definition: StrawberryObjectDefinition) -> tuple[type, ...]:
 def object_type(schema: GraphQLSchema, type_: GraphQLOutputType, class_: type) -> GraphQLObjectType:
     """The type of objects of exactly this class, where an interface or a union stands and nothing else decides."""
     abstract = cast("GraphQLUnionType", type_)
-    definition = vars(class_).get("__strawberry_definition__")
+    definition = getattr(class_, "__strawberry_definition__", None)
     if not isinstance(definition, StrawberryObjectDefinition):
         raise Unexpected
-    require(definition.origin is class_ and definition.concrete_of is None and not definition.is_graphql_generic)
+    require(definition.concrete_of is None and not definition.is_graphql_generic)
     found = schema.get_type(definition.name)
     if not isinstance(found, GraphQLObjectType):
         raise Unexpected

@@ -44,7 +44,7 @@ def answers(
         (error.formatted, type(error.original_error).__name__, str(error.original_error), error.nodes)
         for error in result.errors or ()
     ]
-    return _shown(result.data), [_without_addresses(repr(error)) for error in errors]
+    return _without_addresses(_shown(result.data)), [_without_addresses(repr(error)) for error in errors]
 
 
 def _shown(value: Any) -> str:
