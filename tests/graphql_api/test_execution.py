@@ -36,7 +36,8 @@ def answers(
     async def run() -> Any:
         found: Any = execute(schema, document, root, None, variables, executor_class=executor)
         result = await found if inspect.isawaitable(found) else found
-        await asyncio.sleep(0)  # for what graphql-core leaves to end in the background
+        for _ in range(20):  # for what graphql-core leaves to end in the background
+            await asyncio.sleep(0)
         return result
 
     result = asyncio.run(run())
