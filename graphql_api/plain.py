@@ -6,7 +6,7 @@ What is not asked for here can't be known before it runs, and is left to graphql
 from types import MemberDescriptorType, NoneType
 from typing import cast
 
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLSchema, GraphQLUnionType
+from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLSchema, GraphQLUnionType, Undefined
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
@@ -32,7 +32,7 @@ def require(holds: bool) -> None:
 def is_plain(class_: type) -> bool:
     """Whether objects of the class are mere holders of attributes, which no code of theirs looks after."""
     own = {name for base in class_.__mro__ if base is not object for name in vars(base)}
-    return not own & _STRANGE and not issubclass(class_, BaseException | NoneType)
+    return not own & _STRANGE and not issubclass(class_, (BaseException, NoneType, type(Undefined)))
 
 
 def is_plain_attribute(class_: type, name: str) -> bool:

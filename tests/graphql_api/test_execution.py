@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, ClassVar
 
 import pytest
-from graphql import ExecutionResult, GraphQLSchema, execute, parse, validate
+from graphql import ExecutionResult, GraphQLSchema, Undefined, execute, parse, validate
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -133,6 +133,16 @@ def test_graphql_core_executes_the_objects_around_what_is_unexpected() -> None:
     root = shelves(3)
     root["allShelf"][0].named[1].name = None
     assert executed(root) == {"Query", "Shelf", "Stone"}
+
+
+@pytest.mark.parametrize("missing", [None, Undefined])
+def test_what_is_missing_has_no_type_name(missing: Any) -> None:
+    root = {"allBook": [missing]}
+    document = parse("{ allBook { __typename } }")
+    found = execute(SCHEMAS["strange"], document, root, executor_class=Counting)
+    assert isinstance(found, ExecutionResult)
+    assert found.data is None
+    assert [error.path for error in found.errors or ()] == [["allBook", 0]]
 
 
 def executed(root: dict[str, Any]) -> set[str]:
