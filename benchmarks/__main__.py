@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 NAMES = (
     "orders_page",
+    "execution",
     "checkout",
     "commission_report",
     "provisioning",

@@ -1,4 +1,4 @@
-"""The orders page as plain as it can be: two statements by psycopg, dictionaries, JSON by orjson, one bare route.
+"""The orders page as plain as it can be: psycopg, dictionaries, JSON by orjson or by PostgreSQL, bare routes.
 
 It signs nobody in, checks no right, limits no document, logs nothing, and reads as the tables' owner.
 """
@@ -30,8 +30,32 @@ LINES = (
 )
 
 
+PAGE_AS_JSON = """
+SELECT json_build_object('data', json_build_object('merchant', json_build_object('orders', json_build_object('nodes',
+    json_agg(json_build_object(
+        'id', rtrim(translate(encode(%(prefix)s || uuid_send(o.id), 'base64'), E'+/\\n', '-_'), '='),
+        'number', o.number, 'status', upper(o.status), 'placedAt', to_char(o.placed_at, {instant}),
+        'total', json_build_object('amount', ((o.goods_minor + o.shipping_minor) / 100.0)::numeric(20, 2)::text,
+                                   'currency', o.currency),
+        'shipTo', json_build_object('name', o.ship_to -> 'name', 'street', o.ship_to -> 'street',
+            'city', o.ship_to -> 'city', 'postalCode', o.ship_to -> 'postal_code', 'country', o.ship_to -> 'country'),
+        'lines', lines.found
+    ) ORDER BY o.placed_at DESC, o.id DESC)))))::text
+FROM (SELECT * FROM {schema}.orders ORDER BY placed_at DESC, id DESC LIMIT 50) AS o,
+    LATERAL (
+        SELECT json_agg(json_build_object('title', l.title, 'quantity', l.quantity, 'unitPrice', json_build_object(
+            'amount', (l.unit_price_minor / 100.0)::numeric(20, 2)::text, 'currency', o.currency)
+        ) ORDER BY l.position) AS found
+        FROM {schema}.order_line AS l WHERE l.order_id = o.id
+    ) AS lines
+"""
+INSTANT = '\'YYYY-MM-DD"T"HH24:MI:SS"+00:00"\''
+ORDER = ORDERS.replace(" ORDER BY placed_at DESC, id DESC LIMIT 50", " WHERE id = %s")
+
+
 def build(owner_url: str) -> Starlette:
-    """The application; ``POST /orders/m_…`` answers what the mall's GraphQL answers to the same question."""
+    """The application; ``POST /orders/m_…`` answers what the mall's GraphQL answers to the same question, and so do the
+    page that PostgreSQL writes as JSON, and the single order."""
     pool: asyncio.Queue[AsyncConnection[TupleRow]] = asyncio.Queue()
 
     @asynccontextmanager
@@ -51,11 +75,40 @@ def build(owner_url: str) -> Starlette:
             pool.put_nowait(connection)
         return Response(orjson.dumps(answer), media_type="application/json")
 
-    return Starlette(routes=[Route("/orders/{schema}", orders, methods=["POST"])], lifespan=lifespan)
+    async def orders_as_json(request: Request) -> Response:
+        connection, schema = await pool.get(), request.path_params["schema"]
+        try:
+            text = PAGE_AS_JSON.format(schema=schema, instant=INSTANT).encode()
+            prefix = b"Order\0" + UUID(schema.removeprefix("m_")).bytes
+            row = await (await connection.execute(text, {"prefix": prefix})).fetchone()
+        finally:
+            pool.put_nowait(connection)
+        return Response((row or ("",))[0], media_type="application/json")
+
+    async def order(request: Request) -> Response:
+        connection, schema = await pool.get(), request.path_params["schema"]
+        try:
+            text = ORDER.format(schema=schema).encode()
+            page = await (await connection.execute(text, [UUID(request.path_params["id"])])).fetchall()
+            nodes = await _nodes(connection, schema, page)
+        finally:
+            pool.put_nowait(connection)
+        return Response(orjson.dumps({"data": {"node": nodes[0]}}), media_type="application/json")
+
+    routes = [
+        Route("/orders/{schema}", orders, methods=["POST"]),
+        Route("/orders-as-json/{schema}", orders_as_json, methods=["POST"]),
+        Route("/order/{schema}/{id}", order, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 async def _page(connection: AsyncConnection[TupleRow], schema: str) -> dict[str, Any]:
     page = await (await connection.execute(ORDERS.format(schema=schema).encode())).fetchall()
+    return {"data": {"merchant": {"orders": {"nodes": await _nodes(connection, schema, page)}}}}
+
+
+async def _nodes(connection: AsyncConnection[TupleRow], schema: str, page: list[TupleRow]) -> list[dict[str, Any]]:
     found = await connection.execute(LINES.format(schema=schema).encode(), [[row[0] for row in page]])
     currencies = {row[0]: row[4] for row in page}
     lines: dict[UUID, list[dict[str, Any]]] = {order_id: [] for order_id in currencies}
@@ -63,7 +116,7 @@ async def _page(connection: AsyncConnection[TupleRow], schema: str) -> dict[str,
         price = _money(unit_price_minor, currencies[order_id])
         lines[order_id].append({"title": title, "quantity": quantity, "unitPrice": price})
     merchant = UUID(schema.removeprefix("m_"))
-    return {"data": {"merchant": {"orders": {"nodes": [_node(merchant, row, lines[row[0]]) for row in page]}}}}
+    return [_node(merchant, row, lines[row[0]]) for row in page]
 
 
 def _node(merchant: UUID, row: TupleRow, lines: list[dict[str, Any]]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def main() -> None:
     with installed(options) as installation:
         (merchant,) = provisioned(installation.logins, [1])
         count = 500 if options.quick else 5_000
-        _fill(installation.logins.owner, merchant, count)
+        fill(installation.logins.owner, merchant, count)
         owner = asyncio.run(hired(installation, "owner", merchant, MerchantRole.OWNER))
         with serving(installation, "mall", profile=options.profile) as mall, serving(installation, "bare_page") as bare:
             rows, fields = asyncio.run(_measure(mall, bare, owner, merchant, options))
@@ -71,7 +71,8 @@ def main() -> None:
         )
 
 
-def _fill(owner_url: str, merchant: Merchant, orders: int) -> None:
+def fill(owner_url: str, merchant: Merchant, orders: int) -> None:
+    """Give a merchant so many orders, of five lines each."""
     schema = schema_of(merchant.id)
     with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute(ORDERS.replace(MARK, schema).format(orders=orders).encode())

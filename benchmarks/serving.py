@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.installation import Installation
 from merchantry.services.vault import Vault
@@ -20,13 +22,16 @@ from merchantry.vault.keys import MasterKeys
 from tenancy.logins import derive
 from tenancy.tokens import DevelopmentIssuer
 
+if TYPE_CHECKING:
+    from graphql_api.engine import MarketSchema
+
 START_SECONDS = 30
 PROFILED_LINES = 40
 
 
 @contextmanager
 def serving(installation: Installation, kind: str, *, profile: bool = False) -> Iterator[Path]:
-    """Serve ``mall`` or ``bare_page`` while the block runs; gives the path of its Unix socket."""
+    """Serve ``mall``, ``mall_as_it_comes`` or ``bare_page`` while the block runs; gives the path of its Unix socket."""
     socket, log = installation.home / f"{kind}.sock", installation.home / f"{kind}.log"
     command = [sys.executable, "-m", "benchmarks.serving", kind, str(installation.home), installation.logins.owner]
     with log.open("wb") as output:
@@ -62,9 +67,12 @@ def _app(kind: str, home: Path, owner_url: str) -> Starlette:
 
         return build(logins.owner)
     from graphql_api.logging import configure_logging  # here, so that the baseline's process doesn't load the mall
+    from graphql_api.schema import schema
     from graphql_api.server import Settings, build_app
 
     configure_logging(development=False)
+    if kind == "mall_as_it_comes":
+        schema.execute_as_it_comes()
     verifier = DevelopmentIssuer.load_or_create(home / "keys").verifier()
     settings = Settings(
         logins=logins,
@@ -75,7 +83,22 @@ def _app(kind: str, home: Path, owner_url: str) -> Starlette:
         development=False,
         with_worker=False,
     )
-    return build_app(settings)
+    app = build_app(settings)
+    if kind == "mall_as_it_comes":
+        app.add_middleware(_Forgetful, schema)
+    return app
+
+
+class _Forgetful:
+    """Lets a schema forget the documents of earlier requests."""
+
+    def __init__(self, app: ASGIApp, schema: "MarketSchema") -> None:
+        self._app = app
+        self._schema = schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._schema.forget()
+        await self._app(scope, receive, send)
 
 
 def main() -> None:

@@ -18,11 +18,12 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import validate_document
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, validate_document
 from strawberry.types import ExecutionContext
 
 from graphql_api.asked import NOTHING, Asked, asked_of
 from graphql_api.context import Context
+from graphql_api.execution import compiled_executor
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
@@ -90,8 +91,18 @@ class MarketSchema(strawberry.Schema):
             subscription=subscription,
             types=[*types, *PROBLEMS.values()],
             extensions=[WatchedReads, _PreparedDocument],
+            execution_context_class=compiled_executor(),
             config=StrawberryConfig(scalar_map={**SCALARS, datetime: INSTANT}),
         )
+
+    def execute_as_it_comes(self) -> None:
+        """From now on compile nothing: what compiling gains is measured against that."""
+        self.execution_context_class = StrawberryGraphQLCoreExecutionContext
+
+    def forget(self) -> None:
+        """Remember no document that has been prepared."""
+        self._prepared.clear()
+        self._remembered_length = 0
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: the answer's errors are logged where they are masked, once and with their ids."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import strawberry
@@ -12,6 +13,7 @@ from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
 from graphql_api.contacts import in_clear, of_buyer, of_merchant
 from graphql_api.context import Context, Info
+from graphql_api.derived import derived
 from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus
 from graphql_api.money import Money
 from graphql_api.problems import SHUT, mutation
@@ -148,66 +150,119 @@ class Order(Node):
     ) -> "Order":
         """The order from loaded rows; relations that were not loaded are empty. ``with_parties`` shows whom refunds
         were taken back from, and chargebacks; ``trail`` is what review rules made of it, None for who may not know."""
-        found, merchant_id = view.order, view.merchant_id
-        is_paid = found.captured_at is not None
-        return Order(
-            id=encode_id("Order", merchant_id, found.id),
-            number=found.number,
-            checkout_id=encode_id("Checkout", found.checkout_id),
-            merchant_name=found.legal_name,
-            status=found.status,
-            collected_by=Collector(found.collected_by),
-            goods=Money.of(found.goods_minor, found.currency),
-            shipping=Money.of(found.shipping_minor, found.currency),
-            discount=Money.of(found.discount_minor, found.currency),
-            added_tax=Money.of(found.added_tax_minor, found.currency),
-            total=Money.of(found.total_minor, found.currency),
-            shipping_option=found.shipping_option,
-            ship_to=in_clear(contact),
-            contact=contact.status,
-            placed_at=found.placed_at,
-            paid_at=found.captured_at,
-            shipped_at=found.last_shipped_at,
-            delivered_at=found.last_delivered_at,
-            completed_at=found.completed_at,
-            cancelled_at=found.cancelled_at,
-            lines=[_line(merchant_id, each, found.currency, is_paid=is_paid) for each in found.lines],
-            shipments=[_shipment(merchant_id, each) for each in view.shipments],
-            events=[_event(each) for each in view.events],
-            refunds=[
-                Refund.of(merchant_id, each, for_staff=for_staff, with_parties=with_parties) for each in view.refunds
-            ],
-            returns=[ReturnRequest.of(each) for each in view.returns],
-            chargebacks=[Chargeback.of(each) for each in view.chargebacks] if with_parties else [],
-            refunded=Money.of(found.refunded_minor, found.currency),
-            split=Split.of(merchant_id, explained) if explained else None,
-            review_status=ReviewStatus(found.review_status) if for_staff and found.review_status else None,
-            review_trail=None if trail is None else review.shown_to_merchant(merchant_id, trail),
+        return _ShownOrder(
+            view, explained, contact=contact, for_staff=for_staff, with_parties=with_parties, trail=trail
         )
 
 
-def _line(merchant_id: UUID, line: order.Line, currency: str, *, is_paid: bool) -> OrderLine:
-    return OrderLine(
-        id=encode_id("OrderLine", merchant_id, line.order_id, line.id),
-        variant_id=encode_id("Variant", merchant_id, line.variant_id),
-        sku=line.sku,
-        title=line.title,
-        category=line.category,
-        quantity=line.quantity,
-        shipped_quantity=line.shipped,
-        delivered_quantity=line.delivered,
-        unit_price=Money.of(line.unit_price_minor, currency),
-        cancelled_quantity=line.cancelled,
-        refunded_quantity=line.refunded,
-        refunded=Money.of(line.refunded_goods_minor + line.refunded_shipping_minor, currency),
-        refundable=Money.of(reversal.left_of(line).total_minor if is_paid else 0, currency),
-        refundable_quantity=line.quantity - line.refunded if is_paid else 0,
-        return_days=line.days_to_return,
-        goods=Money.of(line.goods_minor, currency),
-        shipping=Money.of(line.shipping_minor, currency),
-        discount=Money.of(line.discount_minor, currency),
-        tax=LineTax.of(line.tax, currency),
+def _amount(name: str) -> Any:
+    """The money of an attribute of the stored thing, in the order's currency."""
+    read = attrgetter(name)
+    return derived(lambda self: Money.of(read(self.found), self.currency))
+
+
+def _stored(name: str) -> Any:
+    """An attribute of the stored thing as it is."""
+    return derived(attrgetter(f"found.{name}"))
+
+
+class _ShownOrder(Order):
+    """An order over its loaded rows."""
+
+    id = derived(lambda self: encode_id("Order", self.merchant_id, self.found.id))
+    number = _stored("number")
+    checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id))
+    merchant_name = _stored("legal_name")
+    status = _stored("status")
+    collected_by = derived(lambda self: Collector(self.found.collected_by))
+    goods = _amount("goods_minor")
+    shipping = _amount("shipping_minor")
+    discount = _amount("discount_minor")
+    added_tax = _amount("added_tax_minor")
+    total = _amount("total_minor")
+    shipping_option = _stored("shipping_option")
+    ship_to = derived(lambda self: in_clear(self.buyer))
+    contact = derived(lambda self: self.buyer.status)
+    placed_at = _stored("placed_at")
+    paid_at = _stored("captured_at")
+    shipped_at = _stored("last_shipped_at")
+    delivered_at = _stored("last_delivered_at")
+    completed_at = _stored("completed_at")
+    cancelled_at = _stored("cancelled_at")
+    lines = derived(lambda self: [_ShownLine(self, line) for line in self.found.lines])
+    shipments = derived(lambda self: [_shipment(self.merchant_id, each) for each in self.view.shipments])
+    events = derived(lambda self: [_event(each) for each in self.view.events])
+    refunds = derived(lambda self: [self.shown_refund(each) for each in self.view.refunds])
+    returns = derived(lambda self: [ReturnRequest.of(each) for each in self.view.returns])
+    chargebacks = derived(
+        lambda self: [Chargeback.of(each) for each in self.view.chargebacks] if self.with_parties else []
     )
+    refunded = _amount("refunded_minor")
+    review_status = derived(
+        lambda self: ReviewStatus(self.found.review_status) if self.for_staff and self.found.review_status else None
+    )
+    review_trail = derived(
+        lambda self: None if self.trail is None else review.shown_to_merchant(self.merchant_id, self.trail)
+    )
+    split = derived(lambda self: Split.of(self.merchant_id, self.explained) if self.explained else None)
+
+    def __init__(
+        self,
+        view: OrderView,
+        explained: explanation.Explanation | None,
+        *,
+        contact: Contact,
+        for_staff: bool,
+        with_parties: bool,
+        trail: Sequence[TrailVerdict] | None,
+    ) -> None:
+        self.view = view
+        self.found = view.order
+        self.merchant_id = view.merchant_id
+        self.currency = view.order.currency
+        self.explained = explained
+        self.buyer = contact
+        self.trail = trail
+        self.for_staff = for_staff
+        self.with_parties = with_parties
+
+    def shown_refund(self, found: tracking.Refund) -> Refund:
+        """A refund with as much as the reader may know."""
+        return Refund.of(self.merchant_id, found, for_staff=self.for_staff, with_parties=self.with_parties)
+
+
+class _ShownLine(OrderLine):
+    """A line over its row."""
+
+    id = derived(lambda self: encode_id("OrderLine", self.order.merchant_id, self.found.order_id, self.found.id))
+    variant_id = derived(lambda self: encode_id("Variant", self.order.merchant_id, self.found.variant_id))
+    sku = _stored("sku")
+    title = _stored("title")
+    category = _stored("category")
+    quantity = _stored("quantity")
+    shipped_quantity = _stored("shipped")
+    delivered_quantity = _stored("delivered")
+    unit_price = _amount("unit_price_minor")
+    cancelled_quantity = _stored("cancelled")
+    refunded_quantity = _stored("refunded")
+    goods = _amount("goods_minor")
+    shipping = _amount("shipping_minor")
+    discount = _amount("discount_minor")
+    return_days = _stored("days_to_return")
+    tax = derived(lambda self: LineTax.of(self.found.tax, self.currency))
+    refunded = derived(
+        lambda self: Money.of(self.found.refunded_goods_minor + self.found.refunded_shipping_minor, self.currency)
+    )
+    refundable = derived(
+        lambda self: Money.of(reversal.left_of(self.found).total_minor if self.is_paid else 0, self.currency)
+    )
+    refundable_quantity = derived(lambda self: self.found.quantity - self.found.refunded if self.is_paid else 0)
+
+    def __init__(self, order: _ShownOrder, found: order.Line) -> None:
+        self.order = order
+        self.found = found
+        self.currency = order.currency
+        self.is_paid = order.found.captured_at is not None
 
 
 def _shipment(merchant_id: UUID, parcel: tracking.Shipment) -> Shipment:
@@ -274,7 +329,9 @@ async def trails(
 @node("Order", parts=2)
 async def load_order(info: Info, parts: Parts) -> Order | None:
     """The order for staff of its merchant, and for its buyer; for all others there is none."""
-    return await find_order(info.context, *parts)
+    merchant_id, order_id = parts
+    asked = parts_wanted(info, ())
+    return await find_order(info.context, merchant_id, order_id, parts=asked, with_split=selects(info, "split", ()))
 
 
 @node("OrderLine", parts=3)
@@ -302,22 +359,26 @@ def _with_id(nodes: Sequence[N], id: strawberry.ID) -> N | None:
     return next((each for each in nodes if each.id == id), None)
 
 
-async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Order | None:
-    """The whole order, or None where the caller may not see it."""
+async def find_order(
+    context: Context,
+    merchant_id: UUID,
+    order_id: UUID,
+    *,
+    parts: tracking.Parts = tracking.Parts(),
+    with_split: bool = True,
+) -> Order | None:
+    """The order with these parts, or None where the caller may not see it."""
     merchant = context.caller.merchant
     if merchant and merchant.id == merchant_id:
         allowed = access.of_merchant(context, Permission.ORDER_READ)
         async with context.database.read(allowed.act.actor) as tx:
             async with tx.as_merchant(merchant_id) as session:
-                view = await tracking.by_id(session, order_id, tracking.Parts())
+                view = await tracking.by_id(session, order_id, parts)
             if view is None:
                 return None
             may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
-            splits = (
-                await explained(tx, merchant_id, [view], with_receipts=True)
-                if may_explain and view.order.captured_at
-                else {}
-            )
+            is_shared = with_split and may_explain and view.order.captured_at
+            splits = await explained(tx, merchant_id, [view], with_receipts=True) if is_shared else {}
             trail = (await trails(context, tx, merchant_id, [view])).get(order_id)
             contacts = await of_merchant(context, tx, merchant_id, [order_id])
             contact = contacts.get(order_id, WITHHELD)
@@ -328,7 +389,7 @@ async def find_order(context: Context, merchant_id: UUID, order_id: UUID) -> Ord
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
         index = await tracking.index_of(platform, buyer.account_id, [order_id])
         contacts = await of_buyer(context, platform, [each.checkout_id for each in index])
-    views = await tracking.of_buyer(context.database, index, tracking.Parts())
+    views = await tracking.of_buyer(context.database, index, parts)
     return Order.of(views[0], contact=contacts.get(views[0].order.checkout_id, WITHHELD)) if views else None
 
 

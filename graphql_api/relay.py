@@ -18,6 +18,7 @@ import strawberry
 
 from graphql_api.access import NoMerchantSelected
 from graphql_api.context import Context, Info
+from graphql_api.derived import derived
 from graphql_api.errors import Forbidden, NotAuthenticated
 from graphql_api.instant import utc
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
@@ -230,13 +231,23 @@ def connection_of(
     rows: Sequence[Row], page: Page, *, cursor_of: Callable[[Row], tuple[object, ...]], node_of: Callable[[Row], T]
 ) -> Connection[T]:
     """The connection of the rows fetched with `page.limit`; `cursor_of` gives the values that order them."""
-    edges = [
-        Edge(node=node_of(row), cursor=encode_cursor(page.list_name, cursor_of(row))) for row in rows[: page.first]
-    ]
+    edges = [_RowEdge(row, node_of(row), page.list_name, cursor_of) for row in rows[: page.first]]
     page_info = PageInfo(
         has_next_page=len(rows) > page.first,
         has_previous_page=page.after is not None,
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )
-    return Connection(edges=edges, nodes=[edge.node for edge in edges], page_info=page_info)
+    return Connection(edges=[*edges], nodes=[edge.node for edge in edges], page_info=page_info)
+
+
+class _RowEdge(Edge[T]):
+    """An edge that makes its cursor when it is asked for one."""
+
+    cursor = derived(lambda self: encode_cursor(self.list_name, self.cursor_of(self.row)))
+
+    def __init__(self, row: Row, node: T, list_name: str, cursor_of: Callable[[Row], tuple[object, ...]]) -> None:
+        self.row = row
+        self.node = node
+        self.list_name = list_name
+        self.cursor_of = cursor_of

@@ -193,7 +193,7 @@ async def _views(session: MerchantSession, statement: Select[Any], parts: Parts)
         given = {"order_ids": [row[ID] for row in rows]}
         for name in parts.names:
             found = await session.execute(RELATIONS[name].statement, given)
-            related[name] = _by_order(RELATIONS[name], found)
+            related[name] = _by_order(RELATIONS[name], found.all())
         if parts.returns:
             related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
         if parts.chargebacks:

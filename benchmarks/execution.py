@@ -1,0 +1,145 @@
+"""A page of 50 orders with five lines each, and a single order, answered by four kinds of servers taking turns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from benchmarks.installation import installed, provisioned
+from benchmarks.load import Client, rate
+from benchmarks.measuring import Options, facts, parse_options, show, times
+from benchmarks.orders_page import PAGE, fill
+from benchmarks.people import Person, hired
+from benchmarks.serving import serving
+from graphql_api.relay import encode_id
+from merchantry.domain.permission import MerchantRole
+from tenancy.principals import Merchant
+from tenancy.schemas import MARK, schema_of
+
+CLIENTS = (1, 8)
+KINDS = ("mall", "mall_as_it_comes", "bare_page")
+ORDER = """
+query Order($id: ID!) {
+  node(id: $id) {
+    ... on Order {
+      id number status placedAt
+      total { amount currency }
+      shipTo { name street city postalCode country }
+      lines { title quantity unitPrice { amount currency } }
+    }
+  }
+}
+"""
+AN_ORDER = "SELECT id FROM __merchant__.orders LIMIT 1"
+
+Ask = Callable[[int], Awaitable[bytes]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to answer a question: whose server, at which path, asked by which body."""
+
+    server: str
+    path: str
+    body: bytes = b""
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse_options()
+    with installed(options) as installation, ExitStack() as stack:
+        (merchant,) = provisioned(installation.logins, [1])
+        fill(installation.logins.owner, merchant, 500 if options.quick else 5_000)
+        owner = asyncio.run(hired(installation, "owner", merchant, MerchantRole.OWNER))
+        sockets = {
+            kind: stack.enter_context(serving(installation, kind, profile=options.profile and kind == "mall"))
+            for kind in KINDS
+        }
+        order_id = _an_order(installation.logins.owner, merchant)
+        pages, orders = asyncio.run(_measure(sockets, owner, merchant, order_id, options))
+        line = facts(installation.logins.owner, options)
+        note = (
+            "All over HTTP on Unix sockets from uvicorn. The same answers, compared first; medians of alternating runs."
+        )
+        show(
+            "Orders page, 50 orders × 5 lines (requests/s)",
+            line,
+            ("clients", "ours (b)", "as it comes (a)", "JSON by SQL (c)", "b / a", "b / c"),
+            [_row(clients, found, "as it comes", "JSON by SQL") for clients, found in pages.items()],
+        )
+        show(
+            "One order by id (requests/s)",
+            line,
+            ("clients", "ours", "as it comes", "psycopg in Starlette", "ours / as it comes", "ours / psycopg"),
+            [_row(clients, found, "as it comes", "psycopg") for clients, found in orders.items()],
+            note,
+        )
+
+
+def _row(clients: int, found: dict[str, float], first: str, second: str) -> tuple[str, ...]:
+    ours, *others = found["ours"], found[first], found[second]
+    return (str(clients), *(f"{figure:,.1f}" for figure in (ours, *others)), *(times(ours, each) for each in others))
+
+
+def _an_order(owner_url: str, merchant: Merchant) -> UUID:
+    with psycopg.connect(owner_url) as connection:
+        row = connection.execute(AN_ORDER.replace(MARK, schema_of(merchant.id)).encode()).fetchone()
+    assert row is not None
+    order_id: UUID = row[0]
+    return order_id
+
+
+async def _measure(
+    sockets: dict[str, Path], owner: Person, merchant: Merchant, order_id: UUID, options: Options
+) -> tuple[dict[int, dict[str, float]], dict[int, dict[str, float]]]:
+    schema = schema_of(merchant.id)
+    page = orjson.dumps({"query": PAGE})
+    order = orjson.dumps({"query": ORDER, "variables": {"id": encode_id("Order", merchant.id, order_id)}})
+    async with AsyncExitStack() as stack:
+        signed_in = {"authorization": f"Bearer {owner.token}", "x-merchant": merchant.slug}
+        clients = {
+            kind: [await stack.enter_async_context(Client(socket, signed_in)) for _ in range(max(CLIENTS))]
+            for kind, socket in sockets.items()
+        }
+
+        def asking(way: Way) -> Ask:
+            return lambda client: clients[way.server][client].post(way.path, way.body)
+
+        pages = {
+            "ours": asking(Way("mall", "/graphql", page)),
+            "as it comes": asking(Way("mall_as_it_comes", "/graphql", page)),
+            "JSON by SQL": asking(Way("bare_page", f"/orders-as-json/{schema}")),
+        }
+        orders = {
+            "ours": asking(Way("mall", "/graphql", order)),
+            "as it comes": asking(Way("mall_as_it_comes", "/graphql", order)),
+            "psycopg": asking(Way("bare_page", f"/order/{schema}/{order_id}")),
+        }
+        return await _rates(pages, options), await _rates(orders, options)
+
+
+async def _rates(ways: dict[str, Ask], options: Options) -> dict[int, dict[str, float]]:
+    """Requests per second of each way by the number of clients. Raises RuntimeError where they answer differently."""
+    runs, length = (3, 1.0) if options.quick else (7, 3.0)
+    answers = {name: orjson.loads(await ask(0)) for name, ask in ways.items()}
+    for name, answer in answers.items():
+        if answer != answers["ours"]:
+            raise RuntimeError(f"{name} answers differently:\n{str(answer)[:600]}\n{str(answers['ours'])[:600]}")
+    found: dict[int, dict[str, float]] = {}
+    for clients in CLIENTS:
+        measured: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(runs):
+            for name, ask in ways.items():
+                measured[name].append(await rate(ask, clients, length))
+        found[clients] = {name: median(figures) for name, figures in measured.items()}
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Selections of plain attributes, compiled into functions from an object to what is answered of it.
+
+A compiled function knows only how to succeed. Whatever it does not expect (a null where none may be, an awaitable, a
+class that computes its attributes, a value that its scalar refuses) makes it raise, and graphql-core then completes the
+same value from the start. That repeats nothing: only attributes whose reading runs no code are compiled.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from operator import attrgetter
+from types import NoneType
+from typing import Any, TypeAlias, TypeVar, cast
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    GraphQLString,
+    OperationDefinitionNode,
+    Undefined,
+    is_abstract_type,
+    is_leaf_type,
+)
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    GroupedFieldSet,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues
+from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+from strawberry.execution.is_awaitable import optimized_is_awaitable as is_awaitable
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
+
+from graphql_api import plain
+from graphql_api.plain import DEFINITION, Unexpected, require
+
+Complete: TypeAlias = Callable[[Any], Any]
+"""From a value to what is answered of it; raises whatever it likes where graphql-core has to do it."""
+Choose: TypeAlias = Callable[[type], Complete]
+"""What completes the values of exactly this class."""
+NodeIds: TypeAlias = tuple[int, ...]
+K = TypeVar("K")
+V = TypeVar("V")
+
+MAX_CLASSES = 64
+"""Classes, and combinations of classes, that one selection remembers."""
+MAX_SELECTIONS = 2_000
+"""Selections compiled for one operation."""
+_CONDITIONS = frozenset({"skip", "include"})
+_AS_THEY_ARE: Mapping[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+
+
+class _Memory(dict[K, V]):
+    """Makes what it does not know, and remembers a bounded number of it."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: K) -> V:
+        made = self._make(key)
+        if len(self) < MAX_CLASSES:
+            self[key] = made
+        return made
+
+
+class Compiler:
+    """What one operation selects, for one truth of its conditions; compiled when the first value comes along.
+
+    ``conditions`` holds the variables of @skip and @include and nothing else of a request.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, fragments: dict[str, FragmentDetails], conditions: VariableValues
+    ) -> None:
+        self._schema = schema
+        self._fragments = fragments
+        self._conditions = conditions
+        self._known: dict[tuple[GraphQLOutputType, NodeIds], _Memory[type, Complete]] = {}
+
+    def complete(self, type_: GraphQLOutputType, fields: FieldDetailsList, value: Any) -> Any:
+        """What is answered of a value of a list, an object or an abstract type."""
+        return self._choices(type_, fields)[type(value)](value)
+
+    def _choices(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> _Memory[type, Complete]:
+        """What completes the values of a list, an object or an abstract type, by their classes."""
+        # The nodes live as long as the operation, and no compiler outlives that.
+        key = (type_, tuple([id(field.node) for field in fields]))
+        found = self._known.get(key)
+        if found is None:
+            if isinstance(type_, GraphQLList):
+                found = _Memory(_list(self._choice(type_.of_type, fields)))
+            else:
+                found = _Memory(self._object_choice(type_, fields))
+            if len(self._known) < MAX_SELECTIONS:
+                self._known[key] = found
+        return found
+
+    def _choice(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
+        if isinstance(type_, GraphQLNonNull):
+            return self._choice_of_some(type_.of_type, fields)
+        choose = self._choice_of_some(type_, fields)
+        return lambda class_: _as_it_is if class_ is NoneType else choose(class_)
+
+    def _choice_of_some(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
+        if is_leaf_type(type_):
+            return _leaf(type_)
+        return self._choices(type_, fields).__getitem__
+
+    def _object_choice(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
+        def choose(class_: type) -> Complete:
+            try:
+                return self._of_class(type_, fields, class_)
+            except Exception:  # graphql-core finds the same fault, and tells the client of it
+                return _refuse
+
+        return choose
+
+    def _of_class(self, type_: GraphQLOutputType, fields: FieldDetailsList, class_: type) -> Complete:
+        """What completes objects of exactly this class. Raises Unexpected where graphql-core has to."""
+        require(plain.is_plain(class_))
+        is_abstract = is_abstract_type(type_)
+        found = cast("GraphQLObjectType", plain.object_type(self._schema, type_, class_) if is_abstract else type_)
+        if found.is_type_of is not None:
+            definition = found.extensions[DEFINITION]
+            require(definition.is_type_of is None and issubclass(class_, plain.origins(definition)))
+        complete = self._object(found, self._collected(found, fields), class_)
+        return _uncast(complete) if is_abstract or found.is_type_of is not None else complete
+
+    def _collected(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> GroupedFieldSet:
+        nobody = cast("OperationDefinitionNode", None)  # passed through, and never looked at
+        found = collect_subfields(self._schema, self._fragments, self._conditions, nobody, type_, fields)
+        require(not found.new_defer_usages)
+        for group in found.grouped_field_set.values():
+            for field in group:
+                require(field.defer_usage is None and field.fragment_variable_values is None)
+                require(all(directive.name.value in _CONDITIONS for directive in field.node.directives or ()))
+        return found.grouped_field_set
+
+    def _object(self, type_: GraphQLObjectType, collected: GroupedFieldSet, class_: type) -> Complete:
+        attributes: list[str] = []
+        choices: list[Choose] = []
+        for group in collected.values():
+            name = group[0].node.name.value
+            if name == "__typename":
+                attributes.append("__class__")  # an attribute that every object has, in the place of a constant
+                choices.append(_constantly(_constantly(type_.name)))
+                continue
+            field = type_.fields[name]
+            attribute = plain.attribute(field.extensions.get(DEFINITION), field.resolve)
+            require(not field.args and not group[0].node.arguments and plain.is_plain_attribute(class_, attribute))
+            attributes.append(attribute)
+            choices.append(self._choice(field.type, group))
+        return _object(list(collected), attributes, choices)
+
+
+def _object(keys: list[str], attributes: list[str], choices: list[Choose]) -> Complete:
+    """Reads the attributes, answers most of them as they are and completes the others, by the classes of all."""
+    if not keys:
+        return lambda value: {}
+    read = attrgetter(*attributes) if len(attributes) > 1 else _alone(attrgetter(*attributes))
+
+    def others_of(classes: tuple[type, ...]) -> list[tuple[str, int, Complete]]:
+        chosen = [choose(class_) for choose, class_ in zip(choices, classes, strict=True)]
+        return [(keys[at], at, complete) for at, complete in enumerate(chosen) if complete is not _as_it_is]
+
+    others: _Memory[tuple[type, ...], list[tuple[str, int, Complete]]] = _Memory(others_of)
+
+    def complete_object(value: Any) -> dict[str, Any]:
+        found = read(value)
+        answer = dict(zip(keys, found, strict=True))
+        for key, at, complete in others[tuple(map(type, found))]:
+            answer[key] = complete(found[at])
+        return answer
+
+    return complete_object
+
+
+def _list(choose: Choose) -> Choose:
+    choices = _Memory(choose)
+
+    def complete_list(value: Any) -> list[Any]:
+        return [choices[type(item)](item) for item in value]
+
+    # Others may be read once only, or be awaited.
+    return lambda class_: complete_list if class_ is list or class_ is tuple else _refuse
+
+
+def _alone(read: Complete) -> Complete:
+    return lambda value: (read(value),)
+
+
+def _uncast(complete: Complete) -> Complete:
+    """Where the type of an object is asked for, an object may have been cast to another one."""
+
+    def complete_uncast(value: Any) -> Any:
+        if hasattr(value, TYPE_CAST_ATTRIBUTE):
+            raise Unexpected
+        return complete(value)
+
+    return complete_uncast
+
+
+def _leaf(type_: GraphQLLeafType) -> Choose:
+    coerce = type_.coerce_output_value
+    general = _coercing(coerce)
+    if type_ is GraphQLInt:
+        special: dict[type, Complete] = {int: _int}
+    elif isinstance(type_, GraphQLEnumType):
+        special = _members(type_)
+    else:
+        as_they_are = str if coerce is str else _AS_THEY_ARE.get(type_)
+        special = {as_they_are: _as_it_is} if as_they_are else {}
+    return lambda class_: special.get(class_, general)
+
+
+def _coercing(coerce: Callable[[Any], Any]) -> Complete:
+    def complete_leaf(value: Any) -> Any:
+        if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
+            raise Unexpected
+        coerced = coerce(value)
+        if coerced is None or coerced is Undefined or is_awaitable(coerced):
+            raise Unexpected
+        return coerced
+
+    return complete_leaf
+
+
+def _int(value: Any) -> Any:
+    if GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
+        return value
+    raise Unexpected
+
+
+def _members(type_: GraphQLEnumType) -> dict[type, Complete]:
+    """How members of the enum's own class are looked up; graphql-core searches for them, each time anew."""
+    class_ = getattr(type_, "wrapped_cls", None)
+    names: dict[int, str] = {}
+    for member in class_ or ():
+        with suppress(Exception):  # such a member is refused when it comes
+            names[id(member)] = type_.coerce_output_value(member)
+
+    def complete_member(value: Any) -> Any:
+        return names[id(value)]
+
+    return {class_: complete_member} if class_ else {}
+
+
+def _as_it_is(value: V) -> V:
+    return value
+
+
+def _refuse(value: Any) -> Any:
+    raise Unexpected
+
+
+def _constantly(value: V) -> Callable[[Any], V]:
+    return lambda _: value
