@@ -2,25 +2,29 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import strawberry
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     OperationDefinitionNode,
     StringValueNode,
     Visitor,
     parse,
     specified_rules,
+    validate,
     visit,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
+from graphql_api.cost import Part
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
@@ -30,12 +34,19 @@ MAX_REMEMBERED_LENGTH = 250_000
 """Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
 
 
+MAX_VALIDATION_ERRORS = 3
+"""Enough to find one's mistake by; each takes time to word, and more of it the more wrong a document is."""
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A document that has been checked; it may run only where `errors` is empty."""
 
     document: DocumentNode | None
     errors: list[GraphQLError]
+    plans: dict[str | None, list[Part]] = field(default_factory=dict)
+    """How to count the cost of each operation, by its name; filled when an operation is first asked for."""
 
     def operations(self) -> list[OperationDefinitionNode]:
         """The operations of the document, in its order."""
@@ -90,13 +101,21 @@ class MarketSchema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: the answer's errors are logged where they are masked, once and with their ids."""
 
-    def prepare(self, text: str) -> Prepared:
-        """The document of this text, checked. What may run is remembered, the latest used the longest."""
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        """The schema as graphql-core knows it."""
+        return self._schema
+
+    def prepare(self, text: str, *, suggesting: bool = True) -> Prepared:
+        """The document of this text, checked. What may run is remembered, the latest used the longest.
+
+        ``suggesting`` says whether errors may tell which names were probably meant.
+        """
         prepared = self._prepared.get(text)
         if prepared is not None:
             self._prepared.move_to_end(text)
             return prepared
-        prepared = self._check(text)
+        prepared = self._check(text, suggesting=suggesting)
         if not prepared.errors:
             self._remember(text, prepared)
         return prepared
@@ -108,13 +127,21 @@ class MarketSchema(strawberry.Schema):
             forgotten, _ = self._prepared.popitem(last=False)
             self._remembered_length -= len(forgotten)
 
-    def _check(self, text: str) -> Prepared:
+    def _check(self, text: str, *, suggesting: bool) -> Prepared:
+        limits = self._limits
         try:
-            document = parse(text, max_tokens=self._limits.tokens)
-            errors = exceeded(document, self._limits) or _unstorable_texts(text, document)
-            return Prepared(document, errors or validate_document(self._schema, document, tuple(specified_rules)))
+            document = parse(
+                text, max_tokens=limits.tokens, max_source_length=limits.length, max_comments=limits.tokens
+            )
+            errors = exceeded(document, limits) or _unstorable_texts(text, document)
+            return Prepared(document, errors or self._invalid(document, suggesting=suggesting))
         except GraphQLError as error:
             return Prepared(None, [error])
+
+    def _invalid(self, document: DocumentNode, *, suggesting: bool) -> list[GraphQLError]:
+        return validate(
+            self._schema, document, RULES, max_errors=MAX_VALIDATION_ERRORS, hide_suggestions=not suggesting
+        )
 
 
 def _unstorable_texts(text: str, document: DocumentNode) -> list[GraphQLError]:

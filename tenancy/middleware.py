@@ -32,8 +32,8 @@ _REMEDIES = {
 _REMEDY = "Ask the issuer that this server trusts for a token meant for it."
 
 
-class _MerchantRefused(Exception):
-    """The one refusal."""
+class MerchantRefused(Exception):
+    """The one refusal, of whatever names no merchant that the caller may act for."""
 
 
 class TenancyMiddleware:
@@ -59,20 +59,23 @@ class TenancyMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            caller = await self._caller(scope["headers"])
-        except _MerchantRefused:
+            caller = await self.caller(scope["headers"])
+        except MerchantRefused:
             await _refuse(scope, receive, send, 403, _REFUSED)
             return
         except TokenRefused as refusal:
             await _refuse(scope, receive, send, 401, _unauthenticated(refusal.reason))
             return
         scope.setdefault("state", {})["caller"] = caller
+        if scope["type"] == "websocket":
+            scope["state"]["identify"] = self.caller  # browsers can't send headers with a WebSocket: it asks later
         await self._app(scope, receive, send)
 
     def _guards(self, path: str) -> bool:
         return any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes)
 
-    async def _caller(self, headers: Collection[tuple[bytes, bytes]]) -> Caller:
+    async def caller(self, headers: Collection[tuple[bytes, bytes]]) -> Caller:
+        """Who these headers say is calling. Raises MerchantRefused, TokenRefused."""
         token = _bearer_token(_single(headers, b"authorization"))
         slug = self._slug(_single(headers, b"host"), _single(headers, b"x-merchant"))
         claims = None if token is None else self._verifier.verify(token)
@@ -82,7 +85,7 @@ class TenancyMiddleware:
         if claims is not None:
             principal = await self._directory.principal(claims.issuer, claims.subject, claims.email)
         if slug is not None and not _may_act(principal, merchant):
-            raise _MerchantRefused
+            raise MerchantRefused
         return Caller(principal, merchant)
 
     def _slug(self, host: str | None, header: str | None) -> str | None:
@@ -91,7 +94,7 @@ class TenancyMiddleware:
         if not named:
             return None
         if len(set(named)) > 1 or not _SLUG.fullmatch(named[0]):
-            raise _MerchantRefused
+            raise MerchantRefused
         return named[0]
 
     def _slug_of_host(self, host: str | None) -> str | None:
@@ -99,7 +102,7 @@ class TenancyMiddleware:
             return None
         match = _HOST.fullmatch(host)
         if match is None:
-            raise _MerchantRefused
+            raise MerchantRefused
         name = match["name"].lower()
         return name.removesuffix(self._domain) if name.endswith(self._domain) else None
 
@@ -108,7 +111,7 @@ def _single(headers: Collection[tuple[bytes, bytes]], name: bytes) -> str | None
     """The value of a header that may come once at most: of two, proxies and servers disagree which one counts."""
     values = [value for key, value in headers if key == name]
     if len(values) > 1:
-        raise _MerchantRefused
+        raise MerchantRefused
     return values[0].decode("latin-1") if values else None
 
 

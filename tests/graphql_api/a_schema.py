@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 import httpx
 import strawberry
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from graphql_api import relay
 from graphql_api.app import create_app
 from graphql_api.context import Context, Info
+from graphql_api.door import Rules
 from graphql_api.engine import MarketSchema
 from graphql_api.errors import Forbidden, NotAuthenticated
 from graphql_api.limits import Limits
@@ -219,8 +220,10 @@ def a_context(request_id: str = "test", merchant: Merchant | None = None, databa
     return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON, NOTHING, NOTHING, NOTHING)
 
 
-def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True) -> Starlette:
-    def context_of(request: Request, caller: Caller) -> Context:
+def an_app(
+    issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True, rules: Rules | None = None
+) -> Starlette:
+    def context_of(request: HTTPConnection, caller: Caller) -> Context:
         return Context(caller, request.state.request_id, cast(Any, []), lambda: NOON, NOTHING, NOTHING, NOTHING)
 
     async def readiness() -> bool:
@@ -231,7 +234,7 @@ def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool 
         directory=MemoryDirectory(),
         verifier=issuer.verifier(),
         mall_domain="mall.example",
-        development=development,
+        rules=rules or Rules(development=development),
         readiness=readiness,
         context_factory=context_of,
     )
