@@ -1,8 +1,10 @@
 """A small schema and application of the tests' own, made the way the real ones are made."""
 
+import asyncio
 import enum
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +12,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import strawberry
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
@@ -45,6 +48,8 @@ TEA = Merchant(UUID(int=1), "tea-house", "active")
 VARIANT = UUID(int=77)
 ORDERS = {UUID(int=number): number for number in range(1, 31)}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LISTENERS: set[int] = set()
+"""Not empty while somebody listens to the silence."""
 NOTHING: Any = None
 """Stands for what these documents never reach."""
 
@@ -199,6 +204,33 @@ class Mutation:
         return StockTaken(left=input.quantity, price_minor=price_minor)
 
 
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def count(self, info: Info, to: int) -> AsyncGenerator[int, None]:
+        """1, 2 and so on, then the end; without an end where ``to`` is 0."""
+        number = 0
+        while to == 0 or number < to:
+            number += 1
+            yield number
+            await asyncio.sleep(0)
+
+    @strawberry.subscription
+    async def silence(self) -> AsyncGenerator[int, None]:
+        """Nothing, for ever."""
+        LISTENERS.add(1)
+        try:
+            await asyncio.Event().wait()
+            yield 0
+        finally:
+            LISTENERS.clear()
+
+    @strawberry.subscription
+    async def collapse(self) -> AsyncGenerator[int, None]:
+        yield 1
+        raise RuntimeError("the password is hunter2")
+
+
 class MemoryDirectory:
     """One merchant with one member."""
 
@@ -213,7 +245,7 @@ class MemoryDirectory:
 
 
 def a_market_schema(limits: Limits = Limits()) -> MarketSchema:
-    return MarketSchema(query=Query, mutation=Mutation, types=[Order], limits=limits)
+    return MarketSchema(query=Query, mutation=Mutation, subscription=Subscription, types=[Order], limits=limits)
 
 
 def a_context(request_id: str = "test", merchant: Merchant | None = None, database: Any = None) -> Context:
@@ -248,3 +280,20 @@ async def a_client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 def an_issuer(directory: Path) -> DevelopmentIssuer:
     return DevelopmentIssuer.load_or_create(directory)
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """The application behind a real port; gives its host and port."""
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio", ws_max_size=1_000_000
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+        server.should_exit = True
+        await task
