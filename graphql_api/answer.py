@@ -9,6 +9,8 @@ from strawberry.types.execution import PreExecutionError
 from graphql_api.errors import answered
 
 PARTIAL_SUCCESS = 294
+MAX_REFUSALS = 10
+"""Mistakes told of a request that was not run, in its variables for instance: it must not be answered at length."""
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
 
@@ -17,10 +19,11 @@ def answer_of(result: ExecutionResult, *, suggesting: bool) -> tuple[dict[str, A
 
     ``suggesting`` says whether errors may tell which names were probably meant.
     """
-    errors = answered(result.errors or [])
+    found = result.errors or []
     nothing_ran = isinstance(result, PreExecutionError) or (
-        result.data is None and all(error.path is None for error in result.errors or [])
+        result.data is None and all(error.path is None for error in found)
     )
+    errors = answered(found[:MAX_REFUSALS] if nothing_ran else found)
     answer: dict[str, Any] = {} if nothing_ran else {"data": result.data}
     if errors:
         answer["errors"] = errors if suggesting else [_without_suggestion(error) for error in errors]

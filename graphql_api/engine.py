@@ -140,7 +140,12 @@ class MarketSchema(strawberry.Schema):
 
     def _invalid(self, document: DocumentNode, *, suggesting: bool) -> list[GraphQLError]:
         return validate(
-            self._schema, document, RULES, max_errors=MAX_VALIDATION_ERRORS, hide_suggestions=not suggesting
+            self._schema,
+            document,
+            RULES,
+            max_errors=MAX_VALIDATION_ERRORS,
+            hide_suggestions=not suggesting,
+            allow_empty_selection_sets=False,
         )
 
 
