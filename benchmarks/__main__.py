@@ -4,7 +4,17 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-NAMES = ("orders_page", "checkout", "commission_report", "provisioning", "migration", "olist_import", "settlement")
+NAMES = (
+    "orders_page",
+    "checkout",
+    "commission_report",
+    "provisioning",
+    "migration",
+    "olist_import",
+    "settlement",
+    "hostile",
+    "flood",
+)
 
 
 def main() -> int:

@@ -64,7 +64,9 @@ def main() -> int:
         address = re.search(r"http://\S+/graphql", line)
         url = address[0] if address else ""
         failed = [name for name in wanted if not _holds(name, url, token)]
-    print(f"\n{len(wanted) - len(failed)} of {len(wanted)} passed" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    print(
+        f"\n{len(wanted) - len(failed)} of {len(wanted)} passed" + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
     return len(failed)
 
 
@@ -107,7 +109,9 @@ def _holds(name: str, url: str, token: str) -> bool:
         done = subprocess.run(
             words, cwd=HERE, env=environment, capture_output=True, text=True, timeout=CHECK_SECONDS + int(FUZZ_SECONDS)
         )
-        shown = done.stdout if done.returncode == 0 and words[0] == "node" else done.stdout[-3000:] + done.stderr[-3000:]
+        shown = (
+            done.stdout if done.returncode == 0 and words[0] == "node" else done.stdout[-3000:] + done.stderr[-3000:]
+        )
         if done.returncode or words[0] in ("node", str(PYTHON / "python")):
             print(shown.rstrip(), flush=True)
         if done.returncode:

@@ -1,5 +1,6 @@
 """The schema class that this API is made with: documents are parsed, limited and validated once and then remembered."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,8 +9,10 @@ from datetime import datetime
 import strawberry
 from graphql import (
     DocumentNode,
+    FloatValueNode,
     GraphQLError,
     GraphQLSchema,
+    IntValueNode,
     OperationDefinitionNode,
     StringValueNode,
     Visitor,
@@ -34,6 +37,8 @@ MAX_REMEMBERED_LENGTH = 250_000
 """Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
 
 
+MAX_NUMBER_LENGTH = 400
+_LONG_NUMBER = re.compile(rf"[0-9.]{{{MAX_NUMBER_LENGTH}}}")
 MAX_VALIDATION_ERRORS = 3
 """Enough to find one's mistake by; each takes time to word, and more of it the more wrong a document is."""
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -133,7 +138,7 @@ class MarketSchema(strawberry.Schema):
             document = parse(
                 text, max_tokens=limits.tokens, max_source_length=limits.length, max_comments=limits.tokens
             )
-            errors = exceeded(document, limits) or _unstorable_texts(text, document)
+            errors = exceeded(document, limits) or _unfit_values(text, document)
             return Prepared(document, errors or self._invalid(document, suggesting=suggesting))
         except GraphQLError as error:
             return Prepared(None, [error])
@@ -149,20 +154,30 @@ class MarketSchema(strawberry.Schema):
         )
 
 
-def _unstorable_texts(text: str, document: DocumentNode) -> list[GraphQLError]:
-    """PostgreSQL stores no NUL character; a document that holds one is refused before it gets that far."""
-    if "\\u" not in text and "\0" not in text:
+def _unfit_values(text: str, document: DocumentNode) -> list[GraphQLError]:
+    """What no argument can hold: PostgreSQL stores no NUL, and Python reads no number of thousands of digits."""
+    if "\\u" not in text and "\0" not in text and not _LONG_NUMBER.search(text):
         return []
-    visitor = _NulFinder()
+    visitor = _UnfitFinder()
     visit(document, visitor)
-    return visitor.errors
+    return visitor.errors[:1]
 
 
-class _NulFinder(Visitor):
+class _UnfitFinder(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[GraphQLError] = []
 
     def enter_string_value(self, node: StringValueNode, *_: object) -> None:
-        if "\0" in node.value and not self.errors:
+        if "\0" in node.value:
             self.errors.append(GraphQLError("A text holds the character U+0000; leave it out.", nodes=node))
+
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        self._check_length(node)
+
+    def enter_float_value(self, node: FloatValueNode, *_: object) -> None:
+        self._check_length(node)
+
+    def _check_length(self, node: IntValueNode | FloatValueNode) -> None:
+        if len(node.value) > MAX_NUMBER_LENGTH:
+            self.errors.append(GraphQLError(f"A number has more than {MAX_NUMBER_LENGTH} digits.", nodes=node))

@@ -292,7 +292,7 @@ async def served(app: Starlette) -> AsyncIterator[str]:
     server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
     with socket.create_server(("127.0.0.1", 0)) as bound:
         task = asyncio.create_task(server.serve(sockets=[bound]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         yield f"127.0.0.1:{bound.getsockname()[1]}"
         server.should_exit = True

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CORPUS = list(corpus())
 
 
-def test_the_corpus_is_large_and_of_every_kind() -> None:
+async def test_the_corpus_is_large_and_of_every_kind() -> None:
     assert len(CORPUS) >= 300
     assert {request.kind for request in CORPUS} == set(KINDS)
 

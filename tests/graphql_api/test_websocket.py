@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ async def hear(socket: ClientConnection) -> dict[str, Any]:
 
 async def closed_with(socket: ClientConnection) -> tuple[int, str]:
     """Close code and reason, whatever was said before."""
-    with pytest.raises(ConnectionClosed):
+    with suppress(ConnectionClosed):
         while True:
             await asyncio.wait_for(socket.recv(), 5)
     return socket.close_code or 0, socket.close_reason or ""
@@ -163,7 +163,7 @@ async def test_an_id_in_use_is_refused(address: str) -> None:
         for _ in range(2):
             await say(socket, subscribe("subscription { silence }", "same"))
         assert await closed_with(socket) == (4409, "Subscriber for same already exists")
-    await _nobody_listens()
+    await _listening(False)
 
 
 BROKEN: dict[str, str | bytes] = {
@@ -217,11 +217,10 @@ async def test_pings_are_answered_at_any_time(address: str) -> None:
 async def test_what_the_client_completes_ends(address: str) -> None:
     async with talk(address) as socket:
         await say(socket, subscribe("subscription { silence }"))
-        while not LISTENERS:
-            await asyncio.sleep(0.01)
+        await _listening(True)
         await say(socket, {"type": "complete", "id": "1"})
         await say(socket, {"type": "complete", "id": "unknown"})
-        await _nobody_listens()
+        await _listening(False)
         await say(socket, subscribe("{ hello }"))
         assert (await hear(socket))["type"] == "next"
 
@@ -229,14 +228,14 @@ async def test_what_the_client_completes_ends(address: str) -> None:
 async def test_operations_end_with_the_connection(address: str) -> None:
     async with talk(address) as socket:
         await say(socket, subscribe("subscription { silence }"))
-        while not LISTENERS:
-            await asyncio.sleep(0.01)
-    await _nobody_listens()
+        await _listening(True)
+    await _listening(False)
 
 
-async def _nobody_listens() -> None:
+async def _listening(expected: bool) -> None:
+    """Wait until somebody listens to the silence, or nobody."""
     async with asyncio.timeout(5):
-        while LISTENERS:
+        while bool(LISTENERS) is not expected:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -252,13 +251,13 @@ async def test_pages_of_other_origins_are_refused(address: str, origin: str, wel
 
 
 async def test_a_storm_of_operations_is_charged_like_one_over_http(issuer: DevelopmentIssuer) -> None:
-    async with served(an_app(issuer, rules=Rules(budget_per_second=2))) as address:
-        async with talk(f"ws://{address}/graphql") as socket:
-            codes = []
-            for number in range(4):
-                await say(socket, subscribe("{ hello }", str(number)))
-                heard = await hear(socket)
-                codes.append(heard["payload"][0]["extensions"]["code"] if heard["type"] == "error" else "answered")
-                if heard["type"] == "next":
-                    await hear(socket)
+    app = an_app(issuer, rules=Rules(budget_per_second=2))
+    async with served(app) as address, talk(f"ws://{address}/graphql") as socket:
+        codes = []
+        for number in range(4):
+            await say(socket, subscribe("{ hello }", str(number)))
+            heard = await hear(socket)
+            codes.append(heard["payload"][0]["extensions"]["code"] if heard["type"] == "error" else "answered")
+            if heard["type"] == "next":
+                await hear(socket)
     assert codes == ["answered", "answered", "BUDGET_SPENT", "BUDGET_SPENT"]
