@@ -87,10 +87,10 @@ async def test_what_takes_too_long_is_cancelled_in_the_database(database: Databa
     asked = asyncio.Event()
 
     async def sleep() -> None:
-        async with door.admitted(Payer("anna", None, anonymous=False)):
-            async with database.read("test") as tx, tx.as_platform() as session:
-                asked.set()
-                await session.execute(text("SELECT pg_sleep(60)"))
+        payer = Payer("anna", None, anonymous=False)
+        async with door.admitted(payer), database.read("test") as tx, tx.as_platform() as session:
+            asked.set()
+            await session.execute(text("SELECT pg_sleep(60)"))
 
     with pytest.raises(RequestRefused) as refused:
         await sleep()

@@ -34,13 +34,17 @@ DOCUMENTS = (
     'mutation { checkoutPlace(input: { idempotencyKey: "k", quoteId: "q" }) { __typename } }',
 )
 VALUES: Sequence[object] = (
-    None, True, 0, -1, 1, 101, 2**31, 2**63, 2**70, 1.5, 1e300, "", "x", "\0", "é", "\U0001f3c3", "9" * 5000, "x" * 2000,
+    None, True, 0, -1, 1, 101, 2**31, 2**63, 2**70, 1.5, 1e300, "", "x", "\0", "é", "\U0001f3c3", "9" * 5000,
+    "x" * 2000,
     "2026-02-30T00:00:00Z", "-0.00", "1e9", "NaN", [], [[]], [None], {}, {"a": {}}, {"amount": "1", "currency": "BRL"},
 )  # fmt: skip
 PIECES = (
-    "{", "}", "(", ")", "[", "]", ":", "$", "!", "@", "...", "|", "&", "=", '"', '"""', "#", ",", " ", "\n", "\ufeff", "\0",
-    "on", "query", "mutation", "subscription", "fragment", "null", "true", "first: 100", "$first", "__typename", "__schema",
-    "@skip(if: true)", "@include(if: $x)", "...F", "{ id }", "viewer", "node", "\\u0000", "\\ud800", "9" * 400, "-1", "1e400",
+    "{", "}", "(", ")", "[", "]", ":", "$", "!", "@", "...", "|", "&", "=", '"', '"""', "#", ",", " ", "\n",
+    "\ufeff", "\0",
+    "on", "query", "mutation", "subscription", "fragment", "null", "true", "first: 100", "$first",
+    "__typename", "__schema",
+    "@skip(if: true)", "@include(if: $x)", "...F", "{ id }", "viewer", "node", "\\u0000", "\\ud800",
+    "9" * 400, "-1", "1e400",
 )  # fmt: skip
 
 
@@ -137,4 +141,4 @@ async def test_nothing_made_up_breaks_the_server(production: Shops) -> None:
         echoed = request.body.decode(errors="replace")
         shown = " ".join(error["message"] for error in errors)
         assert all(found in echoed for found in INTERNAL.findall(shown)), said
-    print(f"\n{made} requests in {SECONDS:g} s, seed {SEED}: {dict(sorted(statuses.items()))}")
+    print(f"\n{made} requests in {SECONDS:g} s, seed {SEED}: {dict(sorted(statuses.items()))}")  # noqa: T201
