@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench soak kill lock clean
+.PHONY: demo test check bench soak kill fuzz conformance lock clean
 
 demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
 	$(BIN)/merchantry demo
@@ -29,6 +29,16 @@ soak: $(STAMP)  ## Long random stories against the model: SOAK_STEPS of them, SE
 
 kill: $(STAMP)  ## Settlement and payouts stopped at every place, and killed at 200 random moments
 	KILL_EVERY=1 KILL_TIMES=200 $(BIN)/pytest -s tests/kill
+
+FUZZ_SECONDS ?= 600
+fuzz: $(STAMP)  ## Hostile requests made up for FUZZ_SECONDS: no 500, no text of ours that is not for others
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -s tests/graphql_api/test_fuzz.py
+
+conformance: $(STAMP)  ## Audits and clients that other people wrote, against `merchantry serve`; needs Node and npm
+	cd conformance && npm ci --no-audit --no-fund
+	$(PYTHON) -m venv conformance/.venv
+	conformance/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r conformance/python/requirements.txt
+	$(BIN)/python conformance/run.py
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Merchantry needs Python 3.11 or newer: make PYTHON=python3.12 …")'

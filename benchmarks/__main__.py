@@ -14,6 +14,8 @@ NAMES = (
     "olist_import",
     "settlement",
     "backup",
+    "hostile",
+    "flood",
 )
 
 

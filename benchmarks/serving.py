@@ -30,10 +30,11 @@ PROFILED_LINES = 40
 
 
 @contextmanager
-def serving(installation: Installation, kind: str, *, profile: bool = False) -> Iterator[Path]:
+def serving(installation: Installation, kind: str, *, profile: bool = False, budget: int = 0) -> Iterator[Path]:
     """Serve ``mall``, ``mall_as_it_comes`` or ``bare_page`` while the block runs; gives the path of its Unix socket."""
     socket, log = installation.home / f"{kind}.sock", installation.home / f"{kind}.log"
     command = [sys.executable, "-m", "benchmarks.serving", kind, str(installation.home), installation.logins.owner]
+    command.append(str(budget))
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *(["profile"] if profile else [])], stdout=output, stderr=output)
     try:
@@ -60,7 +61,7 @@ def _wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> No
     raise RuntimeError(f"the server didn't start:\n{log.read_text()[-2000:]}")
 
 
-def _app(kind: str, home: Path, owner_url: str) -> Starlette:
+def _app(kind: str, home: Path, owner_url: str, budget: int) -> Starlette:
     logins = derive(owner_url)
     if kind == "bare_page":
         from benchmarks.bare_page import build
@@ -82,6 +83,7 @@ def _app(kind: str, home: Path, owner_url: str) -> Starlette:
         public_url="http://mall.test",
         development=False,
         with_worker=False,
+        budget_per_second=budget,
     )
     app = build_app(settings)
     if kind == "mall_as_it_comes":
@@ -102,13 +104,13 @@ class _Forgetful:
 
 
 def main() -> None:
-    """The server process: ``kind home owner_url [profile]``."""
+    """The server process: ``kind home owner_url budget [profile]``."""
     kind, home, owner_url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    app = _app(kind, home, owner_url)
+    app = _app(kind, home, owner_url, int(sys.argv[4]))
     config = uvicorn.Config(
         app, uds=str(home / f"{kind}.sock"), log_config=None, access_log=False, timeout_keep_alive=3_600
     )
-    profiler = cProfile.Profile() if sys.argv[4:] == ["profile"] else None
+    profiler = cProfile.Profile() if sys.argv[5:] == ["profile"] else None
     if profiler:
         profiler.enable()
     try:

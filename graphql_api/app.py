@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,16 +12,20 @@ import structlog
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from graphql_api import documents, report_routes
+from graphql_api.door import Door, Rules
 from graphql_api.engine import MarketSchema
 from graphql_api.errors import log_fault
-from graphql_api.http import ContextFactory, GraphQLEndpoint
+from graphql_api.http import COST_HEADER, ContextFactory, GraphQLEndpoint
 from graphql_api.invoice import PATH
+from graphql_api.origin import PROVING_HEADERS
+from graphql_api.websocket import SocketEndpoint
 from tenancy.middleware import OnRefused, TenancyMiddleware
 from tenancy.principals import Directory
 from tenancy.tokens import TokenVerifier
@@ -37,7 +41,7 @@ def create_app(
     directory: Directory,
     verifier: TokenVerifier,
     mall_domain: str,
-    development: bool,
+    rules: Rules,
     readiness: Callable[[], Awaitable[bool]],
     context_factory: ContextFactory,
     reports: Path | None = None,
@@ -49,9 +53,11 @@ def create_app(
 
     ``reports`` is the directory that workers write saved reports to.
     """
+    door = Door(schema, rules)
     return Starlette(
         routes=[
-            Route("/graphql", GraphQLEndpoint(schema, context_factory, development=development)),
+            Route("/graphql", GraphQLEndpoint(door, context_factory)),
+            WebSocketRoute("/graphql", SocketEndpoint(door, context_factory)),
             *documents.routes(context_factory),
             *report_routes.routes(context_factory, reports),
             Route("/health/live", _live),
@@ -60,6 +66,7 @@ def create_app(
         ],
         middleware=[
             Middleware(RequestLog),
+            *_cross_origin(rules.allowed_origins),
             Middleware(
                 TenancyMiddleware,
                 directory=directory,
@@ -71,6 +78,20 @@ def create_app(
         ],
         lifespan=lifespan,
     )
+
+
+def _cross_origin(allowed: Collection[str]) -> list[Middleware]:
+    """What tells browsers that pages of these origins may call the API (https://fetch.spec.whatwg.org/#cors-protocol)."""
+    if not allowed:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(allowed),
+        allow_methods=("GET", "POST"),
+        allow_headers=("authorization", "content-type", "x-merchant", COST_HEADER, "x-request-id", *PROVING_HEADERS),
+        expose_headers=("x-request-id", "retry-after"),
+    )
+    return [cors]
 
 
 async def _live(request: Request) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from graphql_api.access import NoMerchantSelected
 from graphql_api.errors import NotAuthenticated
-from graphql_api.http import JSON
+from graphql_api.negotiation import JSON
 from merchantry.domain.errors import MarketError, NotFound, NotPermitted
 
 HEADERS: Final = {

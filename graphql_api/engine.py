@@ -1,28 +1,36 @@
 """The schema class that this API is made with: documents are parsed, limited and validated once and then remembered."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import strawberry
 from graphql import (
     DocumentNode,
+    FloatValueNode,
     GraphQLError,
+    GraphQLSchema,
+    IntValueNode,
     OperationDefinitionNode,
     StringValueNode,
     Visitor,
     parse,
     specified_rules,
+    validate,
     visit,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, validate_document
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
 from graphql_api.asked import NOTHING, Asked, asked_of
 from graphql_api.context import Context
+from graphql_api.cost import Part
 from graphql_api.execution import compiled_executor
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
@@ -34,6 +42,13 @@ MAX_REMEMBERED_LENGTH = 250_000
 """Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
 
 
+MAX_NUMBER_LENGTH = 400
+_LONG_NUMBER = re.compile(rf"[0-9.]{{{MAX_NUMBER_LENGTH}}}")
+MAX_VALIDATION_ERRORS = 3
+"""Enough to find one's mistake by; each takes time to word, and more of it the more wrong a document is."""
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A document that has been checked; it may run only where `errors` is empty."""
@@ -41,6 +56,8 @@ class Prepared:
     document: DocumentNode | None
     errors: list[GraphQLError]
     asked: Asked = NOTHING
+    plans: dict[str | None, list[Part]] = field(default_factory=dict)
+    """How to count the cost of each operation, by its name; filled when an operation is first asked for."""
 
     def operations(self) -> list[OperationDefinitionNode]:
         """The operations of the document, in its order."""
@@ -107,13 +124,21 @@ class MarketSchema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: the answer's errors are logged where they are masked, once and with their ids."""
 
-    def prepare(self, text: str) -> Prepared:
-        """The document of this text, checked. What may run is remembered, the latest used the longest."""
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        """The schema as graphql-core knows it."""
+        return self._schema
+
+    def prepare(self, text: str, *, suggesting: bool = True) -> Prepared:
+        """The document of this text, checked. What may run is remembered, the latest used the longest.
+
+        ``suggesting`` says whether errors may tell which names were probably meant.
+        """
         prepared = self._prepared.get(text)
         if prepared is not None:
             self._prepared.move_to_end(text)
             return prepared
-        prepared = self._check(text)
+        prepared = self._check(text, suggesting=suggesting)
         if not prepared.errors:
             self._remember(text, prepared)
         return prepared
@@ -125,30 +150,53 @@ class MarketSchema(strawberry.Schema):
             forgotten, _ = self._prepared.popitem(last=False)
             self._remembered_length -= len(forgotten)
 
-    def _check(self, text: str) -> Prepared:
+    def _check(self, text: str, *, suggesting: bool) -> Prepared:
+        limits = self._limits
         try:
-            document = parse(text, max_tokens=self._limits.tokens)
-            errors = exceeded(document, self._limits) or _unstorable_texts(text, document)
-            errors = errors or validate_document(self._schema, document, tuple(specified_rules))
+            document = parse(
+                text, max_tokens=limits.tokens, max_source_length=limits.length, max_comments=limits.tokens
+            )
+            errors = exceeded(document, limits) or _unfit_values(text, document)
+            errors = errors or self._invalid(document, suggesting=suggesting)
             return Prepared(document, errors, NOTHING if errors else asked_of(document))
         except GraphQLError as error:
             return Prepared(None, [error])
 
+    def _invalid(self, document: DocumentNode, *, suggesting: bool) -> list[GraphQLError]:
+        return validate(
+            self._schema,
+            document,
+            RULES,
+            max_errors=MAX_VALIDATION_ERRORS,
+            hide_suggestions=not suggesting,
+            allow_empty_selection_sets=False,
+        )
 
-def _unstorable_texts(text: str, document: DocumentNode) -> list[GraphQLError]:
-    """PostgreSQL stores no NUL character; a document that holds one is refused before it gets that far."""
-    if "\\u" not in text and "\0" not in text:
+
+def _unfit_values(text: str, document: DocumentNode) -> list[GraphQLError]:
+    """What no argument can hold: PostgreSQL stores no NUL, and Python reads no number of thousands of digits."""
+    if "\\u" not in text and "\0" not in text and not _LONG_NUMBER.search(text):
         return []
-    visitor = _NulFinder()
+    visitor = _UnfitFinder()
     visit(document, visitor)
-    return visitor.errors
+    return visitor.errors[:1]
 
 
-class _NulFinder(Visitor):
+class _UnfitFinder(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[GraphQLError] = []
 
     def enter_string_value(self, node: StringValueNode, *_: object) -> None:
-        if "\0" in node.value and not self.errors:
+        if "\0" in node.value:
             self.errors.append(GraphQLError("A text holds the character U+0000; leave it out.", nodes=node))
+
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        self._check_length(node)
+
+    def enter_float_value(self, node: FloatValueNode, *_: object) -> None:
+        self._check_length(node)
+
+    def _check_length(self, node: IntValueNode | FloatValueNode) -> None:
+        if len(node.value) > MAX_NUMBER_LENGTH:
+            self.errors.append(GraphQLError(f"A number has more than {MAX_NUMBER_LENGTH} digits.", nodes=node))

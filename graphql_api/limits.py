@@ -5,7 +5,7 @@ text even where the expanded document would be exponential. Validation has not r
 spread themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -21,8 +21,12 @@ from graphql import (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a document may hold. Everything but `tokens` is counted with fragments expanded."""
+    """The most a document may hold. Everything but `length` and `tokens` is counted with fragments expanded.
 
+    ``length`` is in characters. What is long belongs in variables.
+    """
+
+    length: int = 50_000
     tokens: int = 2500
     depth: int = 15
     fields: int = 1000
@@ -82,19 +86,27 @@ def _too_much(name: str, limit: int, operation: OperationDefinitionNode) -> Grap
 def _count_fragments(fragments: dict[str, FragmentDefinitionNode]) -> dict[str, _Count]:
     """Count every fragment after the fragments it spreads. A spread that closes a circle counts nothing."""
     counted: dict[str, _Count] = {}
+    for name in spread_first(fragments):
+        counted[name] = _count(fragments[name].selection_set, counted)
+        counted[name].directives += len(fragments[name].directives or ())
+    return counted
+
+
+def spread_first(fragments: Mapping[str, FragmentDefinitionNode]) -> list[str]:
+    """The fragments' names, each after those that it spreads, but for a spread that closes a circle."""
+    ordered: dict[str, None] = {}
     for root in fragments:
-        path: dict[str, Iterator[str]] = {} if root in counted else {root: _spreads(fragments[root].selection_set)}
+        path: dict[str, Iterator[str]] = {} if root in ordered else {root: _spreads(fragments[root].selection_set)}
         while path:
             name, spreads = next(reversed(path.items()))
             for spread in spreads:
-                if spread in fragments and spread not in counted and spread not in path:
+                if spread in fragments and spread not in ordered and spread not in path:
                     path[spread] = _spreads(fragments[spread].selection_set)
                     break
             else:
                 del path[name]
-                counted[name] = _count(fragments[name].selection_set, counted)
-                counted[name].directives += len(fragments[name].directives or ())
-    return counted
+                ordered[name] = None
+    return list(ordered)
 
 
 def _spreads(selections: SelectionSetNode) -> Iterator[str]:

@@ -12,13 +12,14 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from graphql_api import log_routes, sandbox_page, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
+from graphql_api.door import Rules
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
@@ -46,7 +47,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What one server is made with. ``public_url`` is where browsers reach it, without a slash at its end; ``reports``
-    the directory of produced reports, the same for servers and workers.
+    the directory of produced reports, the same for servers and workers. With ``trusted_documents``, by id, nothing else
+    is run; pages of ``allowed_origins`` may call; ``budget_per_second`` is the cost an account gets back, 0 no budget.
     """
 
     logins: Logins
@@ -61,6 +63,9 @@ class Settings:
     reports: Path | None = None
     log_keys: LogKeys | None = None
     pool_size: int = 8
+    trusted_documents: Mapping[str, str] | None = None
+    allowed_origins: frozenset[str] = frozenset()
+    budget_per_second: int = 10_000
 
 
 def utc_now() -> datetime:
@@ -77,7 +82,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
     async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
         return await merchants.create_async(settings.logins.owner, blueprint(), shops, act)
 
-    def context(request: Request, caller: Caller) -> Context:
+    def context(request: HTTPConnection, caller: Caller) -> Context:
         return Context(
             caller=caller,
             request_id=request.state.request_id,
@@ -112,7 +117,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         directory=directory,
         verifier=settings.verifier,
         mall_domain=settings.mall_domain,
-        development=settings.development,
+        rules=_rules(settings),
         readiness=_readiness(database),
         context_factory=context,
         reports=settings.reports,
@@ -122,6 +127,17 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             *log_routes.routes(database),
             *(_development_routes(database, gateway, clock) if settings.development else ()),
         ],
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    """As many operations at once as there are connections, so that none waits for one while it holds another's turn."""
+    return Rules(
+        development=settings.development,
+        trusted=settings.trusted_documents,
+        allowed_origins=settings.allowed_origins,
+        budget_per_second=settings.budget_per_second,
+        places=settings.pool_size,
     )
 
 

@@ -36,8 +36,8 @@ OnRefused = Callable[[Principal, str, str | None], Awaitable[None]]
 """Told who asked, which merchant was named, and the request's id."""
 
 
-class _MerchantRefused(Exception):
-    """The one refusal."""
+class MerchantRefused(Exception):
+    """The one refusal, of whatever names no merchant that the caller may act for."""
 
 
 class TenancyMiddleware:
@@ -66,20 +66,23 @@ class TenancyMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            caller = await self._caller(scope["headers"], scope.get("state", {}).get("request_id"))
-        except _MerchantRefused:
+            caller = await self.caller(scope["headers"], scope.get("state", {}).get("request_id"))
+        except MerchantRefused:
             await _refuse(scope, receive, send, 403, _REFUSED)
             return
         except TokenRefused as refusal:
             await _refuse(scope, receive, send, 401, _unauthenticated(refusal.reason))
             return
         scope.setdefault("state", {})["caller"] = caller
+        if scope["type"] == "websocket":
+            scope["state"]["identify"] = self.caller  # browsers can't send headers with a WebSocket: it asks later
         await self._app(scope, receive, send)
 
     def _guards(self, path: str) -> bool:
         return any(path == prefix or path.startswith(prefix + "/") for prefix in self._prefixes)
 
-    async def _caller(self, headers: Collection[tuple[bytes, bytes]], request_id: str | None) -> Caller:
+    async def caller(self, headers: Collection[tuple[bytes, bytes]], request_id: str | None = None) -> Caller:
+        """Who these headers say is calling. Raises MerchantRefused, TokenRefused."""
         token = _bearer_token(_single(headers, b"authorization"))
         slug = self._slug(_single(headers, b"host"), _single(headers, b"x-merchant"))
         claims = None if token is None else self._verifier.verify(token)
@@ -91,7 +94,7 @@ class TenancyMiddleware:
         if slug is not None and not _may_act(principal, merchant):
             if self._on_refused and not principal.is_anonymous:
                 await self._on_refused(principal, slug, request_id)
-            raise _MerchantRefused
+            raise MerchantRefused
         client = None if claims is None else f"token:{claims.token_id}" if claims.token_id else "token"
         return Caller(principal, merchant, client)
 
@@ -101,7 +104,7 @@ class TenancyMiddleware:
         if not named:
             return None
         if len(set(named)) > 1 or not _SLUG.fullmatch(named[0]):
-            raise _MerchantRefused
+            raise MerchantRefused
         return named[0]
 
     def _slug_of_host(self, host: str | None) -> str | None:
@@ -109,7 +112,7 @@ class TenancyMiddleware:
             return None
         match = _HOST.fullmatch(host)
         if match is None:
-            raise _MerchantRefused
+            raise MerchantRefused
         name = match["name"].lower()
         return name.removesuffix(self._domain) if name.endswith(self._domain) else None
 
@@ -118,7 +121,7 @@ def _single(headers: Collection[tuple[bytes, bytes]], name: bytes) -> str | None
     """The value of a header that may come once at most: of two, proxies and servers disagree which one counts."""
     values = [value for key, value in headers if key == name]
     if len(values) > 1:
-        raise _MerchantRefused
+        raise MerchantRefused
     return values[0].decode("latin-1") if values else None
 
 

@@ -33,6 +33,17 @@ def serve(
     ] = None,
     jwt_issuer: Annotated[str | None, typer.Option(help="Its issuer; goes with --jwt-keys.")] = None,
     jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
+    trusted_documents: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Run only this file's documents: JSON, by id or hash."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Pages of it (https://shop.example) may call; repeatable."),
+    ] = None,
+    budget: Annotated[
+        int, typer.Option(min=0, help="Cost per second an account gets back, a merchant twice that; 0: no limit.")
+    ] = 10_000,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
@@ -64,6 +75,9 @@ def serve(
                 reports=opened.reports,
                 log_keys=opened.log_keys,
                 backups=plan,
+                trusted_documents=_trusted(trusted_documents),
+                allowed_origins=frozenset(allow_origin or ()),
+                budget_per_second=budget,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 
@@ -79,3 +93,23 @@ def _verifier(opened: Installation, keys: Path | None, issuer: str | None, audie
         return TokenVerifier(read_keys(keys), issuer, audience)
     except ValueError as error:
         raise CommandRefused(str(error)) from error
+
+
+def _trusted(path: Path | None) -> dict[str, str] | None:
+    """The trusted list, every document of which the schema knows how to answer."""
+    if path is None:
+        return None
+    from graphql_api.persisted import read_trusted
+    from graphql_api.schema import schema
+
+    try:
+        trusted = read_trusted(path)
+    except ValueError as error:
+        raise CommandRefused(str(error)) from error
+    for name, text in trusted.items():
+        errors = schema.prepare(text).errors
+        if errors:
+            raise CommandRefused(
+                f"{path}: the document {name} can't be run ({errors[0].message}): build the list anew."
+            )
+    return trusted

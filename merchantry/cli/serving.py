@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 GRACE_SECONDS = 5
+MAX_MESSAGE_BYTES = 1_000_000
+"""Of one WebSocket message; bodies are bounded alike where they are read."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -63,6 +65,8 @@ def serve_app(app: "Starlette", bound: socket.socket, *, announce: Callable[[], 
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

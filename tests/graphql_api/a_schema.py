@@ -1,8 +1,10 @@
 """A small schema and application of the tests' own, made the way the real ones are made."""
 
+import asyncio
 import enum
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -10,12 +12,14 @@ from uuid import UUID, uuid4
 
 import httpx
 import strawberry
+import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from graphql_api import relay
 from graphql_api.app import create_app
 from graphql_api.context import Context, Info
+from graphql_api.door import Rules
 from graphql_api.engine import MarketSchema
 from graphql_api.errors import Forbidden, NotAuthenticated
 from graphql_api.limits import Limits
@@ -44,6 +48,8 @@ TEA = Merchant(UUID(int=1), "tea-house", "active")
 VARIANT = UUID(int=77)
 ORDERS = {UUID(int=number): number for number in range(1, 31)}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LISTENERS: set[int] = set()
+"""Not empty while somebody listens to the silence."""
 NOTHING: Any = None
 """Stands for what these documents never reach."""
 
@@ -198,6 +204,33 @@ class Mutation:
         return StockTaken(left=input.quantity, price_minor=price_minor)
 
 
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def count(self, info: Info, to: int) -> AsyncGenerator[int, None]:
+        """1, 2 and so on, then the end; without an end where ``to`` is 0."""
+        number = 0
+        while to == 0 or number < to:
+            number += 1
+            yield number
+            await asyncio.sleep(0)
+
+    @strawberry.subscription
+    async def silence(self) -> AsyncGenerator[int, None]:
+        """Nothing, for ever."""
+        LISTENERS.add(1)
+        try:
+            await asyncio.Event().wait()
+            yield 0
+        finally:
+            LISTENERS.clear()
+
+    @strawberry.subscription
+    async def collapse(self) -> AsyncGenerator[int, None]:
+        yield 1
+        raise RuntimeError("the password is hunter2")
+
+
 class MemoryDirectory:
     """One merchant with one member."""
 
@@ -212,15 +245,17 @@ class MemoryDirectory:
 
 
 def a_market_schema(limits: Limits = Limits()) -> MarketSchema:
-    return MarketSchema(query=Query, mutation=Mutation, types=[Order], limits=limits)
+    return MarketSchema(query=Query, mutation=Mutation, subscription=Subscription, types=[Order], limits=limits)
 
 
 def a_context(request_id: str = "test", merchant: Merchant | None = None, database: Any = None) -> Context:
     return Context(Caller(ANONYMOUS, merchant), request_id, database, lambda: NOON, NOTHING, NOTHING, NOTHING)
 
 
-def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True) -> Starlette:
-    def context_of(request: Request, caller: Caller) -> Context:
+def an_app(
+    issuer: DevelopmentIssuer, *, development: bool = False, ready: bool = True, rules: Rules | None = None
+) -> Starlette:
+    def context_of(request: HTTPConnection, caller: Caller) -> Context:
         return Context(caller, request.state.request_id, cast(Any, []), lambda: NOON, NOTHING, NOTHING, NOTHING)
 
     async def readiness() -> bool:
@@ -231,7 +266,7 @@ def an_app(issuer: DevelopmentIssuer, *, development: bool = False, ready: bool 
         directory=MemoryDirectory(),
         verifier=issuer.verifier(),
         mall_domain="mall.example",
-        development=development,
+        rules=rules or Rules(development=development),
         readiness=readiness,
         context_factory=context_of,
     )
@@ -245,3 +280,20 @@ async def a_client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 def an_issuer(directory: Path) -> DevelopmentIssuer:
     return DevelopmentIssuer.load_or_create(directory)
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """The application behind a real port; gives its host and port."""
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio", ws_max_size=1_000_000
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        task = asyncio.create_task(server.serve(sockets=[bound]))
+        while not server.started:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+        server.should_exit = True
+        await task

@@ -30,3 +30,16 @@ async def shops(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> A
     finally:
         await database.close()
     cluster.drop(logins)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def production(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shops]:
+    """A mall as it is served to the world; what is refused changes nothing, so all tests share it."""
+    logins = cluster.clone()
+    database = Database(logins, pool_size=5)
+    try:
+        async with open_mall(database, tmp_path_factory.mktemp("mall"), development=False) as mall:
+            yield await open_shops(mall)
+    finally:
+        await database.close()
+    cluster.drop(logins)

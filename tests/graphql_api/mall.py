@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from starlette.types import ASGIApp
 
 from graphql_api.server import Settings, build_app
 from merchantry.domain.permission import MerchantRole, PlatformRole
@@ -66,6 +67,7 @@ class Mall:
     """The application and what tests need beside it."""
 
     database: Database
+    app: ASGIApp
     http: httpx.AsyncClient
     issuer: DevelopmentIssuer
     clock: Clock
@@ -120,7 +122,9 @@ class Mall:
 
 
 @asynccontextmanager
-async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -> AsyncIterator[Mall]:
+async def open_mall(
+    database: Database, data_dir: Path, *, pool_size: int = 5, development: bool = True
+) -> AsyncIterator[Mall]:
     """A mall with the plan ``standard`` in force since 2020, and nothing else."""
     clock, issuer, vault = Clock(), DevelopmentIssuer.load_or_create(data_dir), a_vault()
     settings = Settings(
@@ -129,7 +133,7 @@ async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -
         vault=vault,
         mall_domain="mall.test",
         public_url="http://mall.test",
-        development=True,
+        development=development,
         with_worker=False,
         pool_size=pool_size,
         reports=data_dir / "reports",
@@ -143,4 +147,4 @@ async def open_mall(database: Database, data_dir: Path, *, pool_size: int = 5) -
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mall.test") as http:
-            yield Mall(database, http, issuer, clock, tools)
+            yield Mall(database, app, http, issuer, clock, tools)

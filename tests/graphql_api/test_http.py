@@ -36,7 +36,8 @@ async def post(client: httpx.AsyncClient, content: bytes, **headers: str) -> htt
 
 
 async def ask(client: httpx.AsyncClient, query: str, **parameters: Any) -> httpx.Response:
-    return await client.post("/graphql", json={"query": query, **parameters})
+    headers = {"accept": RESPONSE_JSON}
+    return await client.post("/graphql", json={"query": query, **parameters}, headers=headers)
 
 
 async def test_a_query_is_answered(client: httpx.AsyncClient) -> None:
@@ -60,8 +61,9 @@ async def test_a_query_by_get_is_answered(client: httpx.AsyncClient) -> None:
     [
         ("application/json", "application/json"),
         (RESPONSE_JSON, RESPONSE_JSON),
-        ("*/*", RESPONSE_JSON),
-        ("application/*", RESPONSE_JSON),
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        (f"application/json, {RESPONSE_JSON}", RESPONSE_JSON),
         (f"{RESPONSE_JSON};q=0.5, application/json", "application/json"),
         (f"application/json;q=0.9, {RESPONSE_JSON}; charset=utf-8", RESPONSE_JSON),
         ("text/event-stream, application/json", "application/json"),
@@ -181,7 +183,7 @@ async def test_two_operations_need_a_name(client: httpx.AsyncClient) -> None:
 
 async def test_mutations_are_refused_by_get(client: httpx.AsyncClient) -> None:
     for query in ("mutation { stockTake { __typename } }", "mutation A { __typename }"):
-        answer = await client.get("/graphql", params={"query": query})
+        answer = await client.get("/graphql", params={"query": query}, headers={"accept": RESPONSE_JSON})
         assert answer.status_code in (400, 405)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -198,7 +200,7 @@ async def test_mutations_are_refused_by_get(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_broken_get_is_told_so(client: httpx.AsyncClient, query: str) -> None:
-    answer = await client.get(f"/graphql?{query}")
+    answer = await client.get(f"/graphql?{query}", headers={"accept": RESPONSE_JSON})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["message"]
 
@@ -228,9 +230,41 @@ async def test_the_page_for_developers_is_for_developers(issuer: DevelopmentIssu
         assert (await client.get("/graphql", headers=browser)).status_code == 400
 
 
-async def test_introspection_works(client: httpx.AsyncClient) -> None:
-    schema = (await ask(client, get_introspection_query())).json()["data"]["__schema"]
-    assert {"OutOfStock", "Problem", "Decimal", "CurrencyCode"} <= {made["name"] for made in schema["types"]}
+async def test_the_schema_is_described_while_developing_only(issuer: DevelopmentIssuer) -> None:
+    async with a_client(an_app(issuer, development=True)) as client:
+        schema = (await ask(client, get_introspection_query())).json()["data"]["__schema"]
+        assert {"OutOfStock", "Problem", "Decimal", "CurrencyCode"} <= {made["name"] for made in schema["types"]}
+    async with a_client(an_app(issuer)) as client:
+        for query in (
+            get_introspection_query(),
+            '{ __type(name: "Query") { name } }',
+            "{ ...F } fragment F on Query { a: __schema { description } }",
+        ):
+            refused = await ask(client, query)
+            assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (
+                400,
+                "INTROSPECTION_DISABLED",
+            )
+        assert (await ask(client, '{ hello(name: "__schema") __typename }')).status_code == 200
+
+
+async def test_names_are_suggested_while_developing_only(issuer: DevelopmentIssuer) -> None:
+    meant = "Did you mean"
+    for development in (True, False):
+        async with a_client(an_app(issuer, development=development)) as client:
+            typo = (await ask(client, "{ hallo }")).text
+            enum = (await ask(client, "query($c: Color!) { colored(color: $c) }", variables={"c": "REDD"})).text
+            assert [meant in typo, meant in enum] == [development, development]
+
+
+async def test_data_with_errors_is_partial_success(client: httpx.AsyncClient) -> None:
+    assert (await ask(client, "{ hello broken }")).status_code == 294
+    assert (await post(client, b'{"query": "{ hello broken }"}', accept="application/json")).status_code == 200
+
+
+async def test_a_batch_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await post(client, b'[{"query": "{ hello }"}]')
+    assert (answer.status_code, "batches" in answer.json()["errors"][0]["message"]) == (400, True)
 
 
 async def test_who_asks_reaches_the_resolver(client: httpx.AsyncClient, issuer: DevelopmentIssuer) -> None:

@@ -93,7 +93,7 @@ def test_the_introspection_of_developers_tools_fits() -> None:
 
 
 def test_documents_are_remembered_within_bounds() -> None:
-    schema = MarketSchema(query=Query)
+    schema = MarketSchema(query=Query, limits=Limits(length=2 * MAX_REMEMBERED_LENGTH + 100))
     first = schema.prepare("{ hello }")
     assert schema.prepare("{ hello }") is first
     for number in range(300):
