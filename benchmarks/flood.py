@@ -9,7 +9,7 @@ import orjson
 from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, ms, parse_options, show
-from benchmarks.orders_page import PAGE, _fill
+from benchmarks.orders_page import PAGE, fill
 from benchmarks.people import Person, hired
 from benchmarks.serving import serving
 from merchantry.domain.permission import MerchantRole
