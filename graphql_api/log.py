@@ -8,15 +8,18 @@ from typing import Annotated, Any, cast
 
 import strawberry
 
+from graphql_api import access
 from graphql_api.context import Info
+from graphql_api.relay import take_id
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.note import Note
 from merchantry.domain.receipt import Receipt as EntryReceipt
-from merchantry.services import log
+from merchantry.services import ledger, log, receipt, tracking
 from merchantry.services.receipt import LogStatus as Status
 from tenancy.database import PublicSession
 
 ACTOR = "public:log"
+MOST_ENTRIES = 100
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
@@ -115,6 +118,23 @@ async def transparency_log(info: Info) -> TransparencyLog:
     """The log's name and keys."""
     async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
         return TransparencyLog(origin=await log.origin(session), keys=await log.verifiers(session))
+
+
+async def of_buyer(info: Info, order_id: strawberry.ID) -> list[Receipt]:
+    """Receipts of what an order's entries say to its buyer. Raises NotFound where the order is not the viewer's."""
+    buyer = access.of_buyer(info.context)
+    merchant_id, order = take_id(info.context, order_id, "Order", 2, ("orderId",))
+    database = info.context.database
+    async with database.read(buyer.act.actor) as tx:
+        async with tx.as_platform() as platform:
+            if not await tracking.index_of(platform, buyer.account_id, [order]):
+                raise NotFound(what="order", path=("orderId",))
+        async with tx.as_merchant(merchant_id) as session:
+            entries = (await ledger.entries_of(session, order))[:MOST_ENTRIES]
+            known = await receipt.places(session, [each.seq for each in entries])
+        async with tx.as_public() as public:
+            made = await receipt.receipts(public, merchant_id, entries, known, for_buyer=True)
+    return [Receipt.of(made[seq]) for seq in sorted(made)]
 
 
 async def _checkpoint(session: PublicSession, found: log.Head) -> Checkpoint:

@@ -1,15 +1,17 @@
 """Who the token is: a buyer, staff of merchants, staff of the platform, or several of these."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from graphql_api import access, checkout, return_request
+from graphql_api import access, checkout, log, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
 from graphql_api.enums import MerchantRole, PlatformRole
+from graphql_api.log import Receipt
 from graphql_api.order import IN_PAGE, Order, parts_wanted
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
@@ -75,6 +77,15 @@ class Viewer:
     ) -> Connection[ReturnRequest] | None:
         """What the buyer asked to send back, at all merchants, newest first."""
         return await return_request.of_buyer(info, first, after)
+
+    @strawberry.field
+    async def receipts(
+        self,
+        info: Info,
+        order_id: Annotated[strawberry.ID, strawberry.argument(description="One of the buyer's orders.")],
+    ) -> list[Receipt]:
+        """Shows that what the buyer paid for an order, and got back, is in the public log; up to 100, oldest first."""
+        return await log.of_buyer(info, order_id)
 
 
 def viewer(info: Info) -> Viewer:

@@ -1,6 +1,6 @@
 """Several writes in one round trip: one statement, of which each write but the last is a common table expression."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -42,7 +42,15 @@ class Gone:
     where: Row
 
 
-Write = New | Changed | Gone
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Writes of which none may be without the others."""
+
+    writes: "tuple[Single, ...]"
+
+
+Single = New | Changed | Gone
+Write = Single | Together
 
 
 async def write(session: Session, *writes: Write) -> None:
@@ -50,24 +58,33 @@ async def write(session: Session, *writes: Write) -> None:
 
     Their order is PostgreSQL's affair: rows that others may be locking must be locked already.
     """
+    single = tuple(_single(writes))
     parameters = {
         f"{name}_{position}": value
-        for position, each in enumerate(writes)
+        for position, each in enumerate(single)
         for part in (_where(each), _row(each))
         for name, value in part.items()
     }
-    await session.execute(_statement(tuple(map(_shape, writes))), parameters)
+    await session.execute(_statement(tuple(map(_shape, single))), parameters)
 
 
-def _where(each: Write) -> Row:
+def _single(writes: Iterable[Write]) -> Iterator[Single]:
+    for each in writes:
+        if isinstance(each, Together):
+            yield from each.writes
+        else:
+            yield each
+
+
+def _where(each: Single) -> Row:
     return {} if isinstance(each, New) else {f"where_{name}": value for name, value in each.where.items()}
 
 
-def _row(each: Write) -> Row:
+def _row(each: Single) -> Row:
     return {} if isinstance(each, Gone) else each.row
 
 
-def _shape(each: Write) -> Shape:
+def _shape(each: Single) -> Shape:
     where = () if isinstance(each, New) else tuple(each.where)
     return type(each).__name__, each.table, where, tuple(_row(each))
 

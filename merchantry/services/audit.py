@@ -12,11 +12,15 @@ from sqlalchemy import Row
 from merchantry.domain import audit as rules
 from merchantry.domain.act import Act
 from merchantry.domain.audit import SALT_BYTES, AuditEvent, Outcome, masked
+from merchantry.tables.log import log_queue
 from merchantry.tables.platform import audit_event
 from tenancy.database import MerchantSession, Session
-from tenancy.writes import New, write
+from tenancy.writes import New, Together, write
 
 Facts = Mapping[str, Any]
+
+LEAF_KIND = "audit_event"
+"""The kind of leaf that an event has in the public log."""
 
 EVENT_COLUMNS = [audit_event.c[name] for name in AuditEvent.__slots__]
 
@@ -46,11 +50,23 @@ def event(
     before: Facts | None = None,
     after: Facts | None = None,
     outcome: Outcome = Outcome.DONE,
-) -> New:
-    """The event that :func:`record` writes, to be written together with the act."""
+) -> Together:
+    """The event that :func:`record` writes, with its leaf of the public log, to be written together with the act."""
     actor = act.actor_seen_by_merchant if isinstance(session, MerchantSession) else act.actor
     made = _made(merchant_id, actor, act, what, subject, before, after, outcome)
-    return New(audit_event, {name: getattr(made, name) for name in AuditEvent.__slots__})
+    row = {name: getattr(made, name) for name in AuditEvent.__slots__}
+    return Together((New(audit_event, row), New(log_queue, _queued(made))))
+
+
+def _queued(made: AuditEvent) -> dict[str, Any]:
+    """Raises ValueError for facts without an exact form: every event has a commitment."""
+    return {
+        "merchant_id": made.merchant_id,
+        "kind": LEAF_KIND,
+        "event_id": made.id,
+        "leaf": rules.commitment(made),
+        "booked_at": made.booked_at,
+    }
 
 
 def _made(
@@ -63,8 +79,7 @@ def _made(
     after: Facts | None,
     outcome: Outcome,
 ) -> AuditEvent:
-    """Raises ValueError for facts without an exact form, so that every event has a commitment."""
-    made = AuditEvent(
+    return AuditEvent(
         merchant_id=merchant_id,
         id=uuid4(),
         actor=actor,
@@ -80,8 +95,6 @@ def _made(
         booked_at=act.booked_at,
         salt=os.urandom(SALT_BYTES),
     )
-    rules.canonical_bytes(made)
-    return made
 
 
 def record_as_owner(
@@ -101,6 +114,10 @@ def record_as_owner(
         " (merchant_id, id, actor, on_behalf_of, client, request_id, act, subject, outcome, before, after, occurred_at,"
         " booked_at, salt) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [Jsonb(value) if isinstance(value, dict) else value for value in values],
+    )
+    connection.execute(
+        "INSERT INTO platform.log_queue (merchant_id, kind, event_id, leaf, booked_at) VALUES (%s, %s, %s, %s, %s)",
+        list(_queued(made).values()),
     )
 
 

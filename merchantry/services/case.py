@@ -34,7 +34,7 @@ from merchantry.tables.case import case_event, review_case
 from merchantry.tables.platform import NOBODY
 from tenancy.database import MerchantSession, PlatformSession
 from tenancy.tables import platform_role
-from tenancy.writes import Changed, New, write
+from tenancy.writes import Changed, New, Write, write
 
 AnySession = MerchantSession | PlatformSession
 
@@ -243,7 +243,7 @@ def event(case: Case, did: CaseAct, act: Act, said: str, details: dict[str, Any]
 
 def trail(
     session: AnySession, case: Case, did: CaseAct, act: Act, after: audit.Facts, before: audit.Facts | None = None
-) -> New:
+) -> Write:
     """Its audit event: what the platform does is in the platform's trail alone, so that merchants don't read it."""
     if isinstance(session, MerchantSession):
         return audit.event(session, case.merchant_id, act, f"case.{did}", str(case.id), before, after)

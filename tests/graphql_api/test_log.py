@@ -91,6 +91,30 @@ async def test_an_entry_is_queued_then_signed_and_its_receipt_is_checked_offline
         assert receipt.balances.canonical is not None
 
 
+RECEIPTS = "query ($id: ID!) { viewer { receipts(orderId: $id) { leafIndex document } } }"
+
+
+async def test_a_buyer_proves_a_payment_and_learns_nothing_of_its_division(mall: Mall) -> None:
+    merchant = await a_merchant(mall.database)
+    kite = await a_product(mall.database, merchant, prices={"BRL": 10_000})
+    order = (await buy(mall, "bea", a_line(merchant, kite)))["orders"][0]
+    assert (await mall.ask(RECEIPTS, {"id": order["id"]}, who="bea")).data["viewer"]["receipts"] == []
+    await sequence_all(mall.database, KEYS, mall.clock())
+    [shown] = (await mall.ask(RECEIPTS, {"id": order["id"]}, who="bea")).data["viewer"]["receipts"]
+    receipt = parse_receipt(shown["document"])
+    verify(receipt.checkpoint, KEYS.verifiers[0])
+    receipt.check(checkpoint_of(receipt))
+    assert receipt.entry.canonical is None
+    assert receipt.balances is not None
+    assert receipt.balances.canonical is None
+    assert receipt.buyer is not None
+    assert json.loads(receipt.buyer.canonical or "{}")["amount_minor"] == "11000"
+    assert "commission" not in json.dumps(shown)
+    for who in ("cara", None):
+        asked = await mall.ask(RECEIPTS, {"id": order["id"]}, who=who)
+        assert asked.codes == ["NOT_FOUND" if who else "UNAUTHENTICATED"]
+
+
 async def test_another_merchant_and_the_public_see_no_status_and_no_receipt(mall: Mall) -> None:
     merchant = await a_sale(mall)
     await sequence_all(mall.database, KEYS, mall.clock())

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from merchantry.domain.merkle import check_consistency, check_inclusion, leaf_hash
 from merchantry.domain.tile import WIDTH, Tile, split_hashes
@@ -38,8 +38,11 @@ async def queue(database: Database, merchant_id: UUID, *seqs: int) -> None:
 
 @pytest.fixture
 async def merchants(database: Database) -> tuple[UUID, UUID]:
-    """Two merchants."""
-    return (await a_merchant(database)).id, (await a_merchant(database)).id
+    """Two merchants, and nothing in the queue."""
+    made = (await a_merchant(database)).id, (await a_merchant(database)).id
+    async with database.write("test") as tx, tx.as_platform() as session:
+        await session.execute(delete(log_queue))
+    return made
 
 
 async def test_leaves_get_dense_places_and_every_one_is_proved(
