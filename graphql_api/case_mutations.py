@@ -203,7 +203,7 @@ class CaseMutations:
         allowed = access.of_platform(context, DECIDED_WITH[kind])
 
         async def work(tx: Transaction, merchant_id: UUID, case_id: UUID) -> None:
-            if kind in EFFECTS:
+            if kind in EFFECTS and kind is not CaseKind.RESTORE_GAP:  # whose end opens the books again
                 async with tx.as_platform() as session:
                     await winding_up.refuse_closed(session, merchant_id)
             given = (tx, merchant_id, case_id, input.vote, input.reason.strip(), allowed.act)

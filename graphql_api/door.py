@@ -47,6 +47,7 @@ class Rules:
     trusted: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
     budget_per_second: int = 10_000
+    max_cost: int = MAX_COST
     places: int = 16
     queue: int = 128
     request_seconds: float = REQUEST_SECONDS
@@ -111,11 +112,11 @@ class Door:
         if not self.rules.development and _introspects(text, prepared):
             raise _refused("This server does not describe its schema: read schema.graphql.", "INTROSPECTION_DISABLED")
         cost = self._cost(prepared, node, asked.variables)
-        if cost > MAX_COST:
+        if cost > (most := self.rules.max_cost):
             raise _refused(
-                f"The operation may cost {cost}, more than {MAX_COST}. Ask for fewer items (`first`) or fields.",
+                f"The operation may cost {cost}, more than {most}. Ask for fewer items (`first`) or fields.",
                 "COST_LIMIT_EXCEEDED",
-                {"cost": {"requested": cost, "maximum": MAX_COST}},
+                {"cost": {"requested": cost, "maximum": most}},
             )
         self._documents.remember(asked, text)
         return Operation(text, node.name.value if node.name else None, node.operation, asked.variables, cost)

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from graphql_api import log_routes, sandbox_page, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
-from graphql_api.door import Rules
+from graphql_api.door import MAX_COST, Rules
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
@@ -62,6 +62,7 @@ class Settings:
     backups: BackupPlan | None = None
     reports: Path | None = None
     log_keys: LogKeys | None = None
+    max_cost: int = MAX_COST
     pool_size: int = 8
     trusted_documents: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
@@ -137,6 +138,7 @@ def _rules(settings: Settings) -> Rules:
         trusted=settings.trusted_documents,
         allowed_origins=settings.allowed_origins,
         budget_per_second=settings.budget_per_second,
+        max_cost=settings.max_cost,
         places=settings.pool_size,
     )
 

@@ -140,9 +140,8 @@ async def _full(session: Session, tiles: Sequence[Tile]) -> dict[Tile, list[byte
         return {}
     asked = _unnested(("level", "tile_index"), [[tile.level for tile in tiles], [tile.index for tile in tiles]])
     table = log_tile.c
-    statement = select(table.level, table.tile_index, table.hashes).join(
-        asked, (table.level == asked.c.level) & (table.tile_index == asked.c.tile_index)
-    )
+    is_asked = (table.level == asked.c.level) & (table.tile_index == asked.c.tile_index)
+    statement = select(table.level, table.tile_index, table.hashes).where(is_asked)
     stored = {(row.level, row.tile_index): split_hashes(bytes(row.hashes)) for row in await session.execute(statement)}
     return {tile: stored[tile.level, tile.index] for tile in tiles if (tile.level, tile.index) in stored}
 

@@ -137,6 +137,8 @@ async def open_mall(
         with_worker=False,
         pool_size=pool_size,
         reports=data_dir / "reports",
+        max_cost=1_000_000,  # tests ask for everything that there is, and at once
+        budget_per_second=0,
     )
     app = build_app(settings, clock)
     tools = Tools(

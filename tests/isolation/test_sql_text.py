@@ -22,6 +22,11 @@ ALLOWED = {
     ("tenancy/directory.py", "_listen"): "LISTEN takes no parameter; the channel is a constant",
     ("tenancy/provisioning.py", "provision"): "the rendered script, with a schema's name made from a UUID",
     ("tenancy/read_only.py", "make_writable"): "rendered grants, with a schema's name made from a UUID",
+    ("tenancy/replacing.py", "make_schema"): "the rendered script, with a schema's name made from a UUID",
+    ("merchantry/jobs/drill.py", "_fill"): "a rendered revision, with a schema's name made from a UUID",
+    ("merchantry/services/restored_schema.py", "fill"): "a rendered revision, with a schema's name made from a UUID",
+    ("merchantry/services/restored_schema.py", "refuse_divergence"): "psycopg's own composition of constants",
+    ("migrations/platform/versions/v0011_backups.py", "upgrade"): "constants of the revision itself",
     ("tenancy/migrations.py", "migrate_platform"): "a rendered revision of our own, without parameters",
     ("tenancy/migrations.py", "_attempt"): "a rendered revision, with a schema's name that the one parser accepted",
     ("tenancy/bootstrap.py", "prepare"): "psycopg's own composition of identifiers that are constants",
@@ -37,7 +42,9 @@ def made_of_parts(node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Add | ast.Mod)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        on_text = node.func.attr in ("format", "replace", "join", "encode", "format_map")
+        if node.func.attr == "join":
+            return isinstance(node.func.value, ast.Constant)  # of a text; tables are joined too
+        on_text = node.func.attr in ("format", "replace", "encode", "format_map")
         return on_text and not _is_composed(node.func.value)
     return False
 
