@@ -105,6 +105,15 @@ def consistency_plan(old: int, new: int) -> tuple[Run, ...]:
     return tuple(reversed(path))
 
 
+def prefix_plan(old: int, new: int) -> tuple[Run, ...]:
+    """As :func:`consistency_plan`, with the old tree's root first where the proof leaves it out.
+
+    From its hashes alone both roots fold (:func:`prefix_roots`), so they also show that a tree begins with another one.
+    """
+    plan = consistency_plan(old, new)
+    return (run_of(0, old), *plan) if _is_left_out(old, new) else plan
+
+
 def proof(plan: Iterable[Run], hash_of: HashOf) -> list[bytes]:
     """The hashes of a plan."""
     return [fold([hash_of(node) for node in run]) for run in plan]
@@ -147,9 +156,16 @@ def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, path
         if old_root != (new_root if old else EMPTY_ROOT):
             raise ProofError(f"Two trees of {old} leaves have different roots")
         return
-    hashes = list(path)
-    if old & (old - 1) == 0:
-        hashes.insert(0, old_root)
+    hashes = [old_root, *path] if _is_left_out(old, new) else path
+    if prefix_roots(old, new, hashes) != (old_root, new_root):
+        raise ProofError(f"The tree of {new} leaves does not begin with the tree of {old} leaves")
+
+
+def prefix_roots(old: int, new: int, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the first ``old`` leaves and of all ``new`` that the hashes of a :func:`prefix_plan` fold to.
+
+    ``0 < old < new``. Raises ProofError where there are too few hashes, or too many.
+    """
     if not hashes:
         raise ProofError("The consistency proof is too short")
     place, last = old - 1, new - 1
@@ -168,8 +184,12 @@ def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, path
         place, last = place >> 1, last >> 1
     if last:
         raise ProofError("The consistency proof is too short")
-    if seen_old != old_root or seen_new != new_root:
-        raise ProofError(f"The tree of {new} leaves does not begin with the tree of {old} leaves")
+    return seen_old, seen_new
+
+
+def _is_left_out(old: int, new: int) -> bool:
+    """Whether a consistency proof leaves out the old tree's root: it is a node of the new tree, and known."""
+    return old < new and old & (old - 1) == 0
 
 
 def _split(size: int) -> int:
