@@ -25,6 +25,7 @@ FLOORS = {
         "merchantry.vault",
     },
     "merchantry/wallet_simulator": {"merchantry.domain"},
+    "merchantry/witness": {"merchantry.domain", "merchantry.transparency"},
     "merchantry/jobs": {
         "tenancy",
         "merchantry.documents",

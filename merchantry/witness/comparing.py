@@ -1,7 +1,7 @@
 """Witnesses compare the heads that each has cosigned: who was shown another tree than the other learns it here."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,10 +63,10 @@ def _fetched(client: httpx.Client, url: str) -> bytes:
 
 @dataclass
 class Comparer:
-    """Compares with other witnesses, again and again; ``log`` shows whether heads of two sizes are of one history."""
+    """Compares with other witnesses, again and again; ``logs``, by name, show whether two heads are of one history."""
 
     witness: Witness
-    log: LogReader | None = None
+    logs: Mapping[str, LogReader] = field(default_factory=dict)
     _unproved: dict[Checkpoint, int] = field(default_factory=dict)
 
     def compare(self, notes: Sequence[Note], source: str) -> Compared:
@@ -110,14 +110,14 @@ class Comparer:
         return Verdict.EVIDENCE
 
     def _evidence(self, ours: Signed, theirs: Signed) -> Evidence | None:
-        unproved = Evidence(EvidenceKind.UNPROVED, ours.note, theirs.note)
+        unproved, log = Evidence(EvidenceKind.UNPROVED, ours.note, theirs.note), self.logs.get(ours.checkpoint.origin)
         try:
-            return unproved if self.log is None else compared(self.log, ours, theirs)
+            return unproved if log is None else compared(log, ours, theirs)
         except (NotShown, LogUnreadable):
             return unproved
 
     def _is_enough(self, checkpoint: Checkpoint) -> bool:
-        if self.log is None:
+        if checkpoint.origin not in self.logs:
             return False  # nobody was asked
         self._unproved[checkpoint] = self._unproved.get(checkpoint, 0) + 1
         return self._unproved[checkpoint] >= UNPROVED_AFTER

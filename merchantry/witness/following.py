@@ -36,12 +36,15 @@ class Follower:
 
     witness: Witness
     log: LogReader
+    origin: str = ""
+    """What the log calls itself; known once it was looked at."""
     _unproved: dict[Checkpoint, int] = field(default_factory=dict)
 
     def look(self) -> Verdict:
         """Look at the log once. Raises LogUnreadable, NoteError, UnknownLog."""
         before = self._latest_of_all()
         signed = self._served()
+        self.origin = signed.checkpoint.origin
         verdict = self.judge(signed, before.get(signed.checkpoint.origin), self.log.url)
         if verdict in (Verdict.COSIGNED, Verdict.UNCHANGED) and self._judge_suspects(signed):
             return Verdict.EVIDENCE

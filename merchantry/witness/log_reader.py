@@ -6,6 +6,7 @@ from typing import Final
 
 import httpx
 
+from merchantry.domain.checkpoint import Checkpoint
 from merchantry.domain.merkle import Run, proof
 from merchantry.domain.note import MAX_NOTE_BYTES, Note
 from merchantry.domain.tile import WIDTH, Tile, hash_in, split_hashes, tile_of
@@ -76,6 +77,11 @@ class LogReader:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LogUnreadable(f"{self._url}/{path}: {type(error).__name__}") from error
         return bytes(body)
+
+
+def by_origin(readers: Iterable[LogReader]) -> dict[str, LogReader]:
+    """Readers by what their logs call themselves. Raises LogUnreadable, NoteError."""
+    return {Checkpoint.parse(reader.checkpoint().text).origin: reader for reader in readers}
 
 
 def new_client() -> httpx.Client:

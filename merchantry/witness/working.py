@@ -21,7 +21,7 @@ POLL_SECONDS: Final = 5.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Rounds:
     """Where a witness looks in each round. ``peers`` are other witnesses: URLs, or files of what they cosigned."""
 
@@ -31,8 +31,12 @@ class Rounds:
     log_urls: Sequence[str] = ()
     peers: Sequence[str] = ()
     poll_seconds: float = POLL_SECONDS
-    _followers: list[Follower] = field(default_factory=list)
-    _comparers: list[Comparer] = field(default_factory=list)
+    _logs: dict[str, LogReader] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What was found unproved is counted from round to round."""
+        self._followers = [Follower(self.witness, LogReader(self.client, url)) for url in self.log_urls]
+        self._comparer = Comparer(self.witness, self._logs)
 
     def forever(self, stop: threading.Event) -> None:
         """Round after round, until ``stop`` is set. What fails is tried in the next one."""
@@ -46,10 +50,6 @@ class Rounds:
 
     def once(self) -> bool:
         """One round; whether every log and every peer could be read."""
-        if not self._followers and not self._comparers:
-            readers = [LogReader(self.client, url) for url in self.log_urls]
-            self._followers.extend(Follower(self.witness, reader) for reader in readers)
-            self._comparers.append(Comparer(self.witness, readers[0] if readers else None))
         looked = [self._look(follower) for follower in self._followers]
         met = [self._meet(peer) for peer in self.peers]
         self.alarms.tell()
@@ -58,6 +58,7 @@ class Rounds:
     def _look(self, follower: Follower) -> bool:
         try:
             verdict = follower.look()
+            self._logs[follower.origin] = follower.log
         except (LogUnreadable, NoteError, UnknownLog) as error:
             log.warning("witness.log_unreadable", log=follower.log.url, reason=str(error))
             return False
@@ -67,7 +68,7 @@ class Rounds:
 
     def _meet(self, peer: str) -> bool:
         try:
-            outcome = self._comparers[0].compare(heads_of(self.client, peer), peer)
+            outcome = self._comparer.compare(heads_of(self.client, peer), peer)
         except PeerUnreadable as error:
             log.warning("witness.peer_unreadable", reason=str(error))
             return False
