@@ -31,6 +31,7 @@ from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
 from merchantry.transparency.log_keys import LogKeys
+from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
 from tenancy.directory import Directory
 from tenancy.logins import Logins
@@ -63,6 +64,7 @@ class Settings:
     reports: Path | None = None
     log_keys: LogKeys | None = None
     max_cost: int = MAX_COST
+    witness_policy: WitnessPolicy | None = None
     pool_size: int = 8
     trusted_documents: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
@@ -109,6 +111,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     settings.reports,
                     log_keys=settings.log_keys,
                     backups=settings.backups,
+                    witness_policy=settings.witness_policy,
                 )
                 await stack.enter_async_context(_working(tools))
             yield

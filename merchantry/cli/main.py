@@ -14,6 +14,7 @@ from merchantry.cli import (
     review,
     verify,
     winding_up,
+    witness,
 )
 from merchantry.cli.audit import audit
 from merchantry.cli.demo import demo

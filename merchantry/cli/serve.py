@@ -8,6 +8,7 @@ import typer
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import Installation, installation
+from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals
@@ -48,11 +49,13 @@ def serve(
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
+    witness_policy: WitnessPolicyFile = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
+    policy = policy_in(witness_policy)
     with ended_by_signals():
         bound = listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
@@ -78,6 +81,7 @@ def serve(
                 trusted_documents=_trusted(trusted_documents),
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
+                witness_policy=policy,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
 

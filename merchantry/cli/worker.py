@@ -7,6 +7,7 @@ import typer
 
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.installation import installation, utc_now
+from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
@@ -24,6 +25,7 @@ def worker(
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
+    witness_policy: WitnessPolicyFile = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -36,12 +38,12 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            tools = Tools(
-                database, gateway, utc_now, opened.vault, providers, opened.reports, plan, log_keys=opened.log_keys
-            )
+            given = (opened.vault, providers, opened.reports, plan, opened.log_keys, policy)
+            tools = Tools(database, gateway, utc_now, *given)
             await work_forever(tools, stop)
 
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
+    policy = policy_in(witness_policy)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging
 

@@ -6,13 +6,17 @@ from datetime import datetime
 
 import structlog
 
+from merchantry.jobs import resuming
+from merchantry.jobs.resuming import WitnessesSilent
 from merchantry.jobs.tools import ACTOR
 from merchantry.services.log_sequencing import BATCH, Integrated, LogHalted, integrate
 from merchantry.transparency.log_keys import LogKeys
+from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
 
 POLL_SECONDS = 0.25
 HALTED_SECONDS = 30.0
+AWAITING_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -22,18 +26,29 @@ async def sequence_forever(
     keys: LogKeys,
     clock: Callable[[], datetime],
     stop: asyncio.Event,
+    policy: WitnessPolicy | None = None,
     *,
     poll_seconds: float = POLL_SECONDS,
 ) -> None:
-    """Integrate until ``stop`` is set. A database that is away is waited for; a halted log is reported, not forced."""
+    """Integrate until ``stop`` is set. A database that is away is waited for; a halted log is reported, not forced.
+
+    Before the first round, and before the next one after a halt, witnesses are asked what the log has signed.
+    """
+    is_checked = False
     while not stop.is_set():
         pause = poll_seconds
         try:
+            if policy is not None and not is_checked:
+                await resuming.check_history(database, keys, policy)
+            is_checked = True
             if await sequence(database, keys, clock()) == BATCH:
                 continue
         except LogHalted as error:
             log.critical("log.halted", reason=str(error))
-            pause = HALTED_SECONDS
+            pause, is_checked = HALTED_SECONDS, False
+        except WitnessesSilent as error:
+            log.error("log.witnesses_awaited", reason=str(error))
+            pause = AWAITING_SECONDS
         except Exception as error:  # the next round may go well, and nobody else does the work
             log.exception("log.round_failed", error=type(error).__name__)
         try:

@@ -11,6 +11,7 @@ from merchantry.gateways.payout import PayoutGateway
 from merchantry.services.queue import JobKind
 from merchantry.services.vault import Vault
 from merchantry.transparency.log_keys import LogKeys
+from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
 
 ACTOR = "system:worker"
@@ -52,6 +53,8 @@ class Tools:
     """None: this process makes none."""
     log_keys: LogKeys | None = None
     """What the public log is signed with; None: this process does not sequence."""
+    witness_policy: WitnessPolicy | None = None
+    """Who cosigns the public log; None: nobody is asked, and nothing is confirmed."""
 
 
 class StillOpen(Exception):

@@ -1,8 +1,8 @@
-"""Everything a worker does until it is stopped: due jobs, what comes round (settlement, backups), the public log."""
+"""Everything a worker does until it is stopped: due jobs, what comes round, the public log and its witnesses."""
 
 import asyncio
 
-from merchantry.jobs import backing_up, sequencing, settling, worker
+from merchantry.jobs import backing_up, sequencing, settling, witnessing, worker
 from merchantry.jobs.tools import Tools
 
 
@@ -13,4 +13,7 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
         group.create_task(settling.settle_forever(tools, stop))
         group.create_task(backing_up.ask_forever(tools, stop))
         if tools.log_keys is not None:
-            group.create_task(sequencing.sequence_forever(tools.database, tools.log_keys, tools.clock, stop))
+            policy = tools.witness_policy
+            group.create_task(sequencing.sequence_forever(tools.database, tools.log_keys, tools.clock, stop, policy))
+            if policy is not None:
+                group.create_task(witnessing.witness_forever(tools.database, policy, tools.clock, stop))
