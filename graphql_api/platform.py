@@ -14,6 +14,7 @@ from graphql_api import (
     commission,
     coupon,
     debt,
+    log_mutations,
     payee,
     payout,
     reconciliation,
@@ -38,6 +39,7 @@ from graphql_api.coupon import Coupon
 from graphql_api.debt import Debt
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
+from graphql_api.log_mutations import LogRequirement
 from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
 from graphql_api.payout import Payout, PayoutRecord
@@ -265,6 +267,12 @@ class Platform:
             return await payout.of_number(await settled.of_number(info.context, number), number)
         except NotFound:
             return None
+
+    @strawberry.field
+    async def log_requirement(self, info: Info) -> LogRequirement | None:
+        """How far in the public log entries must be before statements close and payouts are sent. Needs
+        platform.settlement.read."""
+        return await log_mutations.requirement(info)
 
     @strawberry.field
     async def payout_release_limits(self, info: Info) -> list[Money] | None:

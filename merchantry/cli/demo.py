@@ -17,6 +17,7 @@ from merchantry.demo.build import build
 from tenancy.database import Database
 
 BANK = "demo_bank"
+WITNESS = "demo_witness"
 HOST = "127.0.0.1"
 TOKEN_DAYS = 30
 PEOPLE = {
@@ -41,6 +42,7 @@ PAYOUTS = (
     "{ merchant { payouts(first: 3) { nodes { number status account amount { amount currency }"
     " transfers { reference status } } } } }"
 )
+LOG = "{ log { origin keys checkpoint { size root confirmed witnesses } } }"
 REPORT = (
     '{ platform { commissionReport(from: "%s", to: "%s", groupBy: [MERCHANT]) { asOf rows'
     " { merchant currency orders goods { amount } commission { amount } netToMerchants { amount } } } } }"
@@ -61,6 +63,7 @@ def demo(
             from graphql_api.logging import configure_logging  # here, so that other commands start without them
             from graphql_api.sandbox_page import PATH
             from graphql_api.server import Settings, build_app
+            from merchantry.demo.auditor import auditor
             from merchantry.wallet_simulator.running import running
 
             configure_logging(development=True)
@@ -76,6 +79,7 @@ def demo(
                 with_worker=with_worker,
                 reports=opened.reports,
                 log_keys=opened.log_keys,
+                witness_policy=stack.enter_context(auditor(opened.data_dir / WITNESS, opened.log_keys)),
                 payouts=payees.providers(opened.data_dir / BANK, wallet),
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address, wallet)))
@@ -124,6 +128,10 @@ def _welcome(opened: Installation, address: str, wallet: str) -> str:
         "",
         f"Its payouts, to a simulated provider; others' are files for a bank in {opened.data_dir / BANK / 'outbox'}:",
         _curl(address, PAYOUTS, tokens[owner], mall.MAIN),
+        "",
+        "How far the public log is; a witness of its own key runs beside this demonstration and confirms its heads:",
+        _curl(address, LOG),
+        f"merchantry witness status --data-dir {shlex.quote(str(opened.data_dir / WITNESS))}",
         "",
         "Match the provider's own statement with the payouts:",
         _reconcile(opened, wallet),

@@ -7,6 +7,7 @@ from merchantry.cli import (
     contacts,
     import_,
     keys,
+    log,
     merchant,
     plan,
     report,
@@ -62,4 +63,5 @@ app.add_typer(contacts.app, name="contacts")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")
 app.add_typer(report.app, name="report")
+app.add_typer(log.app, name="log")
 app.add_typer(witness.app, name="witness")

@@ -22,7 +22,7 @@ from merchantry.gateways.payout import (
     sent,
 )
 from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
-from merchantry.services import payee, payout, payout_batch, payout_outcome, queue
+from merchantry.services import log_requirement, payee, payout, payout_batch, payout_outcome, queue
 from merchantry.services.payout import Payout, Told, Transfer
 from merchantry.services.payout_batch import BATCHED, BatchToSend
 from merchantry.services.queue import JobKind
@@ -65,6 +65,8 @@ async def _begun(tools: Tools, job: Job) -> tuple[Payout, list[Transfer]]:
         async with tx.as_merchant(job.merchant_id) as session:
             found = await payout.locked(session, job.subject_id)
             await payee.check_payable(session, found.payee_account_id)
+            if not await log_requirement.is_met(session, await log_requirement.in_force(session), [found.entry_seq]):
+                raise StillOpen(f"the entry of payout {found.number} is not as far in the public log as the mall asks")
             gateway = _gateway(tools, found.provider)
             transfers = await payout.begin(session, found.id, gateway.limit_minor(found.currency), _now(tools))
             if found.provider not in BATCHED:

@@ -133,6 +133,8 @@ async def _settle(
     closed = await tools.database.run(act.actor, lambda tx: _close(tx, merchant_id, until, act))
     tally.statements += len(closed.statements)
     tally.payouts += len(closed.payouts)
+    if closed.waits_for_log:
+        raise NotReady("entries are not yet as far in the public log as the mall asks; run again when they are")
 
 
 async def _begin(

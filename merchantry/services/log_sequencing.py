@@ -77,14 +77,28 @@ async def integrate(session: PlatformSession, keys: LogKeys, now: datetime, limi
     return Integrated(len(rows), size, gaps)
 
 
+async def waiting(session: PlatformSession) -> int:
+    """How many leaves wait for their place."""
+    return await session.scalar(select(func.count()).select_from(log_queue)) or 0
+
+
 async def _last_head(session: PlatformSession, keys: LogKeys, now: datetime) -> Head:
-    """The newest head, which must be ours and the one of the stored leaves."""
-    known = await log.verifiers(session)
-    if known and await log.origin(session) != keys.origin:
-        raise LogHalted(f"The database holds the log {await log.origin(session)}, the key is that of {keys.origin}")
+    """The newest head, which must be ours and the one of the stored leaves; keys that are new are written down."""
+    found, known = await checked_head(session, keys, now), await log.verifiers(session)
     if new := [str(each) for each in keys.verifiers if str(each) not in known]:
         rows = [{"verifier": each, "position": len(known) + at, "added_at": now} for at, each in enumerate(new)]
         await session.execute(insert(log_key), rows)
+    return found
+
+
+async def checked_head(session: PlatformSession, keys: LogKeys, now: datetime) -> Head:
+    """The newest head, which must be ours and the one of the stored leaves; an empty one at ``now`` before the first.
+
+    Raises LogHalted.
+    """
+    known = await log.verifiers(session)
+    if known and await log.origin(session) != keys.origin:
+        raise LogHalted(f"The database holds the log {await log.origin(session)}, the key is that of {keys.origin}")
     found = await log.head(session) or Head(0, EMPTY_ROOT, "", now)
     newest = await session.scalar(select(func.max(log_leaf.c.leaf_index)))
     if found.size != (0 if newest is None else newest + 1) or await log.root_of(session, found.size) != found.root:

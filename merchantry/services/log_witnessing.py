@@ -43,6 +43,12 @@ async def last_of(session: Session, witness: str) -> int:
     return await session.scalar(select(func.max(table.size)).where(table.witness == witness)) or 0
 
 
+async def names(session: Session) -> list[str]:
+    """The witnesses that have ever cosigned."""
+    rows = await session.execute(select(log_cosignature.c.witness).distinct().order_by(log_cosignature.c.witness))
+    return list(rows.scalars())
+
+
 async def add_cosignature(
     session: PlatformSession,
     size: int,

@@ -21,7 +21,8 @@ from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.review import Outcome, RulesInForce, RuleSubject, Verdict, worst
 from merchantry.domain.settlement import Period, Schedule, period_at
 from merchantry.domain.statement import Statement, StatementLine
-from merchantry.services import audit, invoice, ledger, payee, payout, queue, review, review_rules
+from merchantry.services import audit, invoice, ledger, log_requirement, payee, payout, queue, review, review_rules
+from merchantry.services.log_requirement import LogRequirement
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
 from merchantry.services.review_case import Reviewed
@@ -71,6 +72,7 @@ class Conditions:
     schedules: tuple[Schedule, ...]
     minimum_minor: Mapping[str, int]
     release_above_minor: Mapping[str, int]
+    require_logged: LogRequirement
     reserve_bps: int
     reserve_days: int
     objection_days: int
@@ -92,11 +94,15 @@ class PlannedPayout:
 
 @dataclass(slots=True)
 class Closed:
-    """What one go at a merchant's periods came to. ``reviewed`` are the payouts as the rules judged them."""
+    """What one go at a merchant's periods came to. ``reviewed`` are the payouts as the rules judged them.
+
+    ``waits_for_log``: a period has ended whose entries are not as far in the public log as the mall asks.
+    """
 
     statements: list[UUID] = field(default_factory=list)
     payouts: list[UUID] = field(default_factory=list)
     reviewed: list[Reviewed] = field(default_factory=list)
+    waits_for_log: bool = False
 
 
 CONDITIONS = (
@@ -109,6 +115,7 @@ CONDITIONS = (
         schedules_as_text().label("schedules"),
         settlement_terms.c.minimum_minor,
         mall.c.release_above_minor,
+        mall.c.require_logged,
         settlement_terms.c.reserve_bps,
         settlement_terms.c.reserve_days,
         settlement_terms.c.objection_days,
@@ -164,6 +171,7 @@ async def conditions_of(session: PlatformSession, merchant_id: UUID, at: datetim
     facts = {
         "schedules": parsed(row.schedules),
         "release_above_minor": row.release_above_minor or {},
+        "require_logged": LogRequirement(row.require_logged),
         "rules": review_rules.parsed(row.rules),
     }
     return Conditions(**{**row._asdict(), **facts})
@@ -198,6 +206,9 @@ async def close(session: MerchantSession, conditions: Conditions, until: datetim
     """
     desk = await _Desk.opened(session, conditions, until, act)
     while (found := desk.next_due()) is not None:
+        if not await log_requirement.is_met(session, conditions.require_logged, [each.seq for each in found[2]]):
+            desk.closed.waits_for_log = True
+            return desk.closed
         await desk.close(*found)
     await desk.pay_what_was_carried()
     return desk.closed

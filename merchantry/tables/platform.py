@@ -37,13 +37,16 @@ mall = Table(
     words("time_zone"),
     document("release_above_minor", nullable=True),
     count("keep_contacts_days", server_default="0"),
+    words("require_logged", server_default="none"),
     CheckConstraint("id = 1", name="is_one"),
+    CheckConstraint("require_logged IN ('none', 'signed', 'confirmed')", name="require_logged_is_known"),
     CheckConstraint("keep_contacts_days BETWEEN 0 AND 36500", name="keeps_contacts_for_days"),
     info=grants(platform="SELECT, UPDATE", merchant=READ, public=READ, analyst=READ),
 )
 """The one row about the mall itself. Its time zone decides the days of reports, so it is fixed once money moved.
 ``release_above_minor``: payouts above it, by currency, are released by a person. ``keep_contacts_days``: how long the
-law wants the contact data of an order that has ended to be kept."""
+law wants the contact data of an order that has ended to be kept. ``require_logged``: how far in the public log entries
+must be before statements close over them and payouts of them are sent."""
 
 merchant_profile = Table(
     "merchant_profile",

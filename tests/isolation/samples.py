@@ -207,6 +207,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "reserveDays": 30,
         "objectionDays": 20,
         "limits": [{"amount": "1000.00", "currency": "BRL"}],
+        "requirement": "NONE",
         "outcome": "REJECTED",
         "evidence": "the bank says so",
         "reportSave.name": "Sales of the day",

@@ -120,6 +120,7 @@ MUTATIONS = {
     "payoutCancel": Whose.PLATFORM,
     "payoutResolve": Whose.PLATFORM,
     "payoutReleaseLimitSet": Whose.PLATFORM,
+    "logRequirementSet": Whose.PLATFORM,
     "reconcile": Whose.PLATFORM,
     "bankLineMatch": Whose.PLATFORM,
     "bankLineDismiss": Whose.PLATFORM,
