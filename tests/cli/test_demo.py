@@ -69,9 +69,15 @@ def answers(server: Running) -> list[Any]:
 
 def paid(server: Running) -> bool:
     """Whether the main merchant has statements, and all of its payouts are paid."""
-    statements, payouts = (each["merchant"] for each in answers(server)[3:])
+    statements, payouts = (each["merchant"] for each in answers(server)[3:5])
     nodes = payouts["payouts"]["nodes"]
     return bool(statements["statements"]["nodes"] and nodes) and {node["status"] for node in nodes} == {"PAID"}
+
+
+def is_confirmed(server: Running) -> bool:
+    """Whether the witness beside the demonstration has confirmed the head of the public log."""
+    checkpoint = answers(server)[5]["log"]["checkpoint"]
+    return bool(checkpoint and checkpoint["confirmed"] and checkpoint["witnesses"])
 
 
 def reconciled(server: Running, place: Path) -> str:
@@ -115,7 +121,8 @@ def what_was_killed_recovers_and_is_ready_within_seconds(place: Path) -> None:
         server.process.kill()
     with running(place, "demo", "--port", "0") as server:
         server.printed(READY, 30)
-        assert len(answers(server)) == 5
+        assert len(answers(server)) == 6
+        assert until(lambda: is_confirmed(server), 20, every=0.5), answers(server)[5]
         assert "0 without a match; 0 differences" in reconciled(server, place)
         assert server.ends_by(signal.SIGINT) == 0
     assert is_down(place)

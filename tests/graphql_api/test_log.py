@@ -7,7 +7,7 @@ from typing import Any
 from merchantry.domain.checkpoint import Checkpoint
 from merchantry.domain.merkle import check_consistency
 from merchantry.domain.note import Note, VerifierKey
-from merchantry.domain.permission import MerchantRole
+from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.receipt import checkpoint_of, parse_receipt
 from merchantry.domain.tile import Tile
 from merchantry.jobs.sequencing import sequence_all
@@ -134,3 +134,17 @@ async def test_numbers_that_are_none_are_named(mall: Mall) -> None:
         [error] = (await mall.ask(document)).body["errors"]
         assert error["extensions"]["code"] == "INVALID_INPUT"
         assert error["extensions"]["path"] == [name]
+
+
+async def test_an_admin_says_what_statements_and_payouts_wait_for(mall: Mall) -> None:
+    await mall.appoint("adam", PlatformRole.ADMIN)
+    await mall.appoint("fin", PlatformRole.FINANCE)
+    asked = """mutation ($to: LogRequirement!) { logRequirementSet(input: {requirement: $to}) {
+        __typename ... on LogRequirementSet { requirement } } }"""
+    refused = await mall.ask(asked, {"to": "CONFIRMED"}, who="fin")
+    assert refused.data["logRequirementSet"] == {"__typename": "NotPermitted"}
+    read = "{ platform { logRequirement } }"
+    assert (await mall.ask(read, who="fin")).data == {"platform": {"logRequirement": "NONE"}}
+    done = await mall.ask(asked, {"to": "CONFIRMED"}, who="adam")
+    assert done.data["logRequirementSet"] == {"__typename": "LogRequirementSet", "requirement": "CONFIRMED"}
+    assert (await mall.ask(read, who="fin")).data == {"platform": {"logRequirement": "CONFIRMED"}}
