@@ -7,11 +7,14 @@ import strawberry
 from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.problems import mutation
-from merchantry.domain.errors import NotPermitted
+from merchantry.domain.errors import InvalidInput, NotPermitted
 from merchantry.domain.permission import Permission
+from merchantry.domain.text import check_text
 from merchantry.services import log_requirement
 from merchantry.services.log_requirement import LogRequirement as Requirement
 from tenancy.database import Transaction
+
+MAX_REASON = 500
 
 
 @strawberry.enum(description="How far in the public log entries must be before statements close and payouts are sent.")
@@ -26,6 +29,7 @@ class LogRequirement(Enum):
 @strawberry.input(description="What statements and payouts wait for from now on.")
 class LogRequirementSetInput:
     requirement: LogRequirement
+    reason: str = strawberry.field(description="Why, for the audit trail.")
 
 
 @strawberry.type(description="It holds for statements that close and payouts that are sent from now on.")
@@ -42,16 +46,17 @@ async def requirement(info: Info) -> LogRequirement:
 
 @strawberry.type
 class LogMutations:
-    @mutation(problems=[NotPermitted])
+    @mutation(problems=[NotPermitted, InvalidInput])
     async def log_requirement_set(self, info: Info, input: LogRequirementSetInput) -> LogRequirementSet:
         """Say how far in the public log entries must be before statements close over them and payouts of them are sent.
         Needs platform.payout.limit."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_PAYOUT_LIMIT)
+        check_text(input.reason, MAX_REASON, ("input", "reason"))
         wanted = Requirement(str(input.requirement.value))
 
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as session:
-                await log_requirement.choose(session, wanted, allowed.act)
+                await log_requirement.choose(session, wanted, input.reason.strip(), allowed.act)
 
         await info.context.database.run(allowed.act.actor, work)
         return LogRequirementSet(requirement=input.requirement)

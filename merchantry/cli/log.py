@@ -125,10 +125,11 @@ async def _checked(database: Database, opened: Installation, policy: WitnessPoli
 @app.command()
 def require(
     requirement: Annotated[LogRequirement, typer.Argument(help="How far in the log entries must be.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "by command",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Let statements close and payouts go only for entries that are so far in the log; as `logRequirementSet`."""
     with installation(database_url, data_dir) as opened:
-        as_platform(opened, lambda session: log_requirement.choose(session, requirement, now()))
+        as_platform(opened, lambda session: log_requirement.choose(session, requirement, reason, now()))
     typer.echo(f"Statements and payouts wait for: {requirement.value}.")

@@ -36,13 +36,13 @@ async def in_force(session: Session) -> LogRequirement:
     return LogRequirement(await session.scalar(select(mall.c.require_logged)))
 
 
-async def choose(session: PlatformSession, wanted: LogRequirement, act: Act) -> None:
+async def choose(session: PlatformSession, wanted: LogRequirement, reason: str, act: Act) -> None:
     """Change the setting, for statements that close and payouts that are sent from now on."""
     held = await session.scalar(select(mall.c.require_logged).with_for_update())
-    before, after = {"require_logged": held}, {"require_logged": wanted.value}
+    before, after = {"require_logged": held}, {"require_logged": wanted.value, "reason": reason}
     await write(
         session,
-        Changed(mall, {"id": 1}, after),
+        Changed(mall, {"id": 1}, {"require_logged": wanted.value}),
         audit.event(session, NOBODY, act, "log_requirement.set", "mall", before, after),
     )
 

@@ -139,7 +139,7 @@ async def test_numbers_that_are_none_are_named(mall: Mall) -> None:
 async def test_an_admin_says_what_statements_and_payouts_wait_for(mall: Mall) -> None:
     await mall.appoint("adam", PlatformRole.ADMIN)
     await mall.appoint("fin", PlatformRole.FINANCE)
-    asked = """mutation ($to: LogRequirement!) { logRequirementSet(input: {requirement: $to}) {
+    asked = """mutation ($to: LogRequirement!) { logRequirementSet(input: {requirement: $to, reason: "a new policy"}) {
         __typename ... on LogRequirementSet { requirement } } }"""
     refused = await mall.ask(asked, {"to": "CONFIRMED"}, who="fin")
     assert refused.data["logRequirementSet"] == {"__typename": "NotPermitted"}

@@ -204,6 +204,7 @@ SPOILT = {
     "merchant": "no-such-merchant",
     "content": "no base64!",
     "limits": [{"amount": "-1.00", "currency": "BRL"}],
+    "LogRequirementSetInput.reason": "",
 }
 """What makes a mutation without ids fail after it has asked for the permission, so that nothing is done."""
 

@@ -18,7 +18,7 @@ from tests.services.test_settlement import local
 
 async def require(database: Database, wanted: LogRequirement) -> None:
     async with database.write("test") as tx, tx.as_platform() as session:
-        await log_requirement.choose(session, wanted, an_act("platform:admin"))
+        await log_requirement.choose(session, wanted, "a test", an_act("platform:admin"))
 
 
 @pytest.fixture
