@@ -84,8 +84,8 @@ log_checkpoint = Table(
     Index(None, "signed_at"),
     info=grants(platform=APPEND, merchant=READ, public=READ),
 )
-"""Heads of the log. ``signature`` is the line under the note, or lines while keys change; ``record`` signs the moment and
-the head before (``domain.checkpoint.head_record``), and is null for heads from before there were records."""
+"""Heads of the log. ``signature`` is the line under the note, or lines while keys change; ``record`` signs the moment
+and the head before (``domain.checkpoint.head_record``), and is null for heads from before there were records."""
 
 log_cosignature = Table(
     "log_cosignature",

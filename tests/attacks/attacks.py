@@ -83,7 +83,7 @@ async def target(connection: AsyncConnection, merchants: Mapping[str, UUID]) -> 
     """Read everything."""
 
     async def rows(table: str, order: str) -> list[Row]:
-        found = await connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY {order}")
+        found = await connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608
         return [dict(row) for row in found.mappings()]
 
     entries = {slug: await rows(f"{schema_of(each)}.ledger_entry", "seq") for slug, each in merchants.items()}
