@@ -85,7 +85,7 @@ def check(found: Findings, keys: Keys, head: Row[Any], root: bytes, before: tupl
             raise NoteError("its signatures are not written as they are made")
         _check_signatures(note, keys.known)
         _check_record(head, keys, *before)
-    except (NoteError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         found.report(LogLaw.SIGNATURE, name, expected=f"signatures of {keys.origin}", found=error)
 
 
@@ -141,7 +141,7 @@ async def _check_newest(session: PlatformSession, found: Findings, keys: Keys, n
                 raise NoteError("signed by none of the keys that are trusted")
             for key in ours:
                 verify(note, key)
-        except (NoteError, UnicodeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             row_name, named = f"head {row.size}", ", ".join(str(each) for each in keys.trusted)
             found.report(LogLaw.SIGNATURE, row_name, expected=f"a signature of {named}", found=error)
 
@@ -159,7 +159,7 @@ async def _check_cosignatures(session: PlatformSession, found: Findings, keys: K
         name = f"cosignature of {row.witness} on head {row.size}"
         try:
             _check_cosignature(row, keys)
-        except (NoteError, UnicodeError, ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             found.report(LogLaw.COSIGNATURE, name, expected="a cosignature", found=error)
     uncovered = (
         select(log_confirmed.c.size)

@@ -38,6 +38,10 @@ ENTRY_COLUMNS = [
     "balance_salt",
 ]
 COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "audit_event": (
+        ("id",),
+        ("id", "merchant_id", "actor", "act", "subject", "after", "occurred_at", "booked_at", "outcome", "salt"),
+    ),
     "log_leaf": (("leaf_index",), ("leaf_index", "merchant_id", "kind", "seq", "event_id", "leaf")),
     "log_tile": (("level", "tile_index"), ("level", "tile_index", "hashes", "root")),
     "log_checkpoint": (("size",), ("size", "root", "signature", "signed_at", "record")),
@@ -66,12 +70,16 @@ class Target:
 
     def of(self, leaf: Row) -> str:
         """Whose leaf it is."""
+        if leaf["seq"] is None:
+            return f"audit event {leaf['event_id']}"
         return f"{self.slugs[leaf['merchant_id']]} entry {leaf['seq']}"
 
     def names(self, table: str, row: Row) -> set[str]:
         """What is named where a row is found to be wrong; any of these."""
         if table == "log_leaf":
             return {self.of(row)}
+        if table == "audit_event":
+            return {f"audit event {row['id']}"}
         if table == "log_tile":
             return {f"tile {row['level']}/{row['tile_index']}"}
         if table == "log_key":
@@ -165,6 +173,9 @@ NOTHING: Mapping[str, Any] = {
     "reverses": 1,
     "available_at": datetime.fromisoformat("2026-03-03T00:00:00+00:00"),
     "event_id": UUID(int=6),
+    "seq": 1,
+    "after": {"forged": True},
+    "request_id": "forged",
 }
 """What is written where nothing stood."""
 
@@ -185,7 +196,7 @@ async def flip_entry(attack: Attack) -> None:
 
 
 async def flip_log(attack: Attack) -> None:
-    """A bit of a leaf, a tile, a head, a cosignature or a key."""
+    """A bit of a leaf, a tile, a head, a cosignature, a key, or an event of the audit trail."""
     table, row = attack.a_row()
     key, columns = COLUMNS[table]
     column = attack.chance.choice(columns)
@@ -287,8 +298,9 @@ async def cut_tail(attack: Attack) -> None:
     await attack.execute("DELETE FROM platform.log_leaf WHERE leaf_index >= %s", size)
     if depth > 0:
         await _cut_tree(attack, size)
+    attack.names |= {attack.target.of(leaf) for leaf in leaves[size:]}
     for slug, merchant_id in attack.target.merchants.items():
-        kept = [leaf["seq"] for leaf in leaves[:size] if leaf["merchant_id"] == merchant_id]
+        kept = [leaf["seq"] for leaf in leaves[:size] if leaf["merchant_id"] == merchant_id and leaf["seq"] is not None]
         last = max(kept, default=0)
         if depth > 1:
             await attack.execute(f"DELETE FROM {schema_of(merchant_id)}.ledger_entry WHERE seq > %s", last)  # noqa: S608
@@ -328,7 +340,8 @@ async def rewrite(attack: Attack) -> None:
     slug, table, row = attack.an_entry()
     first = attack.chance.choice([1, row["seq"]])
     leaves = [leaf["leaf"] for leaf in attack.target.leaves]
-    places = {leaf["seq"]: leaf for leaf in attack.target.leaves if attack.target.slugs[leaf["merchant_id"]] == slug}
+    own = [leaf for leaf in attack.target.leaves if leaf["merchant_id"] == attack.target.merchants[slug]]
+    places = {leaf["seq"]: leaf for leaf in own if leaf["seq"] is not None}
     factor = attack.chance.randrange(2, 9)
     for new, leaf in rewritten(attack.target.merchants[slug], attack.target.entries[slug], first, factor):
         values = [new[name] for name in ("amount", "balance_after", "salt", "seq")]
@@ -378,10 +391,10 @@ async def _sign_again(attack: Attack, leaves: list[bytes], by: str) -> None:
 
 KINDS: Mapping[str, tuple[Callable[[Attack], Awaitable[None]], int]] = {
     "bit of an entry flipped": (flip_entry, 24),
-    "bit of leaf, tile, head, cosignature or key flipped": (flip_log, 20),
+    "bit of leaf, tile, head, cosignature, key or event flipped": (flip_log, 20),
     "entry dated anew": (redate, 8),
     "entry deleted": (delete_entry, 8),
-    "leaf, tile, head, cosignature or key deleted": (delete_log, 6),
+    "leaf, tile, head, cosignature, key or event deleted": (delete_log, 6),
     "two entries swapped": (swap_entries, 6),
     "two leaves swapped": (swap_leaves, 6),
     "entry inserted": (insert_entry, 6),

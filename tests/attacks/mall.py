@@ -1,6 +1,6 @@
 """A small mall whose log was cosigned, opened by a superuser: each attack is a transaction that is taken back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from merchantry.domain.tile import WIDTH, Tile
 from merchantry.jobs.sequencing import sequence, sequence_all
 from merchantry.services import ledger, log
 from merchantry.services.log_entries import verify_entries
+from merchantry.services.log_events import verify_events
 from merchantry.services.log_laws import LogLaw
 from merchantry.services.log_verification import verify_log
 from merchantry.tables.log import log_confirmed, log_cosignature
@@ -39,12 +40,12 @@ CONFLICTING = """
 SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
 FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
 WHERE contype IN ('c', 'p', 'u', 'n') AND relname IN
-    ('ledger_entry', 'log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_key')
+    ('ledger_entry', 'audit_event', 'log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_key')
 ORDER BY contype <> 'p', conname
 """
 UNIQUE = """
 SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
-WHERE indisunique AND relname IN ('ledger_entry', 'log_leaf')
+WHERE indisunique AND relname IN ('ledger_entry', 'audit_event', 'log_leaf')
 """
 
 
@@ -107,12 +108,13 @@ class Attacked(Database):
         yield self.connection
         await self.connection.rollback()
 
-    async def look(self) -> Found:
-        """Verify the log and every merchant's entries."""
+    async def look(self, slugs: Collection[str] = SLUGS) -> Found:
+        """Verify the log, the audit trail, and the entries of these merchants."""
         tree = await verify_log(self, self.trust)
         broken = [("log", each) for each in tree.broken]
-        for slug, merchant_id in self.merchants.items():
-            async for verified in verify_entries(self, [(merchant_id, slug)]):
+        broken += [("log", each) for each in (await verify_events(self)).broken]
+        for slug in slugs:
+            async for verified in verify_entries(self, [(self.merchants[slug], slug)]):
                 broken += [(slug, each) for each in verified.broken]
         by = "verifier" if any(each.law is not LogLaw.TRUSTED for _, each in broken) else "witness"
         return Found(by if broken else None, tuple(f"{slug} {each.row} {each.expected}" for slug, each in broken))
