@@ -27,8 +27,8 @@ SEED       ?= 1
 soak: $(STAMP)  ## Long random stories against the model: SOAK_STEPS of them, SEED to replay
 	SOAK_STEPS=$(SOAK_STEPS) $(BIN)/pytest -s tests/model --hypothesis-seed=$(SEED)
 
-kill: $(STAMP)  ## Settlement and payouts stopped at every place, and killed at 200 random moments
-	KILL_EVERY=1 KILL_TIMES=200 $(BIN)/pytest -s tests/kill
+kill: $(STAMP)  ## Settlement and payouts stopped at every place, killed at 200 random moments; sequencers killed 300 times
+	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 $(BIN)/pytest -s tests/kill
 
 FUZZ_SECONDS ?= 600
 fuzz: $(STAMP)  ## Hostile requests made up for FUZZ_SECONDS: no 500, no text of ours that is not for others
@@ -39,6 +39,9 @@ conformance: $(STAMP)  ## Audits and clients that other people wrote, against `m
 	$(PYTHON) -m venv conformance/.venv
 	conformance/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r conformance/python/requirements.txt
 	$(BIN)/python conformance/run.py
+
+attacks: $(STAMP)  ## 10,000 random attacks on a copy of the database by its superuser, each found and named; SEED to replay
+	ATTACKS=10000 SEED=$(SEED) $(BIN)/pytest -s tests/attacks
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Merchantry needs Python 3.11 or newer: make PYTHON=python3.12 …")'

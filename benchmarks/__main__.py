@@ -16,6 +16,8 @@ NAMES = (
     "backup",
     "hostile",
     "flood",
+    "log",
+    "audit",
 )
 
 

@@ -30,20 +30,31 @@ def rfc3339(instant: datetime) -> str:
 
 def _plain(value: object) -> object:
     """The value in plain JSON types, or ValueError where it has no exact form."""
+    if isinstance(value, str):
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("A text that is hashed holds neither NUL nor an unpaired surrogate")
-        return str(value)
     if isinstance(value, int):
         if abs(value) >= _SAFE_INTEGER:
             raise ValueError(f"The integer {value} is beyond 2^53; write it as a text")
         return int(value)
     if isinstance(value, Mapping):
-        if not all(isinstance(key, str) and key.isascii() for key in value):
-            raise ValueError("Keys of what is hashed are ASCII texts")
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise ValueError(f"What is hashed can't hold {type(value).__name__}; use texts, integers, lists and objects")
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not key.isascii():
+        raise ValueError("Keys of what is hashed are ASCII texts")
+    return _text(key)
+
+
+def _text(value: str) -> str:
+    try:
+        if "\0" not in value and (value.isascii() or value.encode()):
+            return str(value)
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("A text that is hashed holds neither NUL nor an unpaired surrogate")

@@ -4,8 +4,10 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from merchantry.domain.canonical import rfc3339
 from merchantry.domain.merkle import HASH_BYTES
 from merchantry.domain.note import NoteError
 
@@ -38,3 +40,14 @@ class Checkpoint:
         if len(root) != HASH_BYTES or base64.b64encode(root).decode() != lines[2]:
             raise NoteError(f"The root of a checkpoint has {HASH_BYTES} bytes")
         return cls(lines[0], int(lines[1]), root)
+
+
+HEAD_FORMAT: Final = "merchantry-log-head/v1"
+
+
+def head_record(checkpoint: Checkpoint, previous_size: int, signed_at: datetime) -> str:
+    """What the log signs beside a checkpoint for itself: when, and the head that came before; 0 before the first.
+
+    A checkpoint says neither; so a head that was dated anew shows, and one that is missing between two others.
+    """
+    return f"{HEAD_FORMAT}\n{checkpoint.text}{previous_size}\n{rfc3339(signed_at)}\n"

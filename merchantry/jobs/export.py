@@ -1,4 +1,5 @@
-"""All that a merchant has, as files: its tables as CSV, its statements and invoices as PDF, XLSX and CSV.
+"""All that a merchant has, as files: its tables as CSV, its ledger as it can be audited without us, its statements and
+invoices as PDF, XLSX and CSV.
 
 Tables are of one snapshot and written anew each time. Documents never change, so those that are there are left. A file
 appears under its name once it is whole; killed anywhere, the export is run again.
@@ -19,6 +20,7 @@ from merchantry.documents.invoice import invoice_document
 from merchantry.documents.statement import statement_document
 from merchantry.documents.table import Document
 from merchantry.services import invoice_list, statement_list
+from merchantry.services.ledger_export import ledger_lines
 from merchantry.tables.blueprint import MERCHANT_TABLES
 from merchantry.tables.merchant_settlement import statement
 from merchantry.tables.settlement import commission_invoice
@@ -27,6 +29,8 @@ from tenancy.database import Database, MerchantSession
 
 ACTOR = "system:export"
 PARTIAL = ".partial"
+LEDGER: Final = "ledger.jsonl"
+"""The ledger as `merchantry verify ledger` reads it."""
 
 Writer = Callable[[Document, BinaryIO], None]
 WRITERS: Final[dict[str, Writer]] = {
@@ -51,7 +55,7 @@ async def export(
         statements = list((await session.execute(select(statement.c.number).order_by(statement.c.number))).scalars())
         of_merchant = select(commission_invoice.c.number).where(commission_invoice.c.merchant_id == merchant_id)
         invoices = list((await session.execute(of_merchant.order_by(commission_invoice.c.number))).scalars())
-    total = len(MERCHANT_TABLES.tables) + len(WRITERS) * (len(statements) + len(invoices))
+    total = 1 + len(MERCHANT_TABLES.tables) + len(WRITERS) * (len(statements) + len(invoices))
     done = 0
 
     def count(files: int) -> None:
@@ -60,6 +64,8 @@ async def export(
         progress(done, total)
 
     await _write_tables(database, merchant_id, directory / "tables", count)
+    await write_ledger(database, merchant_id, directory / LEDGER)
+    count(1)
     for number in statements:
         await _write_document(database, merchant_id, directory / "statements", number, _statement, count)
     for number in invoices:
@@ -74,6 +80,14 @@ async def _write_tables(database: Database, merchant_id: UUID, directory: Path, 
             with _whole(directory / f"{table.name}.csv") as out:
                 await copier.write(table, out)
             count(1)
+
+
+async def write_ledger(database: Database, merchant_id: UUID, path: Path) -> None:
+    """Write every entry with its salts, for `merchantry verify ledger`. Raises OSError."""
+    async with database.read(ACTOR) as tx, tx.as_merchant(merchant_id) as session:
+        with _whole(path) as out:
+            async for line in ledger_lines(session):
+                out.write(line)
 
 
 async def _write_document(

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from merchantry.domain import entries
 from merchantry.domain.entries import Collector
+from merchantry.domain.errors import MarketError
 from merchantry.domain.leaf import BookedEntry
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.domain.line_split import LineSplit
@@ -29,6 +30,9 @@ from merchantry.services.volume_refund import rows_of
 Figures = tuple[int, ...]
 NOTHING: Figures = (0,) * len(FIGURES)
 TAKEN_BACK = (EntryKind.REFUND, EntryKind.CHARGEBACK, EntryKind.CHARGEBACK_REVERSED)
+UNREADABLE = (ValueError, TypeError, AttributeError, MarketError)
+"""What a stored row raises that is no entry."""
+
 AVAILABLE_FIGURES = ("orders", "payable_minor")
 
 
@@ -58,7 +62,7 @@ class Law(StrEnum):
 class Broken:
     """A law that a row breaks: what was recounted, and what is stored."""
 
-    law: Law
+    law: StrEnum
     row: str
     expected: str
     found: str
@@ -119,7 +123,7 @@ class Books:
         self.last_seq = row.seq
         try:
             entry = booked(row)
-        except (ValueError, TypeError) as error:
+        except UNREADABLE as error:
             self.report(Law.ENTRY_BALANCED, name, expected="postings that sum to zero", found=error)
             return
         for posting in entry.entry.postings:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 
-from merchantry.domain.checkpoint import Checkpoint
+from merchantry.domain.checkpoint import Checkpoint, head_record
 from merchantry.domain.merkle import EMPTY_ROOT, leaf_hash
 from merchantry.domain.note import NoteError
 from merchantry.domain.tile import WIDTH, perfect
@@ -73,7 +73,7 @@ async def integrate(session: PlatformSession, keys: LogKeys, now: datetime, limi
     size = last.size + len(rows)
     await _store_leaves(session, [row.position for row in rows], last.size)
     await _store_tiles(session, last.size, size)
-    await _sign(session, keys, Checkpoint(keys.origin, size, await log.root_of(session, size)), now)
+    await _sign(session, keys, Checkpoint(keys.origin, size, await log.root_of(session, size)), last.size, now)
     return Integrated(len(rows), size, gaps)
 
 
@@ -203,7 +203,12 @@ async def _below(session: PlatformSession, level: int, index: int) -> list[bytes
     return [bytes(each) for each in (await session.execute(statement)).scalars()]
 
 
-async def _sign(session: PlatformSession, keys: LogKeys, checkpoint: Checkpoint, now: datetime) -> None:
-    lines = "".join(each.line for each in keys.sign(checkpoint.text))
-    row = {"size": checkpoint.size, "root": checkpoint.root, "signature": lines, "signed_at": now}
+async def _sign(session: PlatformSession, keys: LogKeys, checkpoint: Checkpoint, before: int, now: datetime) -> None:
+    row = {
+        "size": checkpoint.size,
+        "root": checkpoint.root,
+        "signature": "".join(each.line for each in keys.sign(checkpoint.text)),
+        "signed_at": now,
+        "record": keys.signers[-1].sign(head_record(checkpoint, before, now)).signature,
+    }
     await session.execute(insert(log_checkpoint), row)

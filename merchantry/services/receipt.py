@@ -79,7 +79,7 @@ async def receipts(
     made = {}
     for entry in entries:
         if entry.seq in plans:
-            parts = _parts(entry, merchant_id, for_buyer=for_buyer)
+            parts = parts_of(entry, merchant_id, for_buyer=for_buyer)
             if parts is not None:
                 path = proof(plans[entry.seq], hashes.__getitem__)
                 kind = BUYER_RECEIPT if for_buyer else ENTRY_RECEIPT
@@ -94,7 +94,7 @@ async def _note(session: Session, size: int) -> Note:
     return head.note(name).signed(await log.cosignatures(session, head.size))
 
 
-def _parts(
+def parts_of(
     entry: BookedEntry, merchant_id: UUID, *, for_buyer: bool
 ) -> tuple[Shown, Shown | None, Shown | None] | None:
     """Entry, balances, and what is said to the buyer: each shown or only committed to."""

@@ -78,12 +78,14 @@ log_checkpoint = Table(
     Column("root", LargeBinary, nullable=False),
     Column("signature", Text, nullable=False),
     instant("signed_at"),
+    Column("record", LargeBinary),
     CheckConstraint("size >= 0", name="size_is_not_negative"),
     CheckConstraint("octet_length(root) = 32", name="root_is_sha256"),
     Index(None, "signed_at"),
     info=grants(platform=APPEND, merchant=READ, public=READ),
 )
-"""Heads of the log. ``signature`` is the line under the note, or lines while keys change."""
+"""Heads of the log. ``signature`` is the line under the note, or lines while keys change; ``record`` signs the moment
+and the head before (``domain.checkpoint.head_record``), and is null for heads from before there were records."""
 
 log_cosignature = Table(
     "log_cosignature",

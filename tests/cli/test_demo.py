@@ -29,7 +29,7 @@ STATUSES = {"awaiting_payment", "to_ship", "partially_shipped", "shipped", "deli
 def place() -> Iterator[Path]:
     """A directory to start the demo in, in memory where there is one."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    place = Path(mkdtemp(prefix="merchantry-tests-demo-", dir=memory))
+    place = Path(mkdtemp(prefix="merchantry-demo-tests-", dir=memory))
     yield place
     assert until(lambda: is_down(place), 20)
     shutil.rmtree(place)

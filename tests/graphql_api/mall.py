@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from starlette.types import ASGIApp
 
+from graphql_api.door import MAX_COST
 from graphql_api.server import Settings, build_app
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.plan_document import parse_plan
@@ -137,8 +138,8 @@ async def open_mall(
         with_worker=False,
         pool_size=pool_size,
         reports=data_dir / "reports",
-        max_cost=1_000_000,  # tests ask for everything that there is, and at once
-        budget_per_second=0,
+        max_cost=1_000_000 if development else MAX_COST,  # tests ask for everything that there is, and at once
+        budget_per_second=0 if development else 10_000,
     )
     app = build_app(settings, clock)
     tools = Tools(

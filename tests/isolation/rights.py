@@ -1,42 +1,16 @@
-"""Rights on tables, as the metadata declares them and as PostgreSQL grants them."""
+"""Rights on tables as PostgreSQL grants them, tried one by one."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import errors, sql
 from sqlalchemy import Table
 
 from tenancy.logins import Logins
+from tenancy.rights import Right
 
 Connection = psycopg.Connection[tuple[object, ...]]
-_GRANT = re.compile(r"(SELECT|INSERT|UPDATE|DELETE)(?: \(([^)]*)\))?")
-
-
-@dataclass(frozen=True, order=True)
-class Right:
-    """One thing that can be done to a table: by column where PostgreSQL knows columns."""
-
-    table: str
-    privilege: str
-    column: str = ""
-
-
-def declared(tables: Iterable[Table], who: str) -> set[Right]:
-    """What the metadata grants somebody."""
-    return {right for table in tables for right in _of_table(table, table.info.get("grants", {}).get(who, ""))}
-
-
-def _of_table(table: Table, grants: str) -> Iterator[Right]:
-    for privilege, columns in _GRANT.findall(grants):
-        if privilege in ("INSERT", "DELETE"):
-            assert not columns
-            yield Right(table.name, privilege)
-        else:
-            names = [name.strip() for name in columns.split(",")] if columns else [column.name for column in table.c]
-            yield from (Right(table.name, privilege, name) for name in names)
 
 
 def tried(connection: Connection, tables: Iterable[Table], schema: str) -> set[Right]:

@@ -16,8 +16,9 @@ from psycopg import errors, sql
 
 from merchantry.tables.blueprint import MERCHANT_TABLES, PLATFORM_TABLES
 from tenancy.logins import Logins
+from tenancy.rights import Right, declared
 from tenancy.schemas import PLATFORM, PUBLIC, schema_of
-from tests.isolation.rights import Right, analyst, app, declared, tried
+from tests.isolation.rights import analyst, app, tried
 from tests.isolation.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
