@@ -26,9 +26,8 @@ from graphql_api.http import COST_HEADER, ContextFactory, GraphQLEndpoint
 from graphql_api.invoice import PATH
 from graphql_api.origin import PROVING_HEADERS
 from graphql_api.websocket import SocketEndpoint
-from tenancy.middleware import OnRefused, TenancyMiddleware
+from tenancy.middleware import OnRefused, TenancyMiddleware, Verifier
 from tenancy.principals import Directory
-from tenancy.tokens import TokenVerifier
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
@@ -39,7 +38,7 @@ def create_app(
     *,
     schema: MarketSchema,
     directory: Directory,
-    verifier: TokenVerifier,
+    verifier: Verifier,
     mall_domain: str,
     rules: Rules,
     readiness: Callable[[], Awaitable[bool]],

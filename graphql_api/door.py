@@ -78,9 +78,9 @@ class Payer:
 
     @classmethod
     def of(cls, caller: Caller, address: str) -> "Payer":
-        """The account, or the address where nobody is signed in, and the merchant that is asked about."""
-        account_id = caller.principal.account_id
-        return cls(account_id or address, caller.merchant.id if caller.merchant else None, account_id is None)
+        """The account or machine, or the address where nobody is signed in, and the merchant that is asked about."""
+        who = caller.principal.key
+        return cls(who or address, caller.merchant.id if caller.merchant else None, who is None)
 
 
 class Door:

@@ -21,6 +21,7 @@ from graphql_api.exchange import ExchangeMutations
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.log import TransparencyLog
+from graphql_api.machine_token import MachineTokenMutations
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
 from graphql_api.order import Order, OrderMutations
@@ -99,6 +100,7 @@ class Mutation(
     CouponMutations,
     TaxMutations,
     StaffMutations,
+    MachineTokenMutations,
     MerchantRecordMutations,
     WindingUpMutations,
     PlatformMutations,

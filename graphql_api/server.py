@@ -34,9 +34,9 @@ from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.directory import Directory
 from tenancy.logins import Logins
+from tenancy.middleware import Verifier
 from tenancy.migrations import UnknownVersion
 from tenancy.principals import Caller, Merchant
-from tenancy.tokens import TokenVerifier
 
 ACTOR = "system:server"
 VERSION = text("SELECT version FROM platform.schema_version")
@@ -52,7 +52,7 @@ class Settings:
     """
 
     logins: Logins
-    verifier: TokenVerifier
+    verifier: Verifier
     vault: Vault
     mall_domain: str
     public_url: str
@@ -77,7 +77,7 @@ def utc_now() -> datetime:
 def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
     """The application. It connects to nothing before it is started, and gives everything back when it is stopped."""
     database = Database(settings.logins, pool_size=settings.pool_size)
-    directory = Directory(database)
+    directory = Directory(database, clock)
     gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
 
     async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:

@@ -7,12 +7,12 @@ import typer
 
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.failures import CommandRefused
-from merchantry.cli.installation import Installation, installation
+from merchantry.cli.identity import verifier_of
+from merchantry.cli.installation import installation
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
-from tenancy.tokens import TokenVerifier, read_keys
 
 
 def serve(
@@ -27,11 +27,17 @@ def serve(
     development: Annotated[
         bool, typer.Option("--development/--production", help="GraphiQL and the sandbox's payment page, or neither.")
     ] = False,
-    jwt_keys: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Your identity provider's public keys, a JWK Set file (RFC 7517)."),
+    oidc_issuer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="An identity provider, which says itself where its keys are; repeatable."),
     ] = None,
-    jwt_issuer: Annotated[str | None, typer.Option(help="Its issuer; goes with --jwt-keys.")] = None,
+    jwt_keys: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|URL", help="One's public keys, a JWK Set (RFC 7517); repeatable."),
+    ] = None,
+    jwt_issuer: Annotated[
+        list[str] | None, typer.Option(help="Whose these are; one for each --jwt-keys, in their order.")
+    ] = None,
     jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
     trusted_documents: Annotated[
         Path | None,
@@ -65,7 +71,7 @@ def serve(
                 typer.echo(opened.notice_of_keys, err=True)
             settings = Settings(
                 logins=opened.logins,
-                verifier=_verifier(opened, jwt_keys, jwt_issuer, jwt_audience),
+                verifier=verifier_of(opened, oidc_issuer or [], jwt_keys or [], jwt_issuer or [], jwt_audience),
                 vault=opened.vault,
                 mall_domain=mall_domain,
                 public_url=(public_url or address).rstrip("/"),
@@ -80,19 +86,6 @@ def serve(
                 budget_per_second=budget,
             )
             serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
-
-
-def _verifier(opened: Installation, keys: Path | None, issuer: str | None, audience: str) -> TokenVerifier:
-    """Of the operator's identity provider where its keys are given, else of the development issuer."""
-    if (keys is None) != (issuer is None):
-        raise CommandRefused("Give --jwt-keys and --jwt-issuer together, or neither for the development issuer.")
-    if keys is None or issuer is None:
-        typer.echo("Tokens of the development issuer (`merchantry token`) are accepted; see --jwt-keys.", err=True)
-        return opened.issuer.verifier()
-    try:
-        return TokenVerifier(read_keys(keys), issuer, audience)
-    except ValueError as error:
-        raise CommandRefused(str(error)) from error
 
 
 def _trusted(path: Path | None) -> dict[str, str] | None:
