@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from tenancy.database import Database, PlatformSession
 from tenancy.machine_tokens import KeptToken, SecretUnknown, parse_token
 from tenancy.machine_uses import Uses
+from tenancy.metrics import LISTENER_FRESH
 from tenancy.principals import Machine, Merchant, Principal
 from tenancy.tables import account, machine_token, membership, merchant, platform_role
 from tenancy.tokens import TokenRefused
@@ -143,6 +144,7 @@ class Directory:
                 log.warning("directory.listener_lost", error=type(error).__name__)
             finally:
                 self._fresh = False
+                LISTENER_FRESH.set(0)
             self._wake()
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -157,6 +159,7 @@ class Directory:
                     if not self._fresh:
                         self._forget()
                         self._fresh = True
+                        LISTENER_FRESH.set(1)
                         self._wake()
                 elif not notice.payload.startswith(PROBE):
                     self._forget()

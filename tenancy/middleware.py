@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenancy.issuers import KeysUnavailable
 from tenancy.machine_tokens import PREFIX
+from tenancy.metrics import TOKENS_REFUSED
 from tenancy.principals import ANONYMOUS, Caller, Directory, Merchant, Principal
 from tenancy.tokens import Claims, TokenRefused
 
@@ -121,6 +122,7 @@ class TenancyMiddleware:
         try:
             by_token = None if token is None else await self._by_token(token)
         except TokenRefused as refusal:
+            TOKENS_REFUSED.inc()
             log.info("token.refused", reason=refusal.reason)
             raise
         # Both look-ups come before any decision, so that a foreign merchant takes as long as an unknown one.

@@ -10,6 +10,8 @@ from joserfc.jwk import ECKey, JWKRegistry, Key, KeySet, OctKey, OKPKey, RSAKey
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
+_MIN_MODULUS_LENGTH = (MIN_RSA_BITS + 5) // 6
+"""In base64url, as a JWK holds it."""
 _FAMILIES: Mapping[str, tuple[type[ECKey] | type[OKPKey] | type[RSAKey], str | None]] = {
     "Ed25519": (OKPKey, "Ed25519"),
     "EdDSA": (OKPKey, "Ed25519"),
@@ -48,7 +50,9 @@ def usable_keys(document: object) -> KeySet:
 
 
 def _imported(given: Any) -> Key | None:
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or given.get("kty") == "oct":
+        return None
+    if given.get("kty") == "RSA" and len(str(given.get("n"))) < _MIN_MODULUS_LENGTH:
         return None
     try:
         key = JWKRegistry.import_key(given)

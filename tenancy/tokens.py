@@ -22,7 +22,7 @@ from joserfc.util import urlsafe_b64decode
 from tenancy.private_file import read_or_create
 from tenancy.token_keys import ASYMMETRIC_ALGORITHMS, is_usable, key_for
 
-DEFAULT_ALGORITHMS = ("Ed25519", "EdDSA", "ES256", "ES384", "RS256", "PS256")
+DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "ES384", "RS256", "PS256")
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512
 MAX_SUBJECT_LENGTH = 255

@@ -1,5 +1,6 @@
 """`merchantry serve`."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.identity import verifier_of
 from merchantry.cli.installation import installation
+from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
+from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
 
@@ -51,6 +54,12 @@ def serve(
         int, typer.Option(min=0, help="Cost per second an account gets back, a merchant twice that; 0: no limit.")
     ] = 10_000,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="How many serve; one or two a core.")] = 1,
+    drain: Annotated[
+        int, typer.Option(min=0, max=300, metavar="SECONDS", help="Not ready, but still serving, before the end.")
+    ] = 0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
@@ -59,33 +68,55 @@ def serve(
 ) -> None:
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
+    child = Child.given()
     with ended_by_signals():
-        bound = listen(host, port)
+        bound = child.bound if child else listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
-        with bound, installation(database_url, data_dir) as opened:
+        with bound, ExitStack() as stack:
+            opened = stack.enter_context(installation(database_url, data_dir))
+            if child is None and opened.notice_of_keys:
+                typer.echo(opened.notice_of_keys, err=True)
+            verifier = verifier_of(opened, oidc_issuer or [], jwt_keys or [], jwt_issuer or [], jwt_audience)
+            trusted = _trusted(trusted_documents)
+            if child is None:
+                if processes > 1:
+                    stack.enter_context(shared_between_processes())
+                stack.enter_context(exposed(metrics_port, metrics_host, opened.logins))
+
+            def announce() -> None:
+                typer.echo(f"Serving {address}/graphql", err=True)
+
             from graphql_api.logging import configure_logging  # here, so that other commands start without them
-            from graphql_api.server import Settings, build_app
 
             configure_logging(development=development)
-            if opened.notice_of_keys:
-                typer.echo(opened.notice_of_keys, err=True)
+            if child is None and processes > 1:
+                keep_serving(processes, bound, announce)
+                return
+            from graphql_api.server import Settings, build_app
+
             settings = Settings(
                 logins=opened.logins,
-                verifier=verifier_of(opened, oidc_issuer or [], jwt_keys or [], jwt_issuer or [], jwt_audience),
+                verifier=verifier,
                 vault=opened.vault,
                 mall_domain=mall_domain,
                 public_url=(public_url or address).rstrip("/"),
                 development=development,
-                with_worker=with_worker,
+                with_worker=with_worker and (child is None or child.number == 0),
                 payouts=providers,
                 reports=opened.reports,
                 log_keys=opened.log_keys,
                 backups=plan,
-                trusted_documents=_trusted(trusted_documents),
+                trusted_documents=trusted,
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
             )
-            serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
+            serve_app(
+                build_app(settings),
+                bound,
+                announce=child.say_ready if child else announce,
+                drain_seconds=drain,
+                ends_with_stdin=child is not None,
+            )
 
 
 def _trusted(path: Path | None) -> dict[str, str] | None:
