@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, sandbox_page, trail
+from graphql_api import log_routes, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
@@ -99,6 +99,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
+            if tracing.is_configured():
+                await stack.enter_async_context(tracing.traced(app, database, schema))
             if settings.with_worker:
                 tools = Tools(
                     database,

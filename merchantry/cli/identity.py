@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import typer
-
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import Installation
 from tenancy.issuers import Issuer, Issuers, discovered, with_keys, with_keys_at
@@ -20,7 +18,6 @@ def verifier_of(
     if len(keys) != len(issuers):
         raise CommandRefused("Give one --jwt-issuer for each --jwt-keys, or --oidc-issuer, or none of them.")
     if not discover and not keys:
-        typer.echo("Tokens of the development issuer (`merchantry token`) are accepted; see --oidc-issuer.", err=True)
         return opened.issuer.verifier()
     try:
         found = [*_given(discover, keys, issuers, audience)]

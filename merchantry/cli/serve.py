@@ -79,6 +79,10 @@ def serve(
             verifier = verifier_of(opened, oidc_issuer or [], jwt_keys or [], jwt_issuer or [], jwt_audience)
             trusted = _trusted(trusted_documents)
             if child is None:
+                if not oidc_issuer and not jwt_keys:
+                    typer.echo(
+                        "Tokens of the development issuer (`merchantry token`) count; see --oidc-issuer.", err=True
+                    )
                 if processes > 1:
                     stack.enter_context(shared_between_processes())
                 stack.enter_context(exposed(metrics_port, metrics_host, opened.logins))

@@ -8,12 +8,12 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeyParameters, OctKey, OKPKey, RSAKey
 
 AUDIENCE = "merchantry"
 CORPUS: list[dict[str, Any]] = json.loads(
@@ -28,7 +28,7 @@ def _rsa(kid: str, bits: int = 2048, **parameters: str) -> RSAKey:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a key may be too short on purpose
-        return RSAKey.import_key(pem, {"kid": kid, **parameters})
+        return RSAKey.import_key(pem, cast(KeyParameters, {"kid": kid, **parameters}))
 
 
 @dataclass

@@ -169,20 +169,23 @@ async def test_whoever_watches_is_woken_by_what_concerns_them_in_every_process(l
         async with first.listening(), second.listening():
             await until(lambda: cached(ours, first, "kites"))
             await until(lambda: cached(theirs, second, "kites"))
-            with first.watching(clerk, kites) as here, second.watching(clerk, kites) as there:
-                with second.watching(ANONYMOUS, boats) as elsewhere:
-                    assert not (here.is_set() or there.is_set() or elsewhere.is_set())
-                    await set_status(ours, "kites", "suspended")
-                    async with asyncio.timeout(10):
-                        await asyncio.gather(here.wait(), there.wait())
-                    assert not elsewhere.is_set()
-                    here.clear()
-                    assert clerk.account_id is not None
-                    async with ours.write("test") as tx, tx.as_platform() as session:
-                        await staff.grant_role(session, clerk.account_id, boats.id, MerchantRole.VIEWER, an_act())
-                    async with asyncio.timeout(10):
-                        await here.wait()
-                    assert not elsewhere.is_set()
+            with (
+                first.watching(clerk, kites) as here,
+                second.watching(clerk, kites) as there,
+                second.watching(ANONYMOUS, boats) as elsewhere,
+            ):
+                assert not any(event.is_set() for event in (here, there, elsewhere))
+                await set_status(ours, "kites", "suspended")
+                async with asyncio.timeout(10):
+                    await asyncio.gather(here.wait(), there.wait())
+                assert not elsewhere.is_set()
+                here.clear()
+                assert clerk.account_id is not None
+                async with ours.write("test") as tx, tx.as_platform() as session:
+                    await staff.grant_role(session, clerk.account_id, boats.id, MerchantRole.VIEWER, an_act())
+                async with asyncio.timeout(10):
+                    await here.wait()
+                assert not elsewhere.is_set()
     finally:
         await ours.close()
         await theirs.close()
