@@ -111,7 +111,7 @@ class _OfMall:
         try:
             with psycopg.connect(self._url, connect_timeout=SCRAPE_SECONDS) as connection:
                 connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(PLATFORM)))
-                connection.execute(f"SET LOCAL statement_timeout = '{SCRAPE_SECONDS}s'")
+                connection.execute("SET LOCAL statement_timeout = '5s'")
                 statements = dict.fromkeys(figure.statement for figure in FIGURES)
                 return {each: connection.execute(each.encode()).fetchall() for each in statements}
         except psycopg.Error as error:

@@ -22,6 +22,7 @@ WORD = "hunter2-hunter2-hunter2"
 MARKS = (EMAIL, IBAN, STREET, WORD)
 
 QUOTE = "mutation ($i: CheckoutQuoteInput!) { checkoutQuote(input: $i) { __typename } }"
+NAME = "mutation ($i: MachineTokenCreateInput!) { machineTokenCreate(input: $i) { __typename } }"
 SAY = "mutation ($i: PayeeAccountAddInput!) { payeeAccountAdd(input: $i) { __typename } }"
 
 
@@ -69,7 +70,7 @@ async def test_no_log_line_holds_what_was_sent(
             await mall.ask(document, {"i": given, "input": given}, who=EMAIL, merchant="kites")
         bank = {"kind": "BANK", "currency": "EUR", "holder": WORD, "iban": IBAN, "idempotencyKey": str(uuid4())}
         await mall.ask(SAY, {"i": bank}, who="owner", merchant="kites")
-        await _with_a_broken_database(mall, cart)
+        await _with_a_broken_database(mall)
     logged = "".join(capfd.readouterr())
     assert "request" in logged
     assert "fault" in logged
@@ -77,11 +78,12 @@ async def test_no_log_line_holds_what_was_sent(
         assert mark not in logged, [line for line in logged.splitlines() if mark in line][:3]
 
 
-async def _with_a_broken_database(mall: Mall, cart: Any) -> None:
+async def _with_a_broken_database(mall: Mall) -> None:
     """A statement fails with its parameters bound: the log says which, not what it was about."""
-    good = await mall.ask(QUOTE, {"i": {"cart": cart}}, who=EMAIL)
-    assert good.data["checkoutQuote"]["__typename"] == "CheckoutQuoted", good.body
+    given = {"i": {"name": WORD, "scopes": ["PRODUCT_READ"]}}
+    good = await mall.ask(NAME, given, who="owner", merchant="kites")
+    assert good.data["machineTokenCreate"]["__typename"] == "MachineTokenCreated", good.body
     with psycopg.connect(mall.database.logins.owner, autocommit=True) as connection:
-        connection.execute("ALTER TABLE platform.checkout_quote ADD CHECK (buyer_id IS NULL) NOT VALID")
-    broken = await mall.ask(QUOTE, {"i": {"cart": cart}}, who=EMAIL)
+        connection.execute("ALTER TABLE platform.machine_token ADD CHECK (name = '') NOT VALID")
+    broken = await mall.ask(NAME, given, who="owner", merchant="kites")
     assert broken.codes == ["INTERNAL"]

@@ -6,7 +6,10 @@ from alembic import op
 revision = "0013"
 down_revision = "0012"
 
-COLUMNS = "secret_hash, previous_hash, previous_until, rotated_at, revoked_at, last_used_at"
+GRANT = """
+GRANT SELECT, INSERT, UPDATE (secret_hash, previous_hash, previous_until, rotated_at, revoked_at, last_used_at)
+ON platform.machine_token TO merchantry_platform;
+"""
 
 
 def upgrade() -> None:
@@ -43,4 +46,4 @@ def upgrade() -> None:
         ["merchant_id", "created_at", "id"],
         schema="platform",
     )
-    op.execute(f"GRANT SELECT, INSERT, UPDATE ({COLUMNS}) ON platform.machine_token TO merchantry_platform;")
+    op.execute(GRANT)
