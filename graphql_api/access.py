@@ -1,6 +1,6 @@
 """Who may go on. A resolver gets what it needs to open a transaction only from here, so none forgets to ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.errors import MerchantClosed, MerchantQuarantined, MerchantRestoring, NotPermitted
 from merchantry.domain.permission import Permission, may
 from merchantry.services.idempotency import Request, fingerprint
+from tenancy.principals import Principal
 
 
 class NoMerchantSelected(GraphQLError):
@@ -50,26 +51,31 @@ class PlatformAccess:
 
 def act_of(context: Context, who: str, on_behalf_of: str | None = None) -> Act:
     """What somebody does now by this request, as ``buyer``, ``staff`` or ``platform``. Raises NotAuthenticated."""
-    now, actor = context.clock(), f"{who}:{_account(context)}"
+    now, actor = context.clock(), actor_of(context.caller.principal, who)
     return Act(actor, now, now, on_behalf_of, context.caller.client, context.request_id)
 
 
-def _account(context: Context) -> UUID:
-    account_id = context.caller.principal.account_id
-    if account_id is None:
+def actor_of(principal: Principal, who: str) -> str:
+    """Somebody as the audit trail names them. Raises NotAuthenticated for nobody."""
+    if principal.key is None:
         raise NotAuthenticated
-    return account_id
+    if principal.machine is None:
+        return f"{who}:{principal.key}"
+    return f"{'platform:' if who == 'platform' else ''}machine:{principal.key}"
 
 
 def of_buyer(context: Context) -> BuyerAccess:
-    """Raises NotAuthenticated for nobody."""
-    return BuyerAccess(_account(context), act_of(context, "buyer"))
+    """Raises NotAuthenticated for nobody, and for machines, which buy nothing."""
+    account_id = context.caller.principal.account_id
+    if account_id is None:
+        raise NotAuthenticated
+    return BuyerAccess(account_id, act_of(context, "buyer"))
 
 
 def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
     """Raises NotAuthenticated, NoMerchantSelected, NotPermitted, MerchantRestoring; where it is more than reading,
     MerchantClosed and MerchantQuarantined."""
-    _account(context)
+    act = act_of(context, "staff")
     merchant = context.caller.merchant
     if merchant is None:
         raise NoMerchantSelected
@@ -81,7 +87,7 @@ def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
         raise MerchantClosed
     if merchant.is_quarantined and not permission.is_reading:
         raise MerchantQuarantined
-    return MerchantAccess(merchant.id, act_of(context, "staff", f"merchant:{merchant.id}"))
+    return MerchantAccess(merchant.id, replace(act, on_behalf_of=f"merchant:{merchant.id}"))
 
 
 def of_platform(context: Context, permission: Permission) -> PlatformAccess:

@@ -24,11 +24,12 @@ from graphql_api.engine import MarketSchema
 from graphql_api.errors import log_fault
 from graphql_api.http import COST_HEADER, ContextFactory, GraphQLEndpoint
 from graphql_api.invoice import PATH
+from graphql_api.leaving import Leaving
+from graphql_api.metrics import REQUESTS
 from graphql_api.origin import PROVING_HEADERS
 from graphql_api.websocket import SocketEndpoint
-from tenancy.middleware import OnRefused, TenancyMiddleware
+from tenancy.middleware import OnRefused, TenancyMiddleware, Verifier
 from tenancy.principals import Directory
-from tenancy.tokens import TokenVerifier
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
@@ -39,7 +40,7 @@ def create_app(
     *,
     schema: MarketSchema,
     directory: Directory,
-    verifier: TokenVerifier,
+    verifier: Verifier,
     mall_domain: str,
     rules: Rules,
     readiness: Callable[[], Awaitable[bool]],
@@ -53,15 +54,16 @@ def create_app(
 
     ``reports`` is the directory that workers write saved reports to.
     """
-    door = Door(schema, rules)
-    return Starlette(
+    leaving = Leaving()
+    door = Door(schema, rules, leaving)
+    app = Starlette(
         routes=[
             Route("/graphql", GraphQLEndpoint(door, context_factory)),
             WebSocketRoute("/graphql", SocketEndpoint(door, context_factory)),
             *documents.routes(context_factory),
             *report_routes.routes(context_factory, reports),
             Route("/health/live", _live),
-            Route("/health/ready", _ready(readiness)),
+            Route("/health/ready", _ready(readiness, leaving)),
             *extra_routes,
         ],
         middleware=[
@@ -78,6 +80,8 @@ def create_app(
         ],
         lifespan=lifespan,
     )
+    app.state.leaving = leaving
+    return app
 
 
 def _cross_origin(allowed: Collection[str]) -> list[Middleware]:
@@ -98,9 +102,10 @@ async def _live(request: Request) -> Response:
     return JSONResponse({"status": "live"})
 
 
-def _ready(readiness: Callable[[], Awaitable[bool]]) -> Callable[[Request], Awaitable[Response]]:
+def _ready(readiness: Callable[[], Awaitable[bool]], leaving: Leaving) -> Callable[[Request], Awaitable[Response]]:
     async def ready(request: Request) -> Response:
-        return JSONResponse({"status": "ready"}) if await readiness() else JSONResponse({"status": "not ready"}, 503)
+        is_ready = not leaving and await readiness()
+        return JSONResponse({"status": "ready"}) if is_ready else JSONResponse({"status": "not ready"}, 503)
 
     return ready
 
@@ -153,6 +158,8 @@ def _internal_error(fault_id: str) -> Response:
 
 
 def _log_request(scope: Scope, state: dict[str, Any], answered_with: dict[str, int], seconds: float) -> None:
+    if scope["type"] == "http":
+        REQUESTS.labels(answered_with.get("status", 499)).inc()
     caller = state.get("caller")
     merchant = caller.merchant.slug if caller and caller.merchant else None
     log.info(

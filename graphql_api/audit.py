@@ -24,10 +24,10 @@ MAX_MERCHANTS = 100
 class AuditEvent(Node):
     id: strawberry.ID
     actor: str = strawberry.field(
-        description="buyer:, staff:, platform: or system: and who. A merchant sees platform and buyer alone."
+        description="buyer:, staff:, machine:, platform: or system: and who. A merchant sees platform and buyer alone."
     )
     on_behalf_of: str | None = strawberry.field(description="In whose name, as merchant:<key> or buyer:<key>.")
-    client: str | None = strawberry.field(description="token, or token:<id>; of the merchant's own people only.")
+    client: str | None = strawberry.field(description="token, token:<id> or machine; of the merchant's own only.")
     request_id: str | None = strawberry.field(description="What the answer's X-Request-Id was.")
     act: str = strawberry.field(
         description="Noun and verb, such as product.publish; of a refused attempt the mutation's name."

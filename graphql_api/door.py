@@ -11,6 +11,7 @@ from typing import Any
 from graphql import FieldNode, OperationDefinitionNode, OperationType, Visitor, visit
 from strawberry.types import ExecutionResult
 
+from graphql_api import metrics
 from graphql_api.admission import Admission, Busy
 from graphql_api.asking import DocumentRefused, GraphQLRequest, RequestRefused
 from graphql_api.budget import Allowance, Budgets, OverBudget, Standing
@@ -18,6 +19,7 @@ from graphql_api.context import Context
 from graphql_api.cost import Sum, plan_of
 from graphql_api.engine import MarketSchema, Prepared
 from graphql_api.errors import answered
+from graphql_api.leaving import Leaving
 from graphql_api.persisted import PersistedDocuments
 from tenancy.principals import Caller
 
@@ -78,16 +80,17 @@ class Payer:
 
     @classmethod
     def of(cls, caller: Caller, address: str) -> "Payer":
-        """The account, or the address where nobody is signed in, and the merchant that is asked about."""
-        account_id = caller.principal.account_id
-        return cls(account_id or address, caller.merchant.id if caller.merchant else None, account_id is None)
+        """The account or machine, or the address where nobody is signed in, and the merchant that is asked about."""
+        who = caller.principal.key
+        return cls(who or address, caller.merchant.id if caller.merchant else None, who is None)
 
 
 class Door:
     """One for the process: what it remembers of documents and callers is shared by all transports."""
 
-    def __init__(self, schema: MarketSchema, rules: Rules) -> None:
+    def __init__(self, schema: MarketSchema, rules: Rules, leaving: Leaving | None = None) -> None:
         self.rules = rules
+        self._leaving = leaving or Leaving()
         self._schema = schema
         self._documents = PersistedDocuments(rules.trusted)
         self._budgets = Budgets(time.monotonic)
@@ -97,11 +100,12 @@ class Door:
     def read(self, asked: GraphQLRequest, payer: Payer) -> Operation:
         """The operation that is asked for. Raises RequestRefused for what can't or mustn't be run."""
         self.charge(payer, 0)  # who is in debt is refused before anything is parsed for them
-        try:
-            return self._read(asked)
-        except DocumentRefused:
-            self._budgets.charge(self._claims(payer), REFUSED_COST)
-            raise
+        with metrics.refusals_counted():
+            try:
+                return self._read(asked)
+            except DocumentRefused:
+                self._budgets.charge(self._claims(payer), REFUSED_COST)
+                raise
 
     def _read(self, asked: GraphQLRequest) -> Operation:
         text = self._documents.text_of(asked)
@@ -130,6 +134,10 @@ class Door:
 
     def charge(self, payer: Payer, cost: int) -> Standing | None:
         """Take what an operation costs; what is left, where there are budgets. Raises RequestRefused."""
+        with metrics.refusals_counted():
+            return self._charge(payer, cost)
+
+    def _charge(self, payer: Payer, cost: int) -> Standing | None:
         if not self.rules.budget_per_second:
             return None
         try:
@@ -157,9 +165,20 @@ class Door:
     @asynccontextmanager
     async def admitted(self, payer: Payer) -> AsyncIterator[None]:
         """A place to run in, and the time that it may take. Raises RequestRefused."""
+        with metrics.refusals_counted():
+            async with self._place(payer):
+                yield
+
+    @asynccontextmanager
+    async def _place(self, payer: Payer) -> AsyncIterator[None]:
+        metrics.WAITING.inc()
+        is_waiting = True
         try:
             async with asyncio.timeout(self.rules.request_seconds), self._admission.admitted(payer.group):
-                yield
+                metrics.WAITING.dec()
+                is_waiting = False
+                with metrics.RUNNING.track_inprogress():
+                    yield
         except Busy as busy:
             raise RequestRefused(
                 503, "Too much is being done at once. Repeat in a moment.", {"retry-after": "1"}, code="BUSY"
@@ -171,26 +190,39 @@ class Door:
                 "repeat mutations with the same idempotency key.",
                 code="TIMEOUT",
             ) from error
+        finally:
+            if is_waiting:
+                metrics.WAITING.dec()
 
     async def execute(self, operation: Operation, context: Context) -> ExecutionResult:
         """Run a query or a mutation."""
-        return await self._schema.execute(
-            operation.text,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-        )
+        metrics.OPERATION_COST.labels(operation.kind.value).observe(operation.cost)
+        with metrics.OPERATION_SECONDS.labels(operation.kind.value).time():
+            result = await self._schema.execute(
+                operation.text,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+            )
+        metrics.operation_ended(operation.kind, result)
+        return result
 
     @asynccontextmanager
     async def streaming(self, payer: Payer) -> AsyncIterator[None]:
         """A place for a subscription, for as long as it lasts. Raises RequestRefused."""
         try:
             async with self._streams.admitted(payer.who):
-                yield
+                with metrics.STREAMS.track_inprogress():
+                    yield
         except Busy as busy:
+            metrics.REFUSALS.labels("TOO_MANY_STREAMS").inc()
             raise RequestRefused(
                 429, f"There may be {MAX_STREAMS_EACH} subscriptions at once; end one first.", code="TOO_MANY_STREAMS"
             ) from busy
+
+    def subscribe_until_left(self, operation: Operation, context: Context) -> AsyncGenerator[ExecutionResult, None]:
+        """As :meth:`subscribe`; where the process ends, the results end first, and the client comes again."""
+        return self._leaving.until(self.subscribe(operation, context))
 
     async def subscribe(self, operation: Operation, context: Context) -> AsyncGenerator[ExecutionResult, None]:
         """Run a subscription, result by result."""

@@ -14,7 +14,7 @@ from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
-from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.permission import MerchantRole, Permission, PlatformRole
 from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy
 from merchantry.domain.report_kind import ColumnType, ReportFormat, ReportKind
 from merchantry.domain.report_schedule import ReportSchedule
@@ -54,6 +54,7 @@ __all__ = [
     "PayeeKind",
     "PayeeStatus",
     "PayoutStatus",
+    "Permission",
     "PlatformRole",
     "RefundOutcome",
     "Remitter",
@@ -97,6 +98,7 @@ strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
+strawberry.enum(Permission, description="What can be done; those that start with PLATFORM reach across merchants.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")

@@ -6,6 +6,7 @@ from uuid import uuid4
 import structlog
 from graphql import GraphQLError
 
+from graphql_api.metrics import FAULTS
 from merchantry.domain.errors import MarketError
 
 # Messages quote what they complain of: a short request must not be answered at length.
@@ -71,5 +72,6 @@ def _cause(error: GraphQLError) -> BaseException | None:
 def log_fault(cause: BaseException, **facts: object) -> str:
     """Log an error that nobody expected, with its traceback, and give the id that leads to it."""
     fault_id = str(uuid4())
+    FAULTS.inc()
     log.error("fault", id=fault_id, exc_info=cause, **facts)
     return fault_id

@@ -29,7 +29,7 @@ async def stream(door: Door, operation: Operation, payer: Payer, context: Contex
 
 
 async def _events(door: Door, operation: Operation, context: Context, place: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with place, aclosing(_with_pauses(door.subscribe(operation, context))) as paced:
+    async with place, aclosing(_with_pauses(door.subscribe_until_left(operation, context))) as paced:
         yield b":\n\n"
         async for result in paced:
             if result is None:

@@ -1,9 +1,12 @@
 """Structured logs: one JSON object a line, or coloured lines while developing."""
 
 import logging
+import re
 import sys
 
 import structlog
+
+_DETAIL = re.compile(r"DETAIL:.*?(?=\n(?:CONTEXT:|HINT:|\[SQL|\n)|\Z)", re.DOTALL)
 
 
 def configure_logging(*, development: bool) -> None:
@@ -14,9 +17,13 @@ def configure_logging(*, development: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if development:
-        last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=plain
+        )
     else:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        renderer = structlog.processors.JSONRenderer()
+    last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _without_details, renderer]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -26,6 +33,16 @@ def configure_logging(*, development: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, *last], foreign_pre_chain=shared))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _without_details(
+    logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """PostgreSQL's details quote whole rows: who somebody is, what is secret."""
+    for key in ("exception", "error"):
+        if isinstance(event.get(key), str):
+            event[key] = _DETAIL.sub("DETAIL: left out", event[key])
+    return event
 
 
 def _drop_meta(

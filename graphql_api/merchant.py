@@ -15,6 +15,7 @@ from graphql_api import (
     case,
     chargeback,
     coupon,
+    machine_token,
     payee,
     payout,
     product,
@@ -33,6 +34,7 @@ from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
+from graphql_api.machine_token import MachineToken
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
@@ -340,6 +342,13 @@ class Merchant:
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             found = await staff.staff(session, allowed.merchant_id)
         return [StaffMember.of(each) for each in found]
+
+    @strawberry.field
+    async def machine_tokens(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[MachineToken] | None:
+        """The tokens of the merchant's programs, newest first. Needs token.read."""
+        return await machine_token.of_merchant(info, first, after)
 
 
 def _may_read_ledger(info: Info) -> bool:

@@ -15,6 +15,7 @@ from graphql_api import (
     coupon,
     debt,
     log_mutations,
+    machine_token,
     payee,
     payout,
     reconciliation,
@@ -40,6 +41,7 @@ from graphql_api.debt import Debt
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.log_mutations import LogRequirement
+from graphql_api.machine_token import MachineToken
 from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
 from graphql_api.payout import Payout, PayoutRecord
@@ -332,6 +334,13 @@ class Platform:
     ) -> Connection[AuditEvent] | None:
         """Who did what, in all merchants and on the platform, newest first. Needs platform.audit.read."""
         return await audit.of_platform(info, filter, first, after)
+
+    @strawberry.field
+    async def machine_tokens(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[MachineToken] | None:
+        """The tokens of the platform's own programs, newest first. Needs platform.token.read."""
+        return await machine_token.of_platform(info, first, after)
 
 
 def platform(info: Info) -> Platform | None:

@@ -22,6 +22,7 @@ from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing, ListingQueries, Shop
 from graphql_api.log import TransparencyLog
 from graphql_api.log_mutations import LogMutations
+from graphql_api.machine_token import MachineTokenMutations
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
 from graphql_api.order import Order, OrderMutations
@@ -100,6 +101,7 @@ class Mutation(
     CouponMutations,
     TaxMutations,
     StaffMutations,
+    MachineTokenMutations,
     MerchantRecordMutations,
     WindingUpMutations,
     PlatformMutations,

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, sandbox_page, trail
+from graphql_api import log_routes, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
@@ -35,9 +35,9 @@ from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
 from tenancy.directory import Directory
 from tenancy.logins import Logins
+from tenancy.middleware import Verifier
 from tenancy.migrations import UnknownVersion
 from tenancy.principals import Caller, Merchant
-from tenancy.tokens import TokenVerifier
 
 ACTOR = "system:server"
 VERSION = text("SELECT version FROM platform.schema_version")
@@ -53,7 +53,7 @@ class Settings:
     """
 
     logins: Logins
-    verifier: TokenVerifier
+    verifier: Verifier
     vault: Vault
     mall_domain: str
     public_url: str
@@ -79,7 +79,7 @@ def utc_now() -> datetime:
 def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Starlette:
     """The application. It connects to nothing before it is started, and gives everything back when it is stopped."""
     database = Database(settings.logins, pool_size=settings.pool_size)
-    directory = Directory(database)
+    directory = Directory(database, clock)
     gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
 
     async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
@@ -101,6 +101,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             await stack.enter_async_context(directory.listening())
+            if tracing.is_configured():
+                await stack.enter_async_context(tracing.traced(app, database, schema))
             if settings.with_worker:
                 tools = Tools(
                     database,

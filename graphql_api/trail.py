@@ -47,7 +47,7 @@ log = structlog.get_logger()
 async def refused(context: Context, mutation: str, error: MarketError, given: Mapping[str, Any]) -> None:
     """Write that somebody's attempt was refused. The answer stays what it is, whatever becomes of this."""
     who = context.caller.principal
-    if not isinstance(error, REFUSALS) or who.account_id is None:
+    if not isinstance(error, REFUSALS) or who.is_anonymous:
         return
     merchant = context.caller.merchant
     is_staff = merchant is not None and bool(who.roles_in(merchant.id))
@@ -66,7 +66,8 @@ async def refused_at_the_door(
     """Write that somebody named a merchant that is not there or not theirs: alike, and in the platform's trail only."""
     role = "platform" if who.platform_roles else "staff" if who.memberships else "buyer"
     now = clock()
-    act = Act(f"{role}:{who.account_id}", now, now, None, "token", request_id)
+    client = "token" if who.machine is None else "machine"
+    act = Act(access.actor_of(who, role), now, now, None, client, request_id)
     await _refuse(database, NOBODY, act, "door", slug, {"problem": "MERCHANT_REFUSED"})
 
 

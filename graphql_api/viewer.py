@@ -10,13 +10,14 @@ from graphql_api import access, checkout, log, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
-from graphql_api.enums import MerchantRole, PlatformRole
+from graphql_api.enums import MerchantRole, Permission, PlatformRole
 from graphql_api.log import Receipt
 from graphql_api.order import IN_PAGE, Order, parts_wanted
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from merchantry.domain.contact import WITHHELD
 from merchantry.services import merchant, tracking
+from tenancy.principals import Principal
 
 
 @strawberry.type(description="A merchant whose staff the viewer belongs to.")
@@ -26,10 +27,18 @@ class Membership:
     roles: list[MerchantRole]
 
 
+@strawberry.type(description="A program that asks by a token of its own.")
+class ViewerMachine:
+    name: str
+    scopes: list[Permission] = strawberry.field(description="What it may do, at the merchant or at the platform.")
+    expires_at: datetime | None
+
+
 @strawberry.type(description="Whoever asks.")
 class Viewer:
     account_id: strawberry.ID | None = strawberry.field(description="Null for nobody in particular.")
     platform_roles: list[PlatformRole]
+    machine: ViewerMachine | None = strawberry.field(description="Of a machine's token; null for people.")
 
     @strawberry.field
     async def memberships(self, info: Info) -> list[Membership]:
@@ -43,7 +52,7 @@ class Viewer:
             Membership(
                 merchant_slug=each.merchant.slug,
                 merchant_name=each.profile.display_name,
-                roles=[MerchantRole(role) for role in sorted(principal.roles_in(each.merchant.id))],
+                roles=[] if principal.machine else [*map(MerchantRole, sorted(principal.roles_in(each.merchant.id)))],
             )
             for each in found
         ]
@@ -93,5 +102,17 @@ def viewer(info: Info) -> Viewer:
     principal = info.context.caller.principal
     return Viewer(
         account_id=encode_id("Account", principal.account_id) if principal.account_id else None,
-        platform_roles=[PlatformRole(role) for role in sorted(principal.platform_roles)],
+        platform_roles=[] if principal.machine else [*map(PlatformRole, sorted(principal.platform_roles))],
+        machine=_machine(principal),
+    )
+
+
+def _machine(principal: Principal) -> ViewerMachine | None:
+    if principal.machine is None:
+        return None
+    scopes = principal.platform_roles.union(*principal.memberships.values())
+    return ViewerMachine(
+        name=principal.machine.name,
+        scopes=[each for each in Permission if each in scopes],
+        expires_at=principal.machine.expires_at,
     )

@@ -7,7 +7,7 @@ over.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from tenancy.logins import Logins
+from tenancy.metrics import waiting, watch
 from tenancy.schemas import MARK, PLATFORM, PUBLIC, SchemaName, schema_of
 
 T = TypeVar("T")
@@ -189,11 +190,11 @@ class Database:
         lock_timeout_ms: int = 4_000,
     ) -> None:
         self.logins = logins
-        self.engine = make_engine(logins.app, pool_size)
+        self.engine = make_engine(logins.app, pool_size, "app")
         self.reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self.analyst = make_engine(logins.analyst, ANALYST_READS * 3)
+        self.analyst = make_engine(logins.analyst, ANALYST_READS * 3, "analyst")
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
-        self.pages = make_engine(logins.analyst, pool_size)
+        self.pages = make_engine(logins.analyst, pool_size, "pages")
         self._timeouts = {"statement_timeout": str(statement_timeout_ms), "lock_timeout": str(lock_timeout_ms)}
 
     @asynccontextmanager
@@ -227,7 +228,9 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine, actor: str) -> AsyncIterator[Transaction]:
-        async with engine.connect() as connection:
+        with waiting("app"):
+            pooled = await engine.connect()
+        async with aclosing(pooled) as connection:
             begun = await connection.begin()
             transaction = Transaction(connection, actor, self._timeouts)
             try:
@@ -252,12 +255,12 @@ class Database:
         await self.pages.dispose()
 
 
-def make_engine(url: str, pool_size: int) -> AsyncEngine:
+def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
     """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits).
 
     Nothing is prepared: over many schemas preparing gains nothing, and PgBouncer in transaction mode then works.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -267,3 +270,5 @@ def make_engine(url: str, pool_size: int) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"prepare_threshold": None},
     )
+    watch(engine, name, pool_size)
+    return engine

@@ -1,13 +1,13 @@
-"""Merchants and accounts, cached in the process and kept fresh by NOTIFY.
+"""Merchants, accounts and machines' tokens, cached in the process and kept fresh by NOTIFY.
 
 The cache is used only while the process hears its own notifications, which it proves every few seconds; otherwise
 every look-up asks the database. So a lost connection costs time, and shows a suspended merchant as active for seconds
-at most.
+at most. Whoever holds a connection open for a caller is woken by what changes about them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -18,14 +18,20 @@ from sqlalchemy import Uuid, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenancy.database import Database, PlatformSession
-from tenancy.principals import Merchant, Principal
-from tenancy.tables import account, membership, merchant, platform_role
+from tenancy.machine_tokens import KeptToken, SecretUnknown, parse_token
+from tenancy.machine_uses import Uses
+from tenancy.metrics import LISTENER_FRESH
+from tenancy.principals import Machine, Merchant, Principal
+from tenancy.tables import account, machine_token, membership, merchant, platform_role
+from tenancy.tokens import TokenRefused
 
 CHANNEL = "merchantry_directory"
 ACTOR = "directory"
 MAX_CACHED = 20_000
 PROBE = "probe "
-PROBE_SECONDS = 10.0
+PROBE_SECONDS = 3.0
+"""How long a dead connection can go unnoticed: twice this."""
+RETRY_SECONDS = 1.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -36,10 +42,14 @@ log = structlog.get_logger()
 class Directory:
     """Who is who. One per process; :meth:`listening` keeps its cache fresh while the process serves."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._clock = clock
         self._merchants: dict[str, Merchant | None] = {}
         self._principals: dict[tuple[str, str], Principal] = {}
+        self._machines: dict[UUID, KeptToken | None] = {}
+        self._watched: dict[asyncio.Event, frozenset[UUID]] = {}
+        self._uses = Uses(database, clock)
         self._fresh = False
         self._generation = 0
 
@@ -67,12 +77,55 @@ class Directory:
         self._remember(self._principals, key, found, generation)
         return found
 
+    async def machine(self, token: str) -> Principal:
+        """The principal of a machine's token. Raises TokenRefused."""
+        parsed = parse_token(token)
+        if parsed is None:
+            raise TokenRefused("malformed")
+        kept = await self._kept(parsed[0])
+        if kept is None:
+            raise TokenRefused("of no machine")
+        try:
+            ends_at = kept.ends_at(parsed[1])
+        except SecretUnknown:
+            raise TokenRefused("of no machine") from None
+        if ends_at is not None and ends_at <= self._clock():
+            raise TokenRefused("expired")
+        self._uses.note(kept.id)
+        machine = Machine(kept.id, kept.name, ends_at)
+        if kept.merchant_id is None:
+            return Principal(None, {}, kept.scopes, machine)
+        return Principal(None, {kept.merchant_id: kept.scopes}, frozenset(), machine)
+
+    async def _kept(self, token_id: UUID) -> KeptToken | None:
+        if self._fresh and token_id in self._machines:
+            return self._machines[token_id]
+        generation = self._generation
+        async with self._database.read(ACTOR) as tx, tx.as_platform() as session:
+            found = await _kept_token(session, token_id)
+        self._remember(self._machines, token_id, found, generation)
+        return found
+
+    @contextmanager
+    def watching(self, principal: Principal, merchant: Merchant | None) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something about them may have changed; every second where nothing is heard.
+
+        Whoever is woken clears it and identifies the caller anew.
+        """
+        woken = asyncio.Event()
+        self._watched[woken] = frozenset(filter(None, (principal.key, merchant.id if merchant else None)))
+        try:
+            yield woken
+        finally:
+            del self._watched[woken]
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Cache look-ups while the block runs."""
         task = asyncio.create_task(self._listen())
         try:
-            yield
+            async with self._uses.written():
+                yield
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -91,7 +144,9 @@ class Directory:
                 log.warning("directory.listener_lost", error=type(error).__name__)
             finally:
                 self._fresh = False
-            await asyncio.sleep(1)
+                LISTENER_FRESH.set(0)
+            self._wake()
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _heard(self, connection: psycopg.AsyncConnection[object]) -> bool:
         """Listen for a while, and to a probe of our own first: a pooler or a dead line may swallow what others say."""
@@ -104,9 +159,18 @@ class Directory:
                     if not self._fresh:
                         self._forget()
                         self._fresh = True
+                        LISTENER_FRESH.set(1)
+                        self._wake()
                 elif not notice.payload.startswith(PROBE):
                     self._forget()
+                    self._wake(_ids_in(notice.payload))
         return heard
+
+    def _wake(self, changed: Collection[UUID] = ()) -> None:
+        """Wake who watches one of these, or everybody where it is not known what changed."""
+        for woken, ids in self._watched.items():
+            if not changed or not ids.isdisjoint(changed):
+                woken.set()
 
     def _remember(self, cache: dict[K, V], key: K, value: V, generation: int) -> None:
         """Keep a look-up, unless something changed while it ran."""
@@ -120,6 +184,7 @@ class Directory:
         self._generation += 1
         self._merchants.clear()
         self._principals.clear()
+        self._machines.clear()
 
 
 async def merchant_by_slug(session: PlatformSession, slug: str) -> Merchant | None:
@@ -176,6 +241,20 @@ async def _principal(session: PlatformSession, account_id: UUID) -> Principal:
     return Principal(account_id, {m: frozenset(roles) for m, roles in memberships.items()}, frozenset(platform_roles))
 
 
-async def announce(session: PlatformSession) -> None:
-    """Tell every process, at commit, that merchants or rights changed."""
-    await session.execute(select(func.pg_notify(CHANNEL, "changed")))
+async def _kept_token(session: PlatformSession, token_id: UUID) -> KeptToken | None:
+    columns = [machine_token.c[name] for name in KeptToken.__slots__]
+    row = (await session.execute(select(*columns).where(machine_token.c.id == token_id))).one_or_none()
+    return KeptToken(**{**row._asdict(), "scopes": frozenset(row.scopes)}) if row else None
+
+
+async def announce(session: PlatformSession, *changed: UUID) -> None:
+    """Tell every process, at commit, that these merchants, accounts or machines changed; any, where none is named."""
+    await session.execute(select(func.pg_notify(CHANNEL, " ".join(["changed", *map(str, changed)]))))
+
+
+def _ids_in(payload: str) -> list[UUID]:
+    """Whom a notification names; nobody, which means anybody, where it has another form."""
+    try:
+        return [UUID(word) for word in payload.split(" ")[1:]]
+    except ValueError:
+        return []

@@ -6,12 +6,18 @@ and the same refusal, so that it says nothing about which merchants exist.
 
 import re
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from typing import Protocol
 
 import orjson
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tenancy.issuers import KeysUnavailable
+from tenancy.machine_tokens import PREFIX
+from tenancy.metrics import TOKENS_REFUSED
 from tenancy.principals import ANONYMOUS, Caller, Directory, Merchant, Principal
-from tenancy.tokens import TokenRefused, TokenVerifier
+from tenancy.tokens import Claims, TokenRefused
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(
@@ -23,13 +29,37 @@ _NO_STORE = (b"cache-control", b"no-store")
 _REFUSED = orjson.dumps(
     {"errors": [{"message": "No such merchant for this token.", "extensions": {"code": "MERCHANT_REFUSED"}}]}
 )
-_REMEDIES = {
-    "expired": "Ask its issuer for a new one.",
-    "not yet valid": "Check the clocks of this machine and of its issuer.",
-    "issued in the future": "Check the clocks of this machine and of its issuer.",
-    "malformed": "Send the header 'Authorization: Bearer <token>' with one signed JSON Web Token.",
-}
-_REMEDY = "Ask the issuer that this server trusts for a token meant for it."
+_UNAUTHENTICATED = orjson.dumps(
+    {
+        "errors": [
+            {
+                "message": "The bearer token is not accepted. Send 'Authorization: Bearer <token>' with one that is "
+                "meant for this server and has not expired; its issuer has a new one.",
+                "extensions": {"code": "UNAUTHENTICATED"},
+            }
+        ]
+    }
+)
+_UNAVAILABLE = orjson.dumps(
+    {
+        "errors": [
+            {
+                "message": "The token's issuer can't be asked for its keys at present. Repeat in a moment.",
+                "extensions": {"code": "ISSUER_UNAVAILABLE"},
+            }
+        ]
+    }
+)
+
+log = structlog.get_logger()
+
+
+class Verifier(Protocol):
+    """Knows whether a token is an issuer's."""
+
+    async def claims(self, token: str) -> Claims:
+        """What a token says that is accepted. Raises TokenRefused, KeysUnavailable."""
+        ...
 
 
 OnRefused = Callable[[Principal, str, str | None], Awaitable[None]]
@@ -48,7 +78,7 @@ class TenancyMiddleware:
         app: ASGIApp,
         *,
         directory: Directory,
-        verifier: TokenVerifier,
+        verifier: Verifier,
         mall_domain: str,
         prefixes: Collection[str] = ("/graphql",),
         on_refused: OnRefused | None = None,
@@ -70,12 +100,16 @@ class TenancyMiddleware:
         except MerchantRefused:
             await _refuse(scope, receive, send, 403, _REFUSED)
             return
-        except TokenRefused as refusal:
-            await _refuse(scope, receive, send, 401, _unauthenticated(refusal.reason))
+        except KeysUnavailable:
+            await _refuse(scope, receive, send, 503, _UNAVAILABLE)
+            return
+        except TokenRefused:
+            await _refuse(scope, receive, send, 401, _UNAUTHENTICATED)
             return
         scope.setdefault("state", {})["caller"] = caller
         if scope["type"] == "websocket":
             scope["state"]["identify"] = self.caller  # browsers can't send headers with a WebSocket: it asks later
+        scope["state"]["watching"] = self._directory.watching
         await self._app(scope, receive, send)
 
     def _guards(self, path: str) -> bool:
@@ -85,18 +119,32 @@ class TenancyMiddleware:
         """Who these headers say is calling. Raises MerchantRefused, TokenRefused."""
         token = _bearer_token(_single(headers, b"authorization"))
         slug = self._slug(_single(headers, b"host"), _single(headers, b"x-merchant"))
-        claims = None if token is None else self._verifier.verify(token)
+        try:
+            by_token = None if token is None else await self._by_token(token)
+        except TokenRefused as refusal:
+            TOKENS_REFUSED.inc()
+            log.info("token.refused", reason=refusal.reason)
+            raise
         # Both look-ups come before any decision, so that a foreign merchant takes as long as an unknown one.
         merchant = None if slug is None else await self._directory.merchant_by_slug(slug)
-        principal = ANONYMOUS
-        if claims is not None:
-            principal = await self._directory.principal(claims.issuer, claims.subject, claims.email)
-        if slug is not None and not _may_act(principal, merchant):
-            if self._on_refused and not principal.is_anonymous:
-                await self._on_refused(principal, slug, request_id)
+        caller = Caller(ANONYMOUS, None) if by_token is None else await self._principal_of(by_token)
+        if slug is not None and not _may_act(caller.principal, merchant):
+            if self._on_refused and not caller.principal.is_anonymous:
+                await self._on_refused(caller.principal, slug, request_id)
             raise MerchantRefused
-        client = None if claims is None else f"token:{claims.token_id}" if claims.token_id else "token"
-        return Caller(principal, merchant, client)
+        return replace(caller, merchant=merchant)
+
+    async def _by_token(self, token: str) -> Claims | Principal:
+        if token.startswith(PREFIX):
+            return await self._directory.machine(token)
+        return await self._verifier.claims(token)
+
+    async def _principal_of(self, found: Claims | Principal) -> Caller:
+        if isinstance(found, Principal):
+            return Caller(found, None, "machine", found.machine.expires_at if found.machine else None)
+        principal = await self._directory.principal(found.issuer, found.subject, found.email)
+        client = f"token:{found.token_id}" if found.token_id else "token"
+        return Caller(principal, None, client, found.expires_at)
 
     def _slug(self, host: str | None, header: str | None) -> str | None:
         """The merchant that host and header name, if any; refused where they disagree or one is malformed."""
@@ -138,11 +186,6 @@ def _may_act(principal: Principal, merchant: Merchant | None) -> bool:
     return merchant is not None and merchant.is_admitted and merchant.id in principal.memberships
 
 
-def _unauthenticated(reason: str) -> bytes:
-    message = f"The bearer token is {reason}. {_REMEDIES.get(reason, _REMEDY)}"
-    return orjson.dumps({"errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]})
-
-
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, body: bytes) -> None:
     if scope["type"] == "websocket":
         await receive()  # websocket.connect; closing before accepting answers the handshake with 403
@@ -151,5 +194,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, body:
     headers = [_JSON, _NO_STORE, (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"'))
+    if status == 503:
+        headers.append((b"retry-after", b"10"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

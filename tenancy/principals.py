@@ -1,7 +1,10 @@
 """Who asks, and for which merchant. The directory that knows both is a port: the middleware sees only this protocol."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
@@ -43,17 +46,35 @@ class Merchant:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A program that holds a token of its own. ``expires_at`` is when this secret of it ends."""
+
+    id: UUID
+    name: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token stands for: an account, its roles in each merchant, its roles on the platform."""
+    """Who a token stands for: an account, its roles in each merchant, its roles on the platform.
+
+    Of a machine's token, which has no account, permissions stand in the place of roles.
+    """
 
     account_id: UUID | None
     memberships: Mapping[UUID, frozenset[str]]
     platform_roles: frozenset[str]
+    machine: Machine | None = None
 
     @property
     def is_anonymous(self) -> bool:
         """Whether nobody is signed in."""
-        return self.account_id is None
+        return self.key is None
+
+    @property
+    def key(self) -> UUID | None:
+        """The account or the machine; None for nobody."""
+        return self.machine.id if self.machine else self.account_id
 
     def roles_in(self, merchant_id: UUID) -> frozenset[str]:
         """The roles held in this merchant; empty where there is no membership."""
@@ -71,6 +92,8 @@ class Caller:
     merchant: Merchant | None
     client: str | None = None
     """What the request was authenticated with: ``token``, or ``token:<id>`` where the token has an id."""
+    expires_at: datetime | None = None
+    """When that ends by itself; None for what doesn't, and for nobody."""
 
 
 class Directory(Protocol):
@@ -82,4 +105,15 @@ class Directory(Protocol):
 
     async def principal(self, issuer: str, subject: str, email: str | None) -> Principal:
         """The principal of a verified token. `email` is given only where the issuer has verified it."""
+        ...
+
+    async def machine(self, token: str) -> Principal:
+        """The principal of a machine's token. Raises TokenRefused."""
+        ...
+
+    def watching(self, principal: Principal, merchant: Merchant | None) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever something about them may have changed, for whoever holds a connection open.
+
+        Who is woken clears it and identifies the caller anew. Where changes can't be heard of, it is set every second.
+        """
         ...

@@ -1,11 +1,13 @@
 """The directory: merchants, accounts and their rights. And the two metadata collections that the business adds to."""
 
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -88,3 +90,29 @@ platform_role = Table(
     PrimaryKeyConstraint("account_id", "role"),
     info=grants(platform="SELECT, INSERT, DELETE"),
 )
+
+machine_token = Table(
+    "machine_token",
+    platform_metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("merchant_id", Uuid, ForeignKey(merchant.c.id)),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("previous_hash", LargeBinary),
+    Column("previous_until", DateTime(timezone=True)),
+    Column("created_by", Uuid, ForeignKey(account.c.id), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("rotated_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("last_used_at", DateTime(timezone=True)),
+    CheckConstraint("octet_length(secret_hash) = 32 AND octet_length(previous_hash) = 32", name="hashes_are_sha256"),
+    CheckConstraint("(previous_hash IS NULL) = (previous_until IS NULL)", name="previous_secret_ends"),
+    Index(None, "merchant_id", "created_at", "id"),
+    info=grants(
+        platform="SELECT, INSERT, UPDATE"
+        " (secret_hash, previous_hash, previous_until, rotated_at, revoked_at, last_used_at)"
+    ),
+)
+"""Tokens of machines, of one merchant each; of the platform where ``merchant_id`` is null. Secrets are not kept."""

@@ -5,7 +5,7 @@ is refused rather than ignored, as RFC 8725 advises against trusting received cl
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +14,15 @@ from typing import Any, Self
 import orjson
 from joserfc import jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
-from joserfc.jwk import KeySet, OctKey, OKPKey
+from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 from joserfc.util import urlsafe_b64decode
 
 from tenancy.private_file import read_or_create
+from tenancy.token_keys import ASYMMETRIC_ALGORITHMS, is_usable, key_for
 
-ASYMMETRIC_ALGORITHMS = frozenset(
-    {"Ed25519", "EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-)
-DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "RS256", "PS256")
+DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "ES384", "RS256", "PS256")
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512
 MAX_SUBJECT_LENGTH = 255
@@ -49,7 +47,7 @@ _CLAIM_REASONS = {
 
 
 class TokenRefused(Exception):
-    """A bearer token that is not accepted. `reason` is a short text that is safe to show to whoever sent it."""
+    """A bearer token that is not accepted. `reason` is a short text for the log; whoever sent it is told no reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -81,7 +79,7 @@ class TokenVerifier:
         """Raise ValueError for a key or an algorithm that whoever verifies could also sign with."""
         if not algorithms or not ASYMMETRIC_ALGORITHMS.issuperset(algorithms):
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}")
-        if not keys or any(isinstance(key, OctKey) for key in keys):
+        if not keys or not all(map(is_usable, keys)):
             raise ValueError("a token verifier needs public keys (RSA, EC or OKP), and no symmetric one")
         self._keys = keys
         self._issuer = issuer
@@ -96,35 +94,24 @@ class TokenVerifier:
             sub={"essential": True},
         )
 
+    async def claims(self, token: str) -> Claims:
+        """As :meth:`verify`."""
+        return self.verify(token)
+
     def verify(self, token: str) -> Claims:
         """The claims of a token, or TokenRefused saying why it is not accepted."""
-        self._check_header(token)
+        header = header_of(token)
+        if header["alg"] not in self._algorithms:
+            raise TokenRefused("signed with an algorithm that is not accepted")
+        key = key_for(self._keys, header)
+        if key is None:
+            raise TokenRefused("not signed by a key that is trusted here")
         try:
-            decoded = jwt.decode(token, self._keys, algorithms=self._algorithms, registry=self._headers)
+            decoded = jwt.decode(token, key, algorithms=self._algorithms, registry=self._headers)
         except (JoseError, ValueError, RecursionError) as error:
             raise TokenRefused("not signed by a key that is trusted here") from error
         self._check_claims(decoded.claims)
         return self._read(decoded.claims)
-
-    def _check_header(self, token: str) -> None:
-        """Refuse by form before any cryptography: the library is lenient about types of header values."""
-        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise TokenRefused("malformed")
-        segments = token.split(".")
-        if len(segments) != 3 or not all(segments) or len(segments[0]) > MAX_HEADER_LENGTH:
-            raise TokenRefused("malformed")
-        try:
-            header = orjson.loads(urlsafe_b64decode(segments[0].encode()))
-        except ValueError as error:
-            raise TokenRefused("malformed") from error
-        if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
-            raise TokenRefused("malformed")
-        if header.get("alg") not in self._algorithms:
-            raise TokenRefused("signed with an algorithm that is not accepted")
-        if not header.keys() <= HEADERS.keys():
-            raise TokenRefused("with a header that is not accepted")
-        if header.get("typ", "JWT").lower() not in TOKEN_TYPES:
-            raise TokenRefused("not an access token")
 
     def _check_claims(self, claims: dict[str, Any]) -> None:
         try:
@@ -148,15 +135,47 @@ class TokenVerifier:
         return Claims(self._issuer, subject, email if verified else None, expires_at, token_id if named else None)
 
 
-def read_keys(path: Path) -> KeySet:
-    """The public keys of a JWK Set file (RFC 7517, section 5). ValueError names the file and what to do."""
+def header_of(token: str) -> Mapping[str, str]:
+    """A token's header, before any cryptography: texts only, and none that would change how it is verified.
+
+    The library is lenient about types of header values. Raises TokenRefused.
+    """
+    if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+        raise TokenRefused("malformed")
+    segments = token.split(".")
+    if len(segments) != 3 or not all(segments) or len(segments[0]) > MAX_HEADER_LENGTH:
+        raise TokenRefused("malformed")
+    header = _decoded(segments[0])
+    if not all(isinstance(value, str) for value in header.values()):
+        raise TokenRefused("malformed")
+    if header.get("alg") not in ASYMMETRIC_ALGORITHMS:
+        raise TokenRefused("signed with an algorithm that is not accepted")
+    if not header.keys() <= HEADERS.keys():
+        raise TokenRefused("with a header that is not accepted")
+    if header.get("typ", "JWT").lower() not in TOKEN_TYPES:
+        raise TokenRefused("not an access token")
+    return header
+
+
+def issuer_named(token: str) -> str:
+    """Whom a token says that it is of, which proves nothing yet: it only chooses whose keys must verify it.
+
+    Raises TokenRefused.
+    """
+    issuer = _decoded(token.split(".")[1]).get("iss")
+    if not isinstance(issuer, str):
+        raise TokenRefused("wrong issuer")
+    return issuer
+
+
+def _decoded(segment: str) -> dict[str, Any]:
     try:
-        document = orjson.loads(path.read_bytes())
-        return KeySet.import_key_set(document)
-    except (OSError, JoseError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{path}: give a JSON Web Key Set, {{"keys": [...]}}, with the issuer\'s public keys'
-        ) from error
+        found = orjson.loads(urlsafe_b64decode(segment.encode()))
+    except ValueError as error:
+        raise TokenRefused("malformed") from error
+    if not isinstance(found, dict):
+        raise TokenRefused("malformed")
+    return found
 
 
 class DevelopmentIssuer:

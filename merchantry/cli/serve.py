@@ -1,5 +1,6 @@
 """`merchantry serve`."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -7,13 +8,15 @@ import typer
 
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.failures import CommandRefused
-from merchantry.cli.installation import Installation, installation
+from merchantry.cli.identity import verifier_of
+from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
+from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
+from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
-from tenancy.tokens import TokenVerifier, read_keys
 
 
 def serve(
@@ -28,11 +31,17 @@ def serve(
     development: Annotated[
         bool, typer.Option("--development/--production", help="GraphiQL and the sandbox's payment page, or neither.")
     ] = False,
-    jwt_keys: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Your identity provider's public keys, a JWK Set file (RFC 7517)."),
+    oidc_issuer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="An identity provider, which says itself where its keys are; repeatable."),
     ] = None,
-    jwt_issuer: Annotated[str | None, typer.Option(help="Its issuer; goes with --jwt-keys.")] = None,
+    jwt_keys: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|URL", help="One's public keys, a JWK Set (RFC 7517); repeatable."),
+    ] = None,
+    jwt_issuer: Annotated[
+        list[str] | None, typer.Option(help="Whose these are; one for each --jwt-keys, in their order.")
+    ] = None,
     jwt_audience: Annotated[str, typer.Option(help="What its tokens must be for.")] = "merchantry",
     trusted_documents: Annotated[
         Path | None,
@@ -46,6 +55,12 @@ def serve(
         int, typer.Option(min=0, help="Cost per second an account gets back, a merchant twice that; 0: no limit.")
     ] = 10_000,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="How many serve; one or two a core.")] = 1,
+    drain: Annotated[
+        int, typer.Option(min=0, max=300, metavar="SECONDS", help="Not ready, but still serving, before the end.")
+    ] = 0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
@@ -56,47 +71,60 @@ def serve(
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
     policy = policy_in(witness_policy)
+    child = Child.given()
     with ended_by_signals():
-        bound = listen(host, port)
+        bound = child.bound if child else listen(host, port)
         address = f"http://{host}:{bound.getsockname()[1]}"
-        with bound, installation(database_url, data_dir) as opened:
+        with bound, ExitStack() as stack:
+            opened = stack.enter_context(installation(database_url, data_dir))
+            if child is None and opened.notice_of_keys:
+                typer.echo(opened.notice_of_keys, err=True)
+            verifier = verifier_of(opened, oidc_issuer or [], jwt_keys or [], jwt_issuer or [], jwt_audience)
+            trusted = _trusted(trusted_documents)
+            if child is None:
+                if not oidc_issuer and not jwt_keys:
+                    typer.echo(
+                        "Tokens of the development issuer (`merchantry token`) count; see --oidc-issuer.", err=True
+                    )
+                if processes > 1:
+                    stack.enter_context(shared_between_processes())
+                stack.enter_context(exposed(metrics_port, metrics_host, opened.logins))
+
+            def announce() -> None:
+                typer.echo(f"Serving {address}/graphql", err=True)
+
             from graphql_api.logging import configure_logging  # here, so that other commands start without them
-            from graphql_api.server import Settings, build_app
 
             configure_logging(development=development)
-            if opened.notice_of_keys:
-                typer.echo(opened.notice_of_keys, err=True)
+            if child is None and processes > 1:
+                keep_serving(processes, bound, announce)
+                return
+            from graphql_api.server import Settings, build_app
+
             settings = Settings(
                 logins=opened.logins,
-                verifier=_verifier(opened, jwt_keys, jwt_issuer, jwt_audience),
+                verifier=verifier,
                 vault=opened.vault,
                 mall_domain=mall_domain,
                 public_url=(public_url or address).rstrip("/"),
                 development=development,
-                with_worker=with_worker,
+                with_worker=with_worker and (child is None or child.number == 0),
                 payouts=providers,
                 reports=opened.reports,
                 log_keys=opened.log_keys,
                 backups=plan,
-                trusted_documents=_trusted(trusted_documents),
+                trusted_documents=trusted,
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
                 witness_policy=policy,
             )
-            serve_app(build_app(settings), bound, announce=lambda: typer.echo(f"Serving {address}/graphql", err=True))
-
-
-def _verifier(opened: Installation, keys: Path | None, issuer: str | None, audience: str) -> TokenVerifier:
-    """Of the operator's identity provider where its keys are given, else of the development issuer."""
-    if (keys is None) != (issuer is None):
-        raise CommandRefused("Give --jwt-keys and --jwt-issuer together, or neither for the development issuer.")
-    if keys is None or issuer is None:
-        typer.echo("Tokens of the development issuer (`merchantry token`) are accepted; see --jwt-keys.", err=True)
-        return opened.issuer.verifier()
-    try:
-        return TokenVerifier(read_keys(keys), issuer, audience)
-    except ValueError as error:
-        raise CommandRefused(str(error)) from error
+            serve_app(
+                build_app(settings),
+                bound,
+                announce=child.say_ready if child else announce,
+                drain_seconds=drain,
+                ends_with_stdin=child is not None,
+            )
 
 
 def _trusted(path: Path | None) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from merchantry.cli.running import on_signals
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 22
+"""For what is under way when the server ends; no operation may take longer (graphql_api.door.REQUEST_SECONDS)."""
 MAX_MESSAGE_BYTES = 1_000_000
 """Of one WebSocket message; bodies are bounded alike where they are read."""
 
@@ -38,9 +40,12 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn raises caught signals again when it is done, which would end the program before its own clean-up."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None], drain_seconds: float) -> None:
         super().__init__(config)
-        self._announce = announce
+        self._leave = leave
+        self._drain_seconds = drain_seconds
+        self._is_leaving = False
+        self.announce: Callable[[], None] = lambda: None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,16 +55,33 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say so once requests are answered."""
         await super().startup(sockets)
-        self._announce()
+        self.announce()
 
     def stop(self, number: int) -> None:
-        """Finish what is under way; asked a second time, at once."""
-        self.force_exit = self.should_exit
+        """Be not ready, take requests while that gets around, finish what is under way; asked again, end at once."""
+        if self._is_leaving:
+            self.force_exit = self.should_exit = True
+            return
+        self._is_leaving = True
+        self._leave()
+        asyncio.get_running_loop().call_later(self._drain_seconds, self._close)
+
+    def _close(self) -> None:
         self.should_exit = True
 
 
-def serve_app(app: "Starlette", bound: socket.socket, *, announce: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM. ``announce`` is called once requests are answered."""
+def serve_app(
+    app: "Starlette",
+    bound: socket.socket,
+    *,
+    announce: Callable[[], None],
+    drain_seconds: float = 0,
+    ends_with_stdin: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM. ``announce`` is called once requests are answered.
+
+    ``drain_seconds`` pass between a signal and the end of listening. ``ends_with_stdin`` is for a child of a process.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -70,9 +92,22 @@ def serve_app(app: "Starlette", bound: socket.socket, *, announce: Callable[[], 
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    asyncio.run(_serve(_Server(config, announce), bound))
+    server = _Server(config, app.state.leaving.begin, drain_seconds)
+    server.announce = announce
+    asyncio.run(_serve(server, bound, ends_with_stdin=ends_with_stdin))
 
 
-async def _serve(server: _Server, bound: socket.socket) -> None:
+async def _serve(server: _Server, bound: socket.socket, *, ends_with_stdin: bool) -> None:
     with on_signals(server.stop):
+        watching = asyncio.create_task(_wait_for_end_of_stdin(server)) if ends_with_stdin else None
         await server.serve(sockets=[bound])
+        if watching:
+            watching.cancel()
+
+
+async def _wait_for_end_of_stdin(server: _Server) -> None:
+    """The parent holds the other end, and is gone when it closes."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    server.stop(0)

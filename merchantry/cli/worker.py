@@ -8,6 +8,7 @@ import typer
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
+from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
@@ -22,6 +23,8 @@ def worker(
         str, typer.Option(metavar="URL", help="Where browsers reach the server.")
     ] = "http://127.0.0.1:8000",
     development: Annotated[bool, typer.Option("--development/--production", help="How logs look.")] = False,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
@@ -50,4 +53,5 @@ def worker(
         configure_logging(development=development)
         if opened.notice_of_keys:
             typer.echo(opened.notice_of_keys, err=True)
-        with_database(opened, work)
+        with exposed(metrics_port, metrics_host, opened.logins):
+            with_database(opened, work)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``actor`` is ``buyer:<account>``, ``staff:<account>``, ``platform:<account>`` or ``system:<part>``.
+    """``actor`` is ``buyer:<account>``, ``staff:<account>``, ``platform:<account>`` or ``system:<part>``; of machines
+    ``machine:<token>`` at a merchant, ``platform:machine:<token>`` at the platform.
 
     ``at`` is business time, ``booked_at`` the clock's. The two differ where something is booked late: an import, a job
     after hours without a worker. The rest is known of requests only: ``on_behalf_of`` is ``merchant:<id>`` or

@@ -53,6 +53,9 @@ class Vote(StrEnum):
 
 _K = CaseKind
 
+ITS_OWN: Final = ("staff:", "machine:")
+"""How actors begin who act for the merchant."""
+
 SHOWN_TO_MERCHANTS: Final = frozenset(
     {
         _K.STATEMENT_OBJECTION,

@@ -45,6 +45,8 @@ class Permission(StrEnum):
     STATEMENT_DECIDE = "statement.decide"
     STAFF_READ = "staff.read"
     STAFF_WRITE = "staff.write"
+    TOKEN_READ = "token.read"
+    TOKEN_WRITE = "token.write"
     NOTIFICATION_READ = "notification.read"
     CASE_READ = "case.read"
     AUDIT_READ = "audit.read"
@@ -61,6 +63,8 @@ class Permission(StrEnum):
     PLATFORM_TAX_READ = "platform.tax.read"
     PLATFORM_TAX_WRITE = "platform.tax.write"
     PLATFORM_STAFF_WRITE = "platform.staff.write"
+    PLATFORM_TOKEN_READ = "platform.token.read"
+    PLATFORM_TOKEN_WRITE = "platform.token.write"
     PLATFORM_REPORT_READ = "platform.report.read"
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
@@ -104,7 +108,7 @@ class Permission(StrEnum):
 Role = MerchantRole | PlatformRole
 
 _P = Permission
-_OF_THE_MALL: Final = frozenset({_P.PLATFORM_TAX_READ, _P.PLATFORM_PLAN_READ})
+_OF_THE_MALL: Final = frozenset({_P.PLATFORM_TAX_READ, _P.PLATFORM_PLAN_READ, _P.PLATFORM_TOKEN_READ})
 _OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER = MerchantRole
 _ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR = PlatformRole
 
@@ -126,6 +130,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.STATEMENT_DECIDE: frozenset({_OWNER, _ACCOUNTANT}),
         _P.STAFF_READ: frozenset({_OWNER, _MANAGER}),
         _P.STAFF_WRITE: frozenset({_OWNER}),
+        _P.TOKEN_READ: frozenset({_OWNER, _MANAGER}),
+        _P.TOKEN_WRITE: frozenset({_OWNER, _MANAGER}),
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.CASE_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
@@ -142,6 +148,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_TAX_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_TAX_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
+        _P.PLATFORM_TOKEN_READ: frozenset({_ADMIN, _AUDITOR}),
+        _P.PLATFORM_TOKEN_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
@@ -177,9 +185,48 @@ proposes a plan and who approves it may hold the same role, but are never the sa
 approved. Whoever may release payouts does not decide from which amount on they must be released."""
 
 
+FOR_PEOPLE: Final = frozenset(
+    {
+        _P.STAFF_WRITE,
+        _P.TOKEN_READ,
+        _P.TOKEN_WRITE,
+        _P.PAYEE_WRITE,
+        _P.STATEMENT_DECIDE,
+        _P.PLATFORM_STAFF_WRITE,
+        _P.PLATFORM_TOKEN_READ,
+        _P.PLATFORM_TOKEN_WRITE,
+        _P.PLATFORM_MERCHANT_CLOSE,
+        _P.PLATFORM_PLAN_PROPOSE,
+        _P.PLATFORM_PLAN_APPROVE,
+        _P.PLATFORM_PAYOUT_RELEASE,
+        _P.PLATFORM_PAYOUT_WRITE,
+        _P.PLATFORM_PAYOUT_LIMIT,
+        _P.PLATFORM_CASE_WRITE,
+        _P.PLATFORM_CASE_DECIDE,
+        _P.PLATFORM_CASE_CHAIN,
+        _P.PLATFORM_PAYEE_VERIFY,
+        _P.PLATFORM_REFUND_WRITE,
+        _P.PLATFORM_DEBT_WRITE,
+        _P.PLATFORM_REVIEW_PROPOSE,
+        _P.PLATFORM_REVIEW_APPROVE,
+        _P.PLATFORM_BUYER_ERASE,
+    }
+)
+"""What no machine's token can hold: where people decide, where two of them must agree, and who has which rights. With
+it one person with a token would be two."""
+
+
 def may(roles: Collection[str], permission: Permission) -> bool:
-    """Whether one of the roles has the permission. Merchant roles are those at the merchant in question."""
-    return not MATRIX[permission].isdisjoint(roles)
+    """Whether one of the roles has the permission. Merchant roles are those at the merchant in question.
+
+    Machines hold permissions in the place of roles; no permission has a role's name.
+    """
+    return not MATRIX[permission].isdisjoint(roles) or (permission in roles and permission not in FOR_PEOPLE)
+
+
+def held(roles: Collection[str]) -> frozenset[Permission]:
+    """Every permission that these roles give."""
+    return frozenset(permission for permission in Permission if may(roles, permission))
 
 
 def markdown() -> str:

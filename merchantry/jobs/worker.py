@@ -10,6 +10,7 @@ from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from merchantry.jobs import lease as leases
+from merchantry.jobs import metrics
 from merchantry.jobs.handlers import EXPECTED, HANDLERS
 from merchantry.jobs.lease import LEASE, Held, Lease
 from merchantry.jobs.tools import ACTOR, Job, Tools
@@ -136,16 +137,20 @@ async def _do_held(tools: Tools, jobs: list[Job], concurrency: int, held: Held) 
 
 async def _do(tools: Tools, job: Job, held: Held) -> bool:
     """Do one job; what fails is tried again later, further and further apart."""
+    metrics.JOBS_CLAIMED.labels(job.kind.value).inc()
     try:
-        await HANDLERS[job.kind](tools, job)
+        with metrics.JOB_SECONDS.labels(job.kind.value).time():
+            await HANDLERS[job.kind](tools, job)
     except Exception as error:
         expected = isinstance(error, EXPECTED)
         report = log.warning if expected else log.exception
         held.let_go(job)
+        metrics.JOBS.labels(job.kind.value, "failed").inc()
         report("job.failed", kind=job.kind, subject=str(job.subject_id), attempts=job.attempts, error=str(error))
         await _postpone(tools, job, f"{type(error).__name__}: {error}"[:500])
         return False
     held.let_go(job)
+    metrics.JOBS.labels(job.kind.value, "done").inc()
     return True
 
 

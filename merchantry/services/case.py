@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import (
+    ITS_OWN,
     SHOWN_TO_MERCHANTS,
     CaseKind,
     CaseStatus,
@@ -105,7 +106,7 @@ class Case:
     @property
     def concerns_merchant(self) -> bool:
         """Whether the merchant it is about is told of it."""
-        return self.kind in SHOWN_TO_MERCHANTS or self.opened_by.startswith("staff:")
+        return self.kind in SHOWN_TO_MERCHANTS or self.opened_by.startswith(ITS_OWN)
 
 
 class CaseAct(StrEnum):

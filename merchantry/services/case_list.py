@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, or_, select, tuple_
 
-from merchantry.domain.case import SHOWN_TO_MERCHANTS, CaseKind, CaseStatus
+from merchantry.domain.case import ITS_OWN, SHOWN_TO_MERCHANTS, CaseKind, CaseStatus
 from merchantry.services.case import CASE_COLUMNS, AnySession, Case, CaseAct, Fact, facts_from, from_row
 from merchantry.tables.case import case_event, review_case
 from tenancy.database import MerchantSession
@@ -37,7 +37,7 @@ class CaseEvent:
 
 
 _table = review_case.c
-OF_MERCHANT = or_(_table.kind.in_(sorted(SHOWN_TO_MERCHANTS)), _table.opened_by.startswith("staff:"))
+OF_MERCHANT = or_(_table.kind.in_(sorted(SHOWN_TO_MERCHANTS)), *map(_table.opened_by.startswith, ITS_OWN))
 """As ``Case.concerns_merchant`` says it."""
 
 EVENTS = (

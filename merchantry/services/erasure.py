@@ -188,7 +188,7 @@ async def _forget_account(session: PlatformSession, buyer_id: UUID) -> None:
     )
     forgotten = update(account).where(account.c.id == buyer_id, ~is_staff)
     await session.execute(forgotten.values(email=None, subject=f"erased:{buyer_id}"))
-    await announce(session)
+    await announce(session, buyer_id)
 
 
 async def set_keeping(session: PlatformSession, days: int, act: Act) -> None:

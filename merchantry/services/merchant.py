@@ -236,7 +236,7 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
         await session.execute(update(merchant).where(table.id == held.id).values(status=status))
         before, after = {"status": held.status}, {"status": status}
         await audit.record(session, held.id, act, "merchant.set_status", str(held.id), before, after)
-        await announce(session)
+        await announce(session, held.id)
     return Merchant(held.id, slug, status)
 
 

@@ -196,4 +196,4 @@ async def _move(
 ) -> None:
     await session.execute(update(merchant).where(merchant.c.id == merchant_id).values(status=after))
     await audit.record(session, merchant_id, act, what, str(merchant_id), {"status": before}, facts)
-    await announce(session)
+    await announce(session, merchant_id)

@@ -103,4 +103,4 @@ async def _revoke(session: PlatformSession, table: Table, key: Mapping[str, Any]
 async def _record(session: PlatformSession, key: Mapping[str, Any], act: Act, verb: str, **change: Any) -> None:
     merchant_id = key.get("merchant_id", NOBODY)
     await audit.record(session, merchant_id, act, f"role.{verb}", str(key["account_id"]), **change)
-    await announce(session)
+    await announce(session, key["account_id"])

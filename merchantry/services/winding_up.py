@@ -90,7 +90,7 @@ async def begin(session: PlatformSession, merchant_id: UUID, reason: str, act: A
         New(winding_up, row),
         audit.event(session, merchant_id, act, "merchant.close", str(merchant_id), before, after),
     )
-    await announce(session)
+    await announce(session, merchant_id)
 
 
 async def settle_last(tx: Transaction, merchant_id: UUID, act: Act) -> Settled:

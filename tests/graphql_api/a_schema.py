@@ -3,8 +3,8 @@
 import asyncio
 import enum
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -42,7 +42,7 @@ from merchantry.domain.errors import (
     UnknownVariant,
 )
 from tenancy.principals import ANONYMOUS, Caller, Merchant, Principal
-from tenancy.tokens import DevelopmentIssuer
+from tenancy.tokens import DevelopmentIssuer, TokenRefused
 
 TEA = Merchant(UUID(int=1), "tea-house", "active")
 VARIANT = UUID(int=77)
@@ -242,6 +242,13 @@ class MemoryDirectory:
             raise ConnectionError("no route to 10.0.0.7")
         roles = {TEA.id: frozenset({"owner"})} if subject == "owner" else {}
         return Principal(uuid4(), roles, frozenset())
+
+    async def machine(self, token: str) -> Principal:
+        raise TokenRefused("of no machine")
+
+    @contextmanager
+    def watching(self, principal: Principal, merchant: Merchant | None) -> Iterator[asyncio.Event]:
+        yield asyncio.Event()
 
 
 def a_market_schema(limits: Limits = Limits()) -> MarketSchema:

@@ -52,6 +52,7 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "auditEvents": P.AUDIT_READ,
     "reports": P.REPORT_READ,
     "staff": P.STAFF_READ,
+    "machineTokens": P.TOKEN_READ,
 }
 
 PLATFORM_FIELDS = {
@@ -85,6 +86,7 @@ PLATFORM_FIELDS = {
     "reviewTrail": P.PLATFORM_REVIEW_READ,
     "auditEvents": P.PLATFORM_AUDIT_READ,
     "reports": P.PLATFORM_REPORT_READ,
+    "machineTokens": P.PLATFORM_TOKEN_READ,
 }
 
 MUTATIONS: dict[str, Permission | None] = {
@@ -131,6 +133,12 @@ MUTATIONS: dict[str, Permission | None] = {
     "taxRateSet": P.PLATFORM_TAX_WRITE,
     "staffGrant": P.STAFF_WRITE,
     "staffRevoke": P.STAFF_WRITE,
+    "machineTokenCreate": P.TOKEN_WRITE,
+    "machineTokenRotate": P.TOKEN_WRITE,
+    "machineTokenRevoke": P.TOKEN_WRITE,
+    "platformMachineTokenCreate": P.PLATFORM_TOKEN_WRITE,
+    "platformMachineTokenRotate": P.PLATFORM_TOKEN_WRITE,
+    "platformMachineTokenRevoke": P.PLATFORM_TOKEN_WRITE,
     "platformRoleGrant": P.PLATFORM_STAFF_WRITE,
     "platformRoleRevoke": P.PLATFORM_STAFF_WRITE,
     "categoryCreate": P.PLATFORM_CATEGORY_CREATE,
@@ -181,6 +189,8 @@ SPOILT = {
     "reportSave.name": "",
     "platformReportSave.name": "",
     "productCreate.title": "",
+    "machineTokenCreate.name": "",
+    "platformMachineTokenCreate.name": "",
     "payeeAccountAdd.holder": "",
     "caseOpen.title": "",
     "categoryCreate.code": "Not A Code",

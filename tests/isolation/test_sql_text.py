@@ -23,6 +23,7 @@ ALLOWED = {
     ("tenancy/provisioning.py", "provision"): "the rendered script, with a schema's name made from a UUID",
     ("tenancy/read_only.py", "make_writable"): "rendered grants, with a schema's name made from a UUID",
     ("tenancy/replacing.py", "make_schema"): "the rendered script, with a schema's name made from a UUID",
+    ("merchantry/cli/metrics.py", "_asked"): "constants, one for each kind of figure",
     ("merchantry/jobs/drill.py", "_fill"): "a rendered revision, with a schema's name made from a UUID",
     ("merchantry/services/restored_schema.py", "fill"): "a rendered revision, with a schema's name made from a UUID",
     ("merchantry/services/restored_schema.py", "refuse_divergence"): "psycopg's own composition of constants",

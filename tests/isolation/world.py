@@ -16,6 +16,7 @@ from merchantry.domain import entries
 from merchantry.domain.case import CaseKind
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
+from merchantry.domain.permission import Permission as P
 from merchantry.domain.review_document import parse_rules
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.jobs.sequencing import sequence_all
@@ -23,6 +24,7 @@ from merchantry.services import (
     case,
     chargeback,
     ledger,
+    machine_token,
     payee,
     queue,
     refund_sending,
@@ -33,6 +35,7 @@ from merchantry.services import (
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.chargeback import NewChargeback
+from merchantry.services.machine_token import NewMachineToken
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.queue import JobKind
 from merchantry.services.return_request import NewReturn
@@ -324,6 +327,7 @@ async def furnished(mall: Mall, name: str, price: str) -> Sphere:
     subjects, made.statement_number, made.payout_number = await settle(mall, merchant, amount)
     made.subjects |= subjects
     await _coupons(mall, made)
+    await _machines(mall, made)
     await add_reports(mall, made)
     return made
 
@@ -369,6 +373,18 @@ async def _coupons(mall: Mall, made: Sphere) -> None:
     code = f"{made.slug}-used"
     await create_coupon(mall, made.owner, made.merchant, code, percentBps=500)
     made.subjects["couponCodes"] = {"code": code}
+
+
+async def _machines(mall: Mall, made: Sphere) -> None:
+    """One token for each mutation about tokens: of the merchant, and of the platform."""
+    maker = await mall.account(made.owner)
+    sides = {"machineToken": (made.merchant.id, P.ORDER_READ), "platformMachineToken": (None, P.PLATFORM_REPORT_READ)}
+    for name, (merchant_id, scope) in sides.items():
+        for mutation in (f"{name}Rotate", f"{name}Revoke"):
+            new = NewMachineToken(merchant_id, f"{made.slug}'s {mutation}", frozenset({scope}), None)
+            async with mall.database.write("test") as tx, tx.as_platform() as session:
+                token, _ = await machine_token.create(session, new, set(P), maker, an_act())
+            made.subjects[mutation] = {"tokenId": encode_id("MachineToken", token.id)}
 
 
 async def _orders(mall: Mall, made: Sphere, line: Any) -> None:

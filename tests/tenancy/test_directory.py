@@ -13,6 +13,8 @@ from merchantry.domain.permission import MerchantRole
 from merchantry.services import merchant, staff
 from tenancy.database import Database
 from tenancy.directory import Directory
+from tenancy.logins import Logins
+from tenancy.principals import ANONYMOUS
 from tenancy.tables import account
 from tests.builders import ISSUER, a_merchant, an_act
 
@@ -156,3 +158,48 @@ async def _equals(answer: Awaitable[Any], wanted: Any) -> bool:
 
 async def _is_not(answer: Awaitable[bool]) -> bool:
     return not await answer
+
+
+async def test_whoever_watches_is_woken_by_what_concerns_them_in_every_process(logins: Logins) -> None:
+    ours, theirs = Database(logins, pool_size=2), Database(logins, pool_size=2)
+    try:
+        kites, boats = await a_merchant(ours, "kites"), await a_merchant(ours, "boats")
+        first, second = Directory(ours), Directory(theirs)
+        clerk = await first.principal(ISSUER, "clerk", None)
+        async with first.listening(), second.listening():
+            await until(lambda: cached(ours, first, "kites"))
+            await until(lambda: cached(theirs, second, "kites"))
+            with (
+                first.watching(clerk, kites) as here,
+                second.watching(clerk, kites) as there,
+                second.watching(ANONYMOUS, boats) as elsewhere,
+            ):
+                assert not any(event.is_set() for event in (here, there, elsewhere))
+                await set_status(ours, "kites", "suspended")
+                async with asyncio.timeout(10):
+                    await asyncio.gather(here.wait(), there.wait())
+                assert not elsewhere.is_set()
+                here.clear()
+                assert clerk.account_id is not None
+                async with ours.write("test") as tx, tx.as_platform() as session:
+                    await staff.grant_role(session, clerk.account_id, boats.id, MerchantRole.VIEWER, an_act())
+                async with asyncio.timeout(10):
+                    await here.wait()
+                assert not elsewhere.is_set()
+    finally:
+        await ours.close()
+        await theirs.close()
+
+
+async def test_whoever_watches_is_woken_while_nothing_can_be_heard(database: Database) -> None:
+    kites = await a_merchant(database, "kites")
+    directory = Directory(database)
+    async with directory.listening():
+        await until(lambda: cached(database, directory, "kites"))
+        with directory.watching(ANONYMOUS, kites) as woken:
+            with psycopg.connect(database.logins.listen, autocommit=True) as connection:
+                assert connection.execute(END_LISTENER).fetchall() == [(True,)]
+            async with asyncio.timeout(10):
+                await woken.wait()
+                woken.clear()
+                await woken.wait()  # again, once it is heard anew: something may have been missed

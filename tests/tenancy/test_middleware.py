@@ -1,6 +1,8 @@
 """Whom the middleware lets through, and that its one refusal tells nothing."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,9 +10,10 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from tenancy.machine_tokens import new_token, parse_token
 from tenancy.middleware import TenancyMiddleware
-from tenancy.principals import Caller, Merchant, Principal
-from tenancy.tokens import DevelopmentIssuer
+from tenancy.principals import Caller, Machine, Merchant, Principal
+from tenancy.tokens import DevelopmentIssuer, TokenRefused
 
 TEA = Merchant(uuid4(), "tea-house", "active")
 BOOKS = Merchant(uuid4(), "books", "active")
@@ -37,6 +40,16 @@ class MemoryDirectory:
             "book owner": {BOOKS.id: frozenset({"owner"})},
         }
         return Principal(uuid4(), members.get(subject, {}), frozenset())
+
+    async def machine(self, token: str) -> Principal:
+        if parse_token(token) is None:
+            raise TokenRefused("malformed")
+        self.looked_up.append("principal")
+        return Principal(None, {TEA.id: frozenset({"order.read"})}, frozenset(), Machine(uuid4(), "ERP", None))
+
+    @contextmanager
+    def watching(self, principal: Principal, merchant: Merchant | None) -> Iterator[asyncio.Event]:
+        yield asyncio.Event()
 
 
 async def greet(scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,10 +230,24 @@ async def test_a_broken_authorization_is_no_anonymous_request(
     assert "Authorization: Bearer" in error["message"]
 
 
-async def test_an_expired_token_says_what_to_do(middleware: TenancyMiddleware, issuer: DevelopmentIssuer) -> None:
-    answer = await ask(middleware, [bearer(issuer.issue("tea owner", None, -60)), ("X-Merchant", "tea-house")])
-    assert answer.status_code == 401
-    assert answer.json()["errors"][0]["message"] == "The bearer token is expired. Ask its issuer for a new one."
+async def test_every_token_is_refused_alike(middleware: TenancyMiddleware, issuer: DevelopmentIssuer) -> None:
+    expired = await ask(middleware, [bearer(issuer.issue("tea owner", None, -60)), ("X-Merchant", "tea-house")])
+    broken = await ask(middleware, [bearer("a.b.c")])
+    machine = await ask(middleware, [bearer(new_token(uuid4())[0][:-1])])
+    assert expired.status_code == 401
+    assert expired.content == broken.content == machine.content
+    assert "its issuer has a new one" in expired.json()["errors"][0]["message"]
+
+
+async def test_a_machine_is_let_in_where_its_token_is_for_and_refused_as_others_are_elsewhere(
+    middleware: TenancyMiddleware, tea_token: str
+) -> None:
+    token = bearer(new_token(uuid4())[0])
+    assert (await ask(middleware, [token, ("X-Merchant", "tea-house")])).text == "somebody tea-house"
+    elsewhere = await ask(middleware, [token, ("X-Merchant", "books")])
+    nowhere = await ask(middleware, [token, ("X-Merchant", "nowhere")])
+    assert (elsewhere.status_code, elsewhere.content) == (403, nowhere.content)
+    assert elsewhere.content == (await ask(middleware, [bearer(tea_token), ("X-Merchant", "books")])).content
 
 
 async def test_other_paths_need_nothing(middleware: TenancyMiddleware, directory: MemoryDirectory) -> None:

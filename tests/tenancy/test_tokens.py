@@ -13,7 +13,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
-from tenancy.tokens import DevelopmentIssuer, TokenRefused, TokenVerifier, read_keys
+from tenancy.token_keys import read_keys
+from tenancy.tokens import DevelopmentIssuer, TokenRefused, TokenVerifier
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "merchantry"

@@ -1,0 +1,9 @@
+"""Figures of a worker."""
+
+from prometheus_client import Counter, Histogram
+
+JOBS = Counter("merchantry_jobs_total", "Jobs that a worker ended: done, or failed for now.", ["kind", "outcome"])
+JOBS_CLAIMED = Counter("merchantry_jobs_claimed_total", "Jobs that a worker took.", ["kind"])
+JOB_SECONDS = Histogram(
+    "merchantry_job_seconds", "What jobs took.", ["kind"], buckets=(0.01, 0.05, 0.25, 1, 5, 30, 120, 600, 3600)
+)

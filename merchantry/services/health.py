@@ -1,0 +1,59 @@
+"""How the mall is: work that waits, the public log, merchants by version, ages of backups. For metrics and alarms.
+
+Each is one statement over ``platform``, run by a scraper of its own and not by requests.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+JOBS: Final = """
+SELECT kind, count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE leased_until > now()),
+       count(*) FILTER (WHERE last_error IS NOT NULL),
+       coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now())), 0)
+FROM platform.job GROUP BY kind
+"""
+LOG: Final = """
+SELECT coalesce((SELECT max(size) FROM platform.log_checkpoint), 0),
+       (SELECT count(*) FROM platform.log_queue),
+       coalesce((SELECT extract(epoch FROM now() - min(booked_at)) FROM platform.log_queue), 0),
+       coalesce((SELECT extract(epoch FROM now() - max(signed_at)) FROM platform.log_checkpoint), 0)
+"""
+MERCHANTS: Final = "SELECT status, version, count(*) FROM platform.merchant GROUP BY status, version"
+BACKUPS: Final = """
+SELECT count(*) FILTER (WHERE taken_at IS NULL), coalesce(max(extract(epoch FROM now() - taken_at)), 0)
+FROM (SELECT max(b.taken_at) AS taken_at
+      FROM platform.merchant m LEFT JOIN platform.merchant_backup b ON b.merchant_id = m.id
+      WHERE m.status <> 'closed' GROUP BY m.id) AS latest
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One gauge: its name without the prefix, what it says, its labels' names, and values by labels."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    statement: str
+    column: int
+
+    def values(self, rows: list[tuple[object, ...]]) -> Iterator[tuple[tuple[str, ...], float]]:
+        """The gauge's values, of the rows that its statement answered."""
+        for row in rows:
+            yield tuple(str(row[at]) for at in range(len(self.labels))), float(str(row[self.column]))
+
+
+FIGURES: Final = (
+    Figure("jobs_due", "Jobs whose time has come.", ("kind",), JOBS, 1),
+    Figure("jobs_leased", "Jobs that a worker holds.", ("kind",), JOBS, 2),
+    Figure("jobs_failing", "Jobs whose last attempt failed.", ("kind",), JOBS, 3),
+    Figure("jobs_oldest_due_seconds", "For how long the oldest job has been due.", ("kind",), JOBS, 4),
+    Figure("log_size", "Leaves of the public log that are signed.", (), LOG, 0),
+    Figure("log_queue", "Leaves that wait for their place in the public log.", (), LOG, 1),
+    Figure("log_queue_oldest_seconds", "For how long the oldest leaf has waited.", (), LOG, 2),
+    Figure("log_signed_age_seconds", "Since when the log's head was not signed anew.", (), LOG, 3),
+    Figure("merchants", "Merchants.", ("status", "version"), MERCHANTS, 2),
+    Figure("merchants_without_backup", "Merchants that were never backed up.", (), BACKUPS, 0),
+    Figure("backup_oldest_seconds", "Age of the latest backup of the merchant whose is the oldest.", (), BACKUPS, 1),
+)
