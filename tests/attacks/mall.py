@@ -77,7 +77,7 @@ class Attacked(Database):
     def __init__(self, logins: Logins, merchants: Mapping[str, UUID], trust: Trust) -> None:
         super().__init__(logins, pool_size=1)
         url = make_url(logins.app).set(username="postgres", password=None)
-        self._superuser = make_engine(url.render_as_string(hide_password=False), 1)
+        self._superuser = make_engine(url.render_as_string(hide_password=False), 1, "superuser")
         self.merchants = merchants
         self.trust = trust
         self.connection: AsyncConnection
