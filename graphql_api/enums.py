@@ -12,6 +12,7 @@ from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
+from merchantry.domain.order_search import OrderSort
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, PlatformRole
@@ -49,6 +50,7 @@ __all__ = [
     "MatchedBy",
     "MerchantRole",
     "Obstacle",
+    "OrderSort",
     "OrderStatus",
     "Outcome",
     "PayeeKind",
@@ -93,6 +95,7 @@ strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of 
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
+strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")

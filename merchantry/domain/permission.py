@@ -61,6 +61,8 @@ class Permission(StrEnum):
     PLATFORM_TAX_READ = "platform.tax.read"
     PLATFORM_TAX_WRITE = "platform.tax.write"
     PLATFORM_STAFF_WRITE = "platform.staff.write"
+    PLATFORM_ORDER_READ = "platform.order.read"
+    PLATFORM_BUYER_READ = "platform.buyer.read"
     PLATFORM_REPORT_READ = "platform.report.read"
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
@@ -142,6 +144,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_TAX_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_TAX_WRITE: frozenset({_ADMIN, _FINANCE}),
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
+        _P.PLATFORM_ORDER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_BUYER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
@@ -172,7 +176,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_BUYER_ERASE: frozenset({_ADMIN, _REVIEWER}),
     }
 )
-"""Analysts read reports of all merchants but no single order, because orders show buyers, and no report does. Who
+"""Analysts read reports and records of orders, which show no buyer, and can't ask for the orders of one. Who
 proposes a plan and who approves it may hold the same role, but are never the same person: that is checked where it is
 approved. Whoever may release payouts does not decide from which amount on they must be released."""
 

@@ -117,6 +117,7 @@ class Order:
     review_status: str | None
     capture_seq: int | None
     events: int
+    external_ref: str | None
     lines: tuple[Line, ...]
 
     @property
