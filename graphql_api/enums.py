@@ -25,6 +25,7 @@ from merchantry.domain.review import Outcome as ReviewOutcome
 from merchantry.domain.review import ReviewStatus
 from merchantry.domain.review import RuleSubject as ReviewSubject
 from merchantry.domain.settlement import Cycle
+from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
@@ -68,6 +69,7 @@ __all__ = [
     "ReviewOutcome",
     "ReviewStatus",
     "ReviewSubject",
+    "StockMode",
     "TransferState",
     "Vote",
 ]
@@ -102,6 +104,7 @@ strawberry.enum(PayeeStatus, description="Where an account that a merchant is pa
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
+strawberry.enum(StockMode, description="What a quantity of stock says.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(ReviewOutcome, name="ReviewOutcome", description="What a review rule made of an act.")

@@ -130,10 +130,14 @@ class Merchant:
         self,
         info: Info,
         status: list[OrderStatus] | None = None,
+        external_ref: str | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Order] | None:
-        """Orders, newest first, of all statuses or of those named. Needs order.read."""
+        """Orders, newest first, of all statuses or of those named, or the one that the merchant's own system calls so.
+
+        Needs order.read.
+        """
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         asked = page("orders", (datetime, UUID), first, after)
         async with info.context.database.read(allowed.act.actor) as tx:
@@ -143,6 +147,7 @@ class Merchant:
                     limit=asked.limit,
                     after=asked.after,
                     statuses=status,
+                    external_ref=external_ref,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
             ids = [each.order.id for each in views[: asked.first]]
