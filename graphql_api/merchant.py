@@ -15,6 +15,7 @@ from graphql_api import (
     case,
     chargeback,
     coupon,
+    customer,
     payee,
     payout,
     product,
@@ -31,6 +32,7 @@ from graphql_api.chargeback import Chargeback
 from graphql_api.contacts import of_merchant as of_staff
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
+from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
@@ -190,6 +192,13 @@ class Merchant:
         )
 
     @strawberry.field
+    async def customers(
+        self, info: Info, order_number: str | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Customer] | None:
+        """Whoever ordered, who ordered last first; or whose order this is. Needs order.read."""
+        return await customer.customers(info, order_number, first, after)
+
+    @strawberry.field
     async def refunds(
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[Refund] | None:
@@ -340,7 +349,7 @@ class Merchant:
 
     @strawberry.field
     async def staff(self, info: Info) -> list[StaffMember] | None:
-        """The merchant's people and their roles. Needs staff.read."""
+        """The merchant's people and their roles, at most 500. Needs staff.read."""
         allowed = access.of_merchant(info.context, Permission.STAFF_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             found = await staff.staff(session, allowed.merchant_id)

@@ -275,10 +275,7 @@ def _merchant_ids(given: list[strawberry.ID] | None) -> tuple[UUID, ...] | None:
 
 
 def _account(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise InvalidInput(reason="This is no account's id.", path=("filter", "buyer")) from error
+    return decode_id(text, "Account", 1, ("filter", "buyer"))[0]
 
 
 def _amounts(

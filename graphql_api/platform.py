@@ -313,7 +313,7 @@ class Platform:
 
     @strawberry.field
     async def debts(self, info: Info) -> list[Debt] | None:
-        """What merchants' last statements left owing, the oldest first. Needs platform.debt.read."""
+        """What merchants' last statements left owing, the oldest 1,000. Needs platform.debt.read."""
         return await debt.debts(info)
 
     @strawberry.field
