@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, insert, or_, select, update
+from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound
@@ -13,7 +13,6 @@ from merchantry.domain.stock import Stock, StockMode
 from merchantry.services import audit, bulk
 from merchantry.services.bulk import Refused
 from merchantry.tables.merchant import variant
-from merchantry.tables.platform import audit_event
 from tenancy.database import MerchantSession
 
 MAX_ROWS: Final = 5_000
@@ -133,7 +132,7 @@ async def _audited(
             str(each.variant_id),
             {"on_hand": before[each.variant_id].on_hand},
             {"on_hand": each.on_hand, "batch": str(batch_id)},
-        ).row
+        )
         for each in changed
     ]
-    await session.execute(insert(audit_event), events)
+    await audit.record_many(session, events)

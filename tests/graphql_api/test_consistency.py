@@ -92,6 +92,7 @@ BOUNDED = {
     "Query.categories": "those that the platform's staff made",
     "Query.reportForms": KINDS,
     "Viewer.platformRoles": KINDS,
+    "Viewer.receipts": "the first 100",
     "Viewer.memberships": "the merchants that have hired the viewer",
     "Membership.roles": KINDS,
     "Merchant.balance": KINDS,

@@ -52,7 +52,9 @@ async def two_shops(mall: Mall) -> list[Merchant]:
     for number in range(8):
         chosen = chance.sample(goods, chance.randint(1, 3))
         await buy(
-            mall, f"buyer-{number % 2}", *(a_line(merchant, product, price=price) for merchant, product, price in chosen)
+            mall,
+            f"buyer-{number % 2}",
+            *(a_line(merchant, product, price=price) for merchant, product, price in chosen),
         )
         mall.clock.advance(hours=9)
     return merchants
