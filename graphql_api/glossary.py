@@ -84,6 +84,7 @@ WORDS: Final[Mapping[str, str]] = {
     "reason": "Why; it is kept with what was done.",
     "refundId": "The refund.",
     "reportId": "The saved report.",
+    "requirement": "How many must have signed, and which; as the documentation of the log describes it.",
     "requestId": "The id of the request that did it.",
     "reserveBps": "The part of each payout that is kept as risk reserve, in basis points (1 of 10,000).",
     "reserveDays": "Days for which the reserve is kept.",
