@@ -9,6 +9,7 @@ NAMES = (
     "execution",
     "checkout",
     "commission_report",
+    "cross_search",
     "provisioning",
     "migration",
     "olist_import",

@@ -37,6 +37,10 @@ class Debt:
     age_days: int
 
 
+MAX_DEBTS = 1_000
+"""That are shown at once; the oldest come first."""
+
+
 async def debts(info: Info) -> list[Debt]:
     """All debts, the oldest first."""
     access.of_platform(info.context, Permission.PLATFORM_DEBT_READ)
@@ -49,7 +53,7 @@ async def debts(info: Info) -> list[Debt]:
             since=each.since,
             age_days=(now - each.since).days,
         )
-        for each in await debt.debts(info.context.database)
+        for each in (await debt.debts(info.context.database))[:MAX_DEBTS]
     ]
 
 

@@ -32,6 +32,7 @@ from graphql_api.asked import NOTHING, Asked, asked_of
 from graphql_api.context import Context
 from graphql_api.cost import Part
 from graphql_api.execution import compiled_executor
+from graphql_api.glossary import describe
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
@@ -111,6 +112,7 @@ class MarketSchema(strawberry.Schema):
             execution_context_class=compiled_executor(),
             config=StrawberryConfig(scalar_map={**SCALARS, datetime: INSTANT}),
         )
+        describe(self._schema)
 
     def execute_as_it_comes(self) -> None:
         """From now on compile nothing: what compiling gains is measured against that."""

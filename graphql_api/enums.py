@@ -12,6 +12,7 @@ from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
 from merchantry.domain.order import OrderStatus
+from merchantry.domain.order_search import OrderSort
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, Permission, PlatformRole
@@ -24,6 +25,7 @@ from merchantry.domain.review import Outcome as ReviewOutcome
 from merchantry.domain.review import ReviewStatus
 from merchantry.domain.review import RuleSubject as ReviewSubject
 from merchantry.domain.settlement import Cycle
+from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
@@ -49,6 +51,7 @@ __all__ = [
     "MatchedBy",
     "MerchantRole",
     "Obstacle",
+    "OrderSort",
     "OrderStatus",
     "Outcome",
     "PayeeKind",
@@ -67,6 +70,7 @@ __all__ = [
     "ReviewOutcome",
     "ReviewStatus",
     "ReviewSubject",
+    "StockMode",
     "TransferState",
     "Vote",
 ]
@@ -94,6 +98,7 @@ strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of 
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
+strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
@@ -101,6 +106,7 @@ strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(Permission, description="What can be done; those that start with PLATFORM reach across merchants.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")
 strawberry.enum(RefundOutcome, description="What became of a refund that nobody answered for.")
+strawberry.enum(StockMode, description="What a quantity of stock says.")
 strawberry.enum(TransferState, name="TransferStatus", description="Where one transfer of a payout stands.")
 strawberry.enum(Remitter, name="TaxRemitter", description="Who pays a sales tax to the authority.")
 strawberry.enum(ReviewOutcome, name="ReviewOutcome", description="What a review rule made of an act.")

@@ -15,6 +15,7 @@ from graphql_api import (
     case,
     chargeback,
     coupon,
+    customer,
     machine_token,
     payee,
     payout,
@@ -32,6 +33,7 @@ from graphql_api.chargeback import Chargeback
 from graphql_api.contacts import of_merchant as of_staff
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
+from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.listing import Shop
 from graphql_api.machine_token import MachineToken
@@ -132,10 +134,14 @@ class Merchant:
         self,
         info: Info,
         status: list[OrderStatus] | None = None,
+        external_ref: str | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Order] | None:
-        """Orders, newest first, of all statuses or of those named. Needs order.read."""
+        """Orders, newest first, of all statuses or of those named, or the one that the merchant's own system calls so.
+
+        Needs order.read.
+        """
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         asked = page("orders", (datetime, UUID), first, after)
         async with info.context.database.read(allowed.act.actor) as tx:
@@ -145,6 +151,7 @@ class Merchant:
                     limit=asked.limit,
                     after=asked.after,
                     statuses=status,
+                    external_ref=external_ref,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
             ids = [each.order.id for each in views[: asked.first]]
@@ -185,6 +192,13 @@ class Merchant:
             with_parties=_may_read_ledger(info),
             trail=trail,
         )
+
+    @strawberry.field
+    async def customers(
+        self, info: Info, order_number: str | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Customer] | None:
+        """Whoever ordered, who ordered last first; or whose order this is. Needs order.read."""
+        return await customer.customers(info, order_number, first, after)
 
     @strawberry.field
     async def refunds(
@@ -337,7 +351,7 @@ class Merchant:
 
     @strawberry.field
     async def staff(self, info: Info) -> list[StaffMember] | None:
-        """The merchant's people and their roles. Needs staff.read."""
+        """The merchant's people and their roles, at most 500. Needs staff.read."""
         allowed = access.of_merchant(info.context, Permission.STAFF_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             found = await staff.staff(session, allowed.merchant_id)

@@ -35,6 +35,7 @@ from merchantry.domain.errors import (
     NotPermitted,
     OrderTransitionRefused,
     QuantityRefused,
+    ReferenceTaken,
 )
 from merchantry.domain.permission import Permission, may
 from merchantry.services import audit, explanation, order, refund, reversal, review_trail, tracking, winding_up
@@ -99,6 +100,9 @@ class OrderEvent:
 class Order(Node):
     id: strawberry.ID
     number: str = strawberry.field(description="What people call the order; unique in the mall.")
+    external_ref: str | None = strawberry.field(
+        description="What the merchant's own system calls it; for the merchant's staff."
+    )
     checkout_id: strawberry.ID
     merchant_name: str = strawberry.field(description="The merchant's legal name when the order was placed.")
     status: OrderStatus
@@ -171,6 +175,7 @@ class _ShownOrder(Order):
 
     id = derived(lambda self: encode_id("Order", self.merchant_id, self.found.id))
     number = _stored("number")
+    external_ref = derived(lambda self: self.found.external_ref if self.for_staff else None)
     checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id))
     merchant_name = _stored("legal_name")
     status = _stored("status")
@@ -429,6 +434,19 @@ class OrderCancelInput:
     idempotency_key: str
 
 
+@strawberry.input(description="What the merchant's own system calls an order.")
+class OrderAnnotateInput:
+    order_id: strawberry.ID = strawberry.field(description="The order.")
+    external_ref: str | None = strawberry.field(
+        default=None, description="1 to 200 characters, unique among the merchant's orders; left out, it has none."
+    )
+
+
+@strawberry.type(description="The order bears the reference.")
+class OrderAnnotated:
+    order: Order
+
+
 @strawberry.type(description="A parcel is on its way.")
 class OrderShipped:
     order: Order
@@ -532,6 +550,22 @@ class OrderMutations:
 
         await context.database.run(allowed.act.actor, work)
         return OrderShipped(order=await _shown(context, merchant_id, order_id))
+
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput, *SHUT, ReferenceTaken])
+    async def order_annotate(self, info: Info, input: OrderAnnotateInput) -> OrderAnnotated:
+        """Say what the merchant's own system calls an order; saying it again changes nothing."""
+        context = info.context
+        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
+        path = ("input", "orderId")
+        merchant_id, order_id = take_own_id(context, input.order_id, "Order", 2, path, allowed.merchant_id)
+        reference = None if input.external_ref is None else _text(input.external_ref, "externalRef")
+
+        async def work(tx: Transaction) -> None:
+            async with tx.as_merchant(merchant_id) as session:
+                await order.annotate(session, order_id, reference, allowed.act)
+
+        await context.database.run(allowed.act.actor, work)
+        return OrderAnnotated(order=await _shown(context, merchant_id, order_id))
 
     @mutation(problems=EXPECTED)
     async def shipment_deliver(self, info: Info, input: ShipmentDeliverInput) -> ShipmentDelivered:

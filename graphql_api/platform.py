@@ -16,6 +16,7 @@ from graphql_api import (
     debt,
     log_mutations,
     machine_token,
+    order_search,
     payee,
     payout,
     reconciliation,
@@ -38,12 +39,13 @@ from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.debt import Debt
-from graphql_api.enums import CaseKind, CaseStatus, Dimension, PayoutStatus
+from graphql_api.enums import CaseKind, CaseStatus, Dimension, OrderSort, PayoutStatus
 from graphql_api.listing import Category
 from graphql_api.log_mutations import LogRequirement
 from graphql_api.machine_token import MachineToken
 from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
+from graphql_api.order_search import OrderFilterInput, OrderRecord, RefundFilterInput, RefundRecord
 from graphql_api.payout import Payout, PayoutRecord
 from graphql_api.problems import mutation
 from graphql_api.reconciliation import Reconciliation
@@ -98,6 +100,29 @@ class Platform:
                 latest = await backup.of_merchant(session, found.merchant.id) if "lastBackupAt" in wanted(info) else []
             accounts = await payee.in_use(tx, found.merchant.id) if shows_accounts else None
             return MerchantRecord.of(found, accounts, latest[0].taken_at if latest else None)
+
+    @strawberry.field
+    async def orders(
+        self,
+        info: Info,
+        filter: OrderFilterInput | None = None,
+        sort: OrderSort = OrderSort.PLACED_AT,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[OrderRecord] | None:
+        """Orders of all merchants that fit the filter. Needs platform.order.read; no buyer is shown."""
+        return await order_search.orders(info, filter, sort, first, after)
+
+    @strawberry.field
+    async def refunds(
+        self,
+        info: Info,
+        filter: RefundFilterInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[RefundRecord] | None:
+        """Refunds of all merchants that fit the filter, newest first. Needs platform.order.read."""
+        return await order_search.refunds(info, filter, first, after)
 
     @strawberry.field
     async def commission_report(
@@ -290,7 +315,7 @@ class Platform:
 
     @strawberry.field
     async def debts(self, info: Info) -> list[Debt] | None:
-        """What merchants' last statements left owing, the oldest first. Needs platform.debt.read."""
+        """What merchants' last statements left owing, the oldest 1,000. Needs platform.debt.read."""
         return await debt.debts(info)
 
     @strawberry.field

@@ -42,6 +42,7 @@ class Variant(Node):
     on_hand: int = strawberry.field(description="Pieces in the house, the reserved ones among them.")
     reserved: int = strawberry.field(description="Pieces that belong to orders not shipped yet.")
     available: int = strawberry.field(description="Pieces that can be sold.")
+    external_ref: str | None = strawberry.field(description="What the merchant's own system calls it.")
 
 
 @strawberry.type(description="A product of the merchant.")
@@ -54,7 +55,8 @@ class Product(Node):
     image_urls: list[str]
     created_at: datetime
     updated_at: datetime
-    variants: list[Variant]
+    variants: list[Variant] = strawberry.field(description="At most 100.")
+    external_ref: str | None = strawberry.field(description="What the merchant's own system calls it.")
 
     @staticmethod
     def of(merchant_id: UUID, found: catalogue.Product) -> "Product":
@@ -69,6 +71,7 @@ class Product(Node):
             created_at=found.created_at,
             updated_at=found.updated_at,
             variants=[variant_of(merchant_id, each) for each in found.variants],
+            external_ref=found.external_ref,
         )
 
 
@@ -82,6 +85,7 @@ def variant_of(merchant_id: UUID, found: variant.Variant) -> Variant:
         on_hand=found.on_hand,
         reserved=found.reserved,
         available=found.on_hand - found.reserved,
+        external_ref=found.external_ref,
     )
 
 
@@ -102,7 +106,7 @@ async def load_product(info: Info, parts: Parts) -> Product | None:
     allowed = access.of_merchant(info.context, Permission.PRODUCT_READ)
     if parts[0] != allowed.merchant_id:
         return None
-    return await _shown(info.context, allowed, parts[1])
+    return await shown(info.context, allowed, parts[1])
 
 
 @node("Variant", parts=2)
@@ -116,7 +120,7 @@ async def load_variant(info: Info, parts: Parts) -> Variant | None:
     return variant_of(allowed.merchant_id, found[parts[1]]) if parts[1] in found else None
 
 
-async def _shown(context: Context, allowed: access.MerchantAccess, product_id: UUID) -> Product:
+async def shown(context: Context, allowed: access.MerchantAccess, product_id: UUID) -> Product:
     async with context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
         return Product.of(allowed.merchant_id, await catalogue.product(session, product_id))
 
@@ -233,7 +237,7 @@ class ProductMutations:
                 act=allowed.act,
             )
 
-        return ProductCreated(product=await _shown(info.context, allowed, await _run(info.context, allowed, work)))
+        return ProductCreated(product=await shown(info.context, allowed, await run(info.context, allowed, work)))
 
     @mutation(problems=[*EXPECTED, UnknownCurrency, SkuTaken, ProductIncomplete])
     async def product_update(self, info: Info, input: ProductUpdateInput) -> ProductUpdated:
@@ -254,24 +258,24 @@ class ProductMutations:
                 new_variants=variants,
             )
 
-        await _run(info.context, allowed, work)
-        return ProductUpdated(product=await _shown(info.context, allowed, product_id))
+        await run(info.context, allowed, work)
+        return ProductUpdated(product=await shown(info.context, allowed, product_id))
 
     @mutation(problems=[*EXPECTED, ProductIncomplete])
     async def product_publish(self, info: Info, input: ProductPublishInput) -> ProductPublished:
         """Show a product in the mall."""
         allowed = access.of_merchant(info.context, Permission.PRODUCT_WRITE)
         product_id = _product_id(info.context, allowed, input.product_id)
-        await _run(info.context, allowed, lambda session: catalogue.publish(session, product_id, allowed.act))
-        return ProductPublished(product=await _shown(info.context, allowed, product_id))
+        await run(info.context, allowed, lambda session: catalogue.publish(session, product_id, allowed.act))
+        return ProductPublished(product=await shown(info.context, allowed, product_id))
 
     @mutation(problems=EXPECTED)
     async def product_unpublish(self, info: Info, input: ProductPublishInput) -> ProductUnpublished:
         """Take a product out of the mall; it is a draft again."""
         allowed = access.of_merchant(info.context, Permission.PRODUCT_WRITE)
         product_id = _product_id(info.context, allowed, input.product_id)
-        await _run(info.context, allowed, lambda session: catalogue.unpublish(session, product_id, allowed.act))
-        return ProductUnpublished(product=await _shown(info.context, allowed, product_id))
+        await run(info.context, allowed, lambda session: catalogue.unpublish(session, product_id, allowed.act))
+        return ProductUnpublished(product=await shown(info.context, allowed, product_id))
 
     @mutation(problems=[*EXPECTED, UnknownCurrency])
     async def price_set(self, info: Info, input: PriceSetInput) -> PriceWasSet:
@@ -284,7 +288,7 @@ class ProductMutations:
             await catalogue.set_price(session, variant_id, currency, amount_minor, allowed.act)
             return (await variant.variants(session, [variant_id]))[variant_id]
 
-        found = await _run(info.context, allowed, work)
+        found = await run(info.context, allowed, work)
         return PriceWasSet(variant=variant_of(allowed.merchant_id, found))
 
     @mutation(problems=[*EXPECTED, StockRefused, IdempotencyConflict, IdempotencyInProgress])
@@ -299,7 +303,7 @@ class ProductMutations:
                 await variant.adjust_stock(session, variant_id, input.change, allowed.act)
             return (await variant.variants(session, [variant_id]))[variant_id]
 
-        found = await _run(info.context, allowed, work)
+        found = await run(info.context, allowed, work)
         return StockAdjusted(variant=variant_of(allowed.merchant_id, found))
 
 
@@ -311,7 +315,7 @@ def _variant_id(context: Context, allowed: access.MerchantAccess, text: str) -> 
     return take_own_id(context, text, "Variant", 2, ("input", "variantId"), allowed.merchant_id)[1]
 
 
-async def _run(context: Context, allowed: access.MerchantAccess, work: Callable[[MerchantSession], Awaitable[T]]) -> T:
+async def run(context: Context, allowed: access.MerchantAccess, work: Callable[[MerchantSession], Awaitable[T]]) -> T:
     """One transaction as the merchant."""
 
     async def as_merchant(tx: Transaction) -> T:

@@ -1,6 +1,6 @@
 """Figures over all merchants, or some."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,10 @@ from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.enums import Dimension
 from graphql_api.money import Money
+from graphql_api.order_search import drill_down
 from graphql_api.relay import PageInfo, decode_id, encode_cursor, page
 from merchantry.domain.permission import Permission
+from merchantry.domain.report_request import Span
 from merchantry.services import report
 
 
@@ -34,6 +36,9 @@ class CommissionRow:
     tax: Money = strawberry.field(description="Sales tax, in prices or on top, whoever remits it; gross of refunds.")
     commission_tax: Money = strawberry.field(description="The tax on the commission, gross of refunds.")
     payment_fee: Money = strawberry.field(description="What merchants bear of it, gross of refunds.")
+    drill_down: str = strawberry.field(
+        description="For `platform { orders(filter: {of}) }`: exactly the orders whose captures the row counts."
+    )
 
 
 @strawberry.type(description="What became available to a merchant in one settlement period and currency.")
@@ -83,7 +88,9 @@ async def commission_report(
     )
     keys = [each.value for each in Dimension if each in group_by] + ["currency"]
     rows, page_info = _paged(found.rows, "commissionReport", keys, first, after)
-    return CommissionReport(as_of=found.as_of, rows=[_commission_row(row) for row in rows], page_info=page_info)
+    span = Span(date_from, date_to)
+    shown = [_commission_row(row, _orders_of(row, span, found.merchants)) for row in rows]
+    return CommissionReport(as_of=found.as_of, rows=shown, page_info=page_info)
 
 
 async def settlement_report(
@@ -136,7 +143,14 @@ def _paged(
     )
 
 
-def _commission_row(row: dict[str, Any]) -> CommissionRow:
+def _orders_of(row: dict[str, Any], span: Span, merchants: Mapping[str, UUID]) -> str:
+    """The orders that a row counts."""
+    days = span.within(day=row.get("day"), week=row.get("week"), month=row.get("month"))
+    merchant = merchants[row["merchant"]] if "merchant" in row else None
+    return drill_down(days, row["currency"], merchant=merchant, category=row.get("category"))
+
+
+def _commission_row(row: dict[str, Any], of: str) -> CommissionRow:
     def amount(name: str) -> Money:
         return Money.of(row[f"{name}_minor"], row["currency"])
 
@@ -153,6 +167,7 @@ def _commission_row(row: dict[str, Any]) -> CommissionRow:
         tax=amount("tax"),
         commission_tax=amount("commission_tax"),
         payment_fee=amount("payment_fee"),
+        drill_down=of,
     )
 
 

@@ -31,6 +31,7 @@ from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations
 from graphql_api.platform import Platform, PlatformMutations
 from graphql_api.product import Product, ProductMutations, Variant
+from graphql_api.product_upsert import ProductUpsertMutations
 from graphql_api.reconciliation import BankLine, BankStatement
 from graphql_api.reconciliation_mutations import ReconciliationMutations
 from graphql_api.refund_mutations import RefundMutations
@@ -44,6 +45,7 @@ from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
 from graphql_api.statement import Statement
 from graphql_api.statement_mutations import StatementMutations
+from graphql_api.stock import StockMutations
 from graphql_api.tax import TaxMutations
 from graphql_api.viewer import Viewer
 from graphql_api.winding_up import WindingUpMutations
@@ -98,6 +100,8 @@ class Mutation(
     ExchangeMutations,
     ErasureMutations,
     ProductMutations,
+    ProductUpsertMutations,
+    StockMutations,
     CouponMutations,
     TaxMutations,
     StaffMutations,

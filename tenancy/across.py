@@ -2,6 +2,7 @@
 
 The statement is compiled once, rendered for chunks of about 50 schemas as UNION ALL of partial aggregates by text
 replacement, and run as the analyst on two connections that share one snapshot, with a short transaction per chunk.
+A statement for rows instead of sums orders and bounds itself; each chunk answers its first rows, which are merged.
 """
 
 import asyncio
@@ -9,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -36,18 +40,42 @@ class Merged:
     as_of: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The first ``limit`` rows of all schemas, greatest first.
+
+    ``key`` names columns that together tell every row from all others and are NULL in none; the statement must itself
+    be ordered by them, descending, and bounded by the same limit, so that each schema reads no more than it must.
+    Their values are compared here too: numbers, moments, UUIDs; no texts, whose order is the collation's.
+    """
+
+    key: tuple[str, ...]
+    limit: int
+
+    def first_of(self, rows: str) -> str:
+        """A statement for the first of these rows."""
+        order = ", ".join(f"{name} DESC" for name in self.key)
+        return f"SELECT * FROM ({rows}) AS branches ORDER BY {order} LIMIT {int(self.limit)}"  # noqa: S608
+
+    def merged(self, parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The first rows of several answers that are each in order."""
+        return list(islice(merge(*parts, key=itemgetter(*self.key), reverse=True), self.limit))
+
+
 @dataclass(frozen=True)
 class Across:
     """A statement for many schemas: a SELECT over symbolic tables, and how chunks are merged.
 
     ``group_by`` and ``sums`` name the statement's columns; each chunk answers partial sums, which are summed again.
-    ``with_merchant`` adds the column ``merchant_id``. Without ``sums`` the rows are simply collected.
+    ``with_merchant`` adds the column ``merchant_id``. Without ``sums`` the rows are collected, or, with ``top``, the
+    first of them all.
     """
 
     statement: Select[Any]
     group_by: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     with_merchant: bool = True
+    top: "Top | None" = None
 
     @cached_property
     def branch(self) -> tuple[str, dict[str, Any]]:
@@ -67,6 +95,8 @@ class Across:
         union = " UNION ALL ".join(
             branch.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
         )
+        if self.top:
+            return self.top.first_of(union)
         if not self.sums or self.with_merchant:
             return union  # each group is of one merchant, so of one branch: nothing is left to sum
         keys = ", ".join(self.keys)
@@ -207,6 +237,8 @@ async def _fetch(connection: AsyncConnection[TupleRow], chunk: str, values: dict
 
 
 def _merge(across: Across, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    if across.top:
+        return across.top.merged(parts)
     if not across.sums:
         return [row for part in parts for row in part]
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}

@@ -278,6 +278,13 @@ class SkuTaken(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class ReferenceTaken(MarketError):
+    """Something else has the external reference {external_ref} already; give it another, or take it from there."""
+
+    external_ref: str
+
+
+@dataclass(eq=False, kw_only=True)
 class SlugTaken(MarketError):
     """The slug {slug} is in use already; choose another."""
 

@@ -65,6 +65,8 @@ class Permission(StrEnum):
     PLATFORM_STAFF_WRITE = "platform.staff.write"
     PLATFORM_TOKEN_READ = "platform.token.read"
     PLATFORM_TOKEN_WRITE = "platform.token.write"
+    PLATFORM_ORDER_READ = "platform.order.read"
+    PLATFORM_BUYER_READ = "platform.buyer.read"
     PLATFORM_REPORT_READ = "platform.report.read"
     PLATFORM_PLAN_READ = "platform.plan.read"
     PLATFORM_PLAN_PROPOSE = "platform.plan.propose"
@@ -150,6 +152,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_TOKEN_READ: frozenset({_ADMIN, _AUDITOR}),
         _P.PLATFORM_TOKEN_WRITE: frozenset({_ADMIN}),
+        _P.PLATFORM_ORDER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
+        _P.PLATFORM_BUYER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_PLAN_PROPOSE: frozenset({_ADMIN, _FINANCE}),
@@ -180,7 +184,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_BUYER_ERASE: frozenset({_ADMIN, _REVIEWER}),
     }
 )
-"""Analysts read reports of all merchants but no single order, because orders show buyers, and no report does. Who
+"""Analysts read reports and records of orders, which show no buyer, and can't ask for the orders of one. Who
 proposes a plan and who approves it may hold the same role, but are never the same person: that is checked where it is
 approved. Whoever may release payouts does not decide from which amount on they must be released."""
 

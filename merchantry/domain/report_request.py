@@ -1,9 +1,10 @@
 """A request for a report: which kind, of which days, with which columns, as which file."""
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -90,6 +91,19 @@ class Span:
         when they have been set forward.
         """
         return _midnight(self.date_from, zone), _midnight(self.date_to, zone)
+
+    def within(self, *, day: date | None = None, week: date | None = None, month: str | None = None) -> "Span":
+        """The days of this span that a report's row is about: of one day, one week (its Monday), one month (2018-07),
+        or all of them."""
+        first, last = self.date_from, self.date_to
+        spans = [(day, 1)] if day else []
+        spans += [(week, 7)] if week else []
+        if month:
+            begins = date.fromisoformat(f"{month}-01")
+            spans.append((begins, monthrange(begins.year, begins.month)[1]))
+        for begins, days in spans:
+            first, last = max(first, begins), min(last, begins + timedelta(days=days))
+        return Span(first, last)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -44,6 +44,7 @@ class Product:
     created_at: datetime
     updated_at: datetime
     variants: tuple[Variant, ...]
+    external_ref: str | None = None
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:
@@ -61,6 +62,7 @@ async def create_product(
     variants: Sequence[NewVariant],
     act: Act,
     product_id: UUID | None = None,
+    external_ref: str | None = None,
 ) -> UUID:
     """Add a draft with its variants, prices and stock; its id is ``product_id`` where the caller chose one.
 
@@ -71,7 +73,8 @@ async def create_product(
     check_variants(variants, held=0)
     product_id = product_id or uuid4()
     row = {"id": product_id, "status": "draft", **texts, "created_at": act.at, "updated_at": act.at}
-    after = {**texts, "variants": [variant.facts() for variant in variants]}
+    row["external_ref"] = external_ref
+    after = {**texts, "external_ref": external_ref, "variants": [variant.facts() for variant in variants]}
     event = audit.event(session, session.merchant_id, act, "product.create", str(product_id), after=after)
     await write(session, New(tables.product, row), event)
     await add_variants(session, product_id, variants, held=0)
@@ -88,6 +91,7 @@ async def update_product(
     category: str | None = None,
     image_urls: Sequence[str] | None = None,
     new_variants: Sequence[NewVariant] = (),
+    external_ref: str | None = None,
 ) -> None:
     """Change what is given and add variants; the mall shows it at once where the product is published.
 
@@ -95,6 +99,7 @@ async def update_product(
     """
     images = None if image_urls is None else list(image_urls)
     given = {"title": title, "description": description, "category": category, "image_urls": images}
+    given["external_ref"] = external_ref
     texts: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     await _check_texts(session, texts)
     held = await _lock(session, product_id)
@@ -231,6 +236,7 @@ async def _with_variants(session: MerchantSession, rows: Sequence[Row[Any]]) -> 
             created_at=row.created_at,
             updated_at=row.updated_at,
             variants=tuple(found.get(row.id, ())),
+            external_ref=row.external_ref,
         )
         for row in rows
     ]

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select, update
 from sqlalchemy import Integer as SqlInteger
+from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain import order as rules
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.domain.entries import Collector
-from merchantry.domain.errors import NotFound, OrderTransitionRefused
+from merchantry.domain.errors import NotFound, OrderTransitionRefused, ReferenceTaken
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
@@ -22,7 +23,7 @@ from merchantry.services import audit, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile
-from tenancy.database import MerchantSession
+from tenancy.database import MerchantSession, sqlstate
 from tenancy.writes import Changed, New, Write, write
 
 
@@ -117,6 +118,7 @@ class Order:
     review_status: str | None
     capture_seq: int | None
     events: int
+    external_ref: str | None
     lines: tuple[Line, ...]
 
     @property
@@ -158,6 +160,7 @@ CHANGE_STOCK = (
         reserved=variant.c.reserved + bindparam("reserved_more", type_=SqlInteger),
     )
 )
+UNIQUE_VIOLATION = "23505"
 PIECES = ("shipped", "delivered", "cancelled", "refunded")
 PROFILE = select(
     merchant_profile.c.time_zone,
@@ -352,6 +355,20 @@ async def expire(session: MerchantSession, order_id: UUID, act: Act, *, by: Orde
     state = rules.expire(order.state) if by is OrderAct.EXPIRE else rules.cancel(order.state)
     await free_stock(session, order, {line.id: line.quantity for line in order.lines})
     return await move(session, order, state, by, act, {}, cancelled_at=act.at)
+
+
+async def annotate(session: MerchantSession, order_id: UUID, external_ref: str | None, act: Act) -> None:
+    """Say what the merchant's own system calls the order; None takes it away. Raises NotFound, ReferenceTaken."""
+    order = await load(session, order_id)
+    try:
+        async with session.savepoint():
+            await write(session, Changed(orders, {"id": order_id}, {"external_ref": external_ref}))
+    except DBAPIError as error:
+        if sqlstate(error) != UNIQUE_VIOLATION:
+            raise
+        raise ReferenceTaken(external_ref=external_ref or "", path=("external_ref",)) from error
+    before, after = {"external_ref": order.external_ref}, {"external_ref": external_ref}
+    await audit.record(session, session.merchant_id, act, "order.annotate", str(order_id), before, after)
 
 
 async def collect_at_the_door(session: MerchantSession, order_id: UUID) -> None:

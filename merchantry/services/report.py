@@ -38,6 +38,8 @@ class Report:
 
     as_of: datetime
     rows: list[dict[str, Any]]
+    merchants: Mapping[str, UUID]
+    """Those that were read, by slug."""
 
 
 SHOWN = ("orders", "goods_minor", "shipping_minor", "commission_minor", "refunds_minor")
@@ -71,7 +73,7 @@ async def commission_report(
     merged = await read_across(database, across, list(slugs), parameters={"date_from": date_from, "date_to": date_to})
     keys = [*dimensions, "currency"]
     rows = [_commission_row(row, keys, slugs) for row in merged.rows]
-    return Report(merged.as_of, _sorted(rows, keys))
+    return Report(merged.as_of, _sorted(rows, keys), {slug: each for each, slug in slugs.items()})
 
 
 async def settlement_report(
@@ -98,7 +100,7 @@ async def settlement_report(
     merged = await read_across(database, settlement_by(dimensions), list(slugs), parameters=parameters)
     keys = [*dimensions, *PERIOD, "currency"]
     rows = [_named(row, keys, slugs) | {name: row[name] for name in SETTLED} for row in merged.rows]
-    return Report(merged.as_of, _sorted(rows, keys))
+    return Report(merged.as_of, _sorted(rows, keys), {slug: each for each, slug in slugs.items()})
 
 
 def _check_span(date_from: date, date_to: date) -> None:

@@ -61,13 +61,17 @@ async def revoke_platform_role(session: PlatformSession, account_id: UUID, role:
     await _revoke(session, platform_role, {"account_id": account_id, "role": role}, act)
 
 
+MAX_STAFF = 500
+
+
 async def staff(session: PlatformSession, merchant_id: UUID) -> list[Member]:
-    """Everybody with a role at the merchant, the longest there first."""
+    """Everybody with a role at the merchant, the longest there first, MAX_STAFF roles at most."""
     rows = await session.execute(
         select(membership.c.account_id, account.c.email, membership.c.role, membership.c.created_at)
         .join(account, account.c.id == membership.c.account_id)
         .where(membership.c.merchant_id == merchant_id)
         .order_by(membership.c.created_at, membership.c.account_id, membership.c.role)
+        .limit(MAX_STAFF)
     )
     return [Member(row.account_id, row.email, MerchantRole(row.role), row.created_at) for row in rows]
 

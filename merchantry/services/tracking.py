@@ -144,6 +144,7 @@ async def page(
     limit: int,
     after: tuple[datetime, UUID] | None,
     statuses: Sequence[OrderStatus] | None = None,
+    external_ref: str | None = None,
     parts: Parts,
 ) -> list[OrderView]:
     """The merchant's orders, newest first."""
@@ -152,6 +153,8 @@ async def page(
         statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
     if statuses:
         statement = statement.where(orders.c.status.in_(statuses))
+    if external_ref is not None:
+        statement = statement.where(orders.c.external_ref == external_ref)
     return await _views(session, statement, parts)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, SkuTaken, StockRefused
 from merchantry.domain.price import check_prices
+from merchantry.domain.stock import MAX_STOCK
 from merchantry.domain.text import Path, check_text
 from merchantry.services import audit
 from merchantry.tables import merchant as tables
@@ -21,7 +22,6 @@ from tenancy.database import MerchantSession, sqlstate
 MAX_TITLE = 300
 MAX_SKU = 100
 MAX_VARIANTS = 100
-MAX_STOCK = 1_000_000_000
 UNIQUE_VIOLATION = "23505"
 
 INSERT = insert(tables.variant)
@@ -36,6 +36,7 @@ class NewVariant:
     title: str
     prices: Mapping[str, int]
     on_hand: int = 0
+    external_ref: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """For the audit trail."""
@@ -53,6 +54,7 @@ class Variant:
     on_hand: int
     reserved: int
     prices: Mapping[str, int]
+    external_ref: str | None = None
 
     @property
     def available(self) -> int:
@@ -127,6 +129,7 @@ async def add_variants(
             "position": held + position,
             "on_hand": variant.on_hand,
             "reserved": 0,
+            "external_ref": variant.external_ref,
         }
         for position, variant in enumerate(added)
     ]
@@ -175,10 +178,11 @@ async def _read(session: MerchantSession, condition: ColumnElement[bool]) -> dic
     table = tables.variant.c
     priced = func.jsonb_object_agg(tables.price.c.currency, tables.price.c.amount_minor)
     prices = select(priced).where(tables.price.c.variant_id == table.id).correlate(tables.variant).scalar_subquery()
-    columns = (table.id, table.product_id, table.sku, table.title, table.on_hand, table.reserved)
+    columns = (table.id, table.product_id, table.sku, table.title, table.on_hand, table.reserved, table.external_ref)
     statement = select(*columns, prices.label("prices")).where(condition).order_by(table.product_id, table.position)
     found: dict[UUID, list[Variant]] = defaultdict(list)
     for row in await session.execute(statement):
-        variant = Variant(row.id, row.product_id, row.sku, row.title, row.on_hand, row.reserved, row.prices or {})
+        values = (row.id, row.product_id, row.sku, row.title, row.on_hand, row.reserved, row.prices or {})
+        variant = Variant(*values, row.external_ref)
         found[row.product_id].append(variant)
     return found

@@ -38,8 +38,10 @@ product = Table(
     Column("image_urls", ARRAY(Text), nullable=False),
     instant("created_at"),
     instant("updated_at"),
+    words("external_ref", nullable=True),
     CheckConstraint("status IN ('draft', 'published', 'archived')", name="status_is_known"),
     Index(None, "created_at", "id"),
+    Index("product_external_ref", "external_ref", unique=True, postgresql_where="external_ref IS NOT NULL"),
     info=grants(merchant=CHANGE),
 )
 
@@ -53,9 +55,11 @@ variant = Table(
     count("position"),
     count("on_hand"),
     count("reserved"),
+    words("external_ref", nullable=True),
     ForeignKeyConstraint(["product_id"], [product.c.id]),
     CheckConstraint("reserved >= 0 AND reserved <= on_hand", name="reserved_is_on_hand"),
     Index(None, "product_id"),
+    Index("variant_external_ref", "external_ref", unique=True, postgresql_where="external_ref IS NOT NULL"),
     info=grants(merchant=CHANGE),
 )
 
@@ -105,6 +109,7 @@ orders = Table(
     words("review_status", nullable=True),
     Column("capture_seq", BigInteger),
     count("events"),
+    words("external_ref", nullable=True),
     CheckConstraint("goods_minor >= 0 AND shipping_minor >= 0", name="amounts_are_not_negative"),
     CheckConstraint(
         "discount_merchant_minor >= 0 AND discount_platform_minor >= 0 AND added_tax_minor >= 0"
@@ -130,6 +135,7 @@ orders = Table(
     ),
     Index(None, "placed_at", "id"),
     Index("orders_captured_at_id_idx", "captured_at", "id", postgresql_where="captured_at IS NOT NULL"),
+    Index("orders_external_ref", "external_ref", unique=True, postgresql_where="external_ref IS NOT NULL"),
     info=grants(merchant=CHANGE, analyst=READ),
 )
 

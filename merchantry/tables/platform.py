@@ -154,6 +154,7 @@ buyer_order = Table(
     PrimaryKeyConstraint("merchant_id", "order_id"),
     Index(None, "buyer_id", "placed_at", "order_id"),
     Index(None, "checkout_id"),
+    Index(None, "placed_at", "order_id"),
     info=grants(platform=CHANGE, merchant="SELECT (merchant_id, order_id, status), UPDATE (status)"),
 )
 

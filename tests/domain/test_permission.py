@@ -41,9 +41,10 @@ def test_an_owner_may_do_everything_at_the_merchant_and_a_viewer_may_change_noth
             assert permission.endswith(".read") or not may([MerchantRole.VIEWER], permission)
 
 
-def test_analysts_see_sums_and_no_orders() -> None:
+def test_analysts_see_sums_and_records_but_can_not_ask_for_a_buyers() -> None:
     assert may([PlatformRole.ANALYST], Permission.PLATFORM_REPORT_READ)
     assert not may([PlatformRole.ANALYST], Permission.PLATFORM_AUDIT_READ)
+    assert not may([PlatformRole.ANALYST], Permission.PLATFORM_BUYER_READ)
 
 
 def test_the_documentation_shows_the_matrix() -> None:

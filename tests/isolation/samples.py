@@ -34,6 +34,9 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "first": 100,
         "after": LEFT_OUT,
         "Merchant.orders.status": LEFT_OUT,
+        "Merchant.orders.externalRef": LEFT_OUT,
+        "Platform.orders.sort": LEFT_OUT,
+        "Merchant.customers.orderNumber": LEFT_OUT,
         "filter": LEFT_OUT,
         "Merchant.order.number": sphere.order_number,
         "Merchant.balance.at": LEFT_OUT,
@@ -126,6 +129,10 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "difference": LEFT_OUT,
         "keepDebt": False,
         "change": 1,
+        "StockSetManyInput.rows": [{"sku": "victim-SKU-1", "quantity": 1, "mode": "ADJUST"}],
+        "ProductUpsertInput.product": lambda: _product(),
+        "ProductUpsertManyInput.rows": lambda: [_product()],
+        "externalRef": lambda: f"ERP-{uuid4().hex}",
         "title": "A new title",
         "description": "A new description",
         "category": "toys",
@@ -236,6 +243,10 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "ReconcileInput.account": LEFT_OUT,
         **subjects,
     }
+
+
+def _product() -> dict[str, Any]:
+    return {"externalRef": f"P-{uuid4().hex}", "title": "A kite", "category": "toys", "variants": [_variant()]}
 
 
 def _variant() -> dict[str, Any]:

@@ -406,6 +406,7 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
     quote = (await mall.ask(QUOTE, {"i": {"cart": a_cart(line, shipTo=ADDRESS)}}, who=made.buyer)).data
     made.order_number = done["number"]
     made.subjects |= {
+        "orderAnnotate": {"orderId": to_confirm["id"]},
         "orderShip": {
             "orderId": to_ship["id"],
             "lines": [{"lineId": to_ship["lines"][0]["id"], "quantity": 1}],
