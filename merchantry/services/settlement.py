@@ -36,7 +36,7 @@ from tenancy.tables import merchant
 from tenancy.writes import Changed, New, write
 
 TICK = timedelta(microseconds=1)
-COUNTERS = ("credit_note", "entry", "invoice", "payout", "statement")
+COUNTERS = ("credit_note", "entry", "invoice", "payout", "self_billed", "self_billed_credit", "statement")
 TEXTS: Mapping[EntryKind, str] = {
     EntryKind.RELEASE: "Sale",
     EntryKind.REFUND: "Refund",
@@ -264,7 +264,7 @@ class _Desk:
         statement_id = uuid4()
         act = replace(self.act, at=period.ends_at)
         await self._write(statement_id, made, act)
-        await invoice.issue(self.session, statement_id, made, closing.charged(claimed), act)
+        await invoice.issue(self.session, statement_id, made, claimed, act)
         minimum = self.conditions.minimum_minor.get(currency, 0)
         decided = closing.payable(
             made.closing_minor,
