@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
-from merchantry.domain.errors import InvalidInput, OwnAct, PayoutRefused
+from merchantry.domain.errors import InvalidInput, OwnAct, PayoutRefused, VotedAlready
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole
 from merchantry.domain.refund import Asked
@@ -22,6 +22,7 @@ from merchantry.jobs import settlement as settlement_jobs
 from merchantry.services import (
     case_decision,
     case_list,
+    case_reopening,
     catalogue,
     payee_review,
     payout,
@@ -109,6 +110,43 @@ async def status_of(stall: Stall, order_id: UUID) -> str | None:
     [found] = await stall._rows(select(orders.c.review_status).where(orders.c.id == order_id))
     status: str | None = found.review_status
     return status
+
+
+async def reopen(stall: Stall, by: str) -> None:
+    """Somebody has the latest case looked at once more."""
+    [found] = await cases(stall.database)
+    async with stall.database.write("test") as tx:
+        await case_reopening.reopen(tx, stall.merchant.id, found.id, "the bank vouches", an_act(by, stall.now))
+
+
+async def test_a_refused_order_is_cleared_by_two_people_who_have_it_looked_at_once_more(database: Database) -> None:
+    stall = await a_judged_stall(database, LARGE)
+    order_id = await stall.sell()
+    await stall.release(order_id)
+    ann, bob = f"platform:{uuid4()}", f"platform:{uuid4()}"
+    with pytest.raises(InvalidInput, match="rejected"):
+        await reopen(stall, ann)
+    await decide(stall, Vote.REJECT, by=bob)
+    await reopen(stall, ann)
+    assert await status_of(stall, order_id) == "refused"
+    await decide(stall, Vote.APPROVE, by=ann)
+    assert (await stall.balances())["merchant_held"] == 8_750
+    with pytest.raises(VotedAlready):
+        await decide(stall, Vote.APPROVE, by=ann)
+    await decide(stall, Vote.APPROVE, by=bob)
+    assert await status_of(stall, order_id) == "cleared"
+    balances = await stall.balances()
+    assert (balances.get("merchant_held", 0), balances["merchant_available"]) == (0, 8_750)
+    await check_books(database)
+
+
+async def test_a_review_that_is_rejected_again_leaves_all_as_it_was(database: Database) -> None:
+    stall = await a_judged_stall(database, LARGE)
+    order_id = await stall.sell()
+    await decide(stall, Vote.REJECT)
+    await reopen(stall, f"platform:{uuid4()}")
+    await decide(stall, Vote.REJECT)
+    assert await status_of(stall, order_id) == "refused"
 
 
 async def test_an_order_that_no_rule_minds_keeps_the_passes(database: Database) -> None:

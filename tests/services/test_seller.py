@@ -150,7 +150,7 @@ async def test_what_was_bought_and_what_the_merchant_sold_are_counted_in_volumes
     database: Database,
 ) -> None:
     sales = await some_sales(database, a_plan(tiers=tiers("retroactive"), commission_tax_bps=1000))
-    facts = {"seller_of_record": "principal", "sold_by": "Mall"}
+    facts: dict[str, Any] = {"seller_of_record": "principal", "sold_by": "Mall"}
     await sales.sell(9_900_000)
     bought = [await sales.sell(9_900_000, **facts)]
     bought.append(await sales.sell(300_000, **facts))
