@@ -152,7 +152,9 @@ _IS_OPEN = (
     select(_posted.c.currency)
     .where(
         _posted.c.account == Account.MERCHANT_AVAILABLE.value,
-        ~exists().where(_claim.entry_seq == ledger_entry.c.seq, _claim.currency == _posted.c.currency),
+        ~exists()
+        .where(_claim.entry_seq == ledger_entry.c.seq, _claim.currency == _posted.c.currency)
+        .correlate(ledger_entry, _posted),
     )
     .correlate(ledger_entry)
     .exists()

@@ -145,6 +145,7 @@ async def test_a_buyer_sees_who_sells_and_who_supplies(mall: Mall) -> None:
     merchant = await a_merchant(mall.database, "kites")
     kite = await a_product(mall.database, merchant, prices={"BRL": 10_000})
     await place(mall, "bea", a_line(merchant, kite))
+    mall.clock.advance(minutes=1)
     updated = await ask(mall, UPDATE, "adam", slug="kites", sellerOfRecord="PRINCIPAL")
     assert updated["merchant"] == {"sellerOfRecord": "PRINCIPAL", "acceptsCash": False}
     cash = await ask(mall, UPDATE, "adam", slug="kites", acceptsCash=True)

@@ -50,7 +50,7 @@ async def test_an_exchange_is_a_line_of_both_statements_and_of_the_platforms_boo
     await check_books(database)
 
 
-async def test_an_exchange_that_one_statement_has_claimed_is_still_open_in_the_other_currency(
+async def test_an_exchange_that_one_statement_has_claimed_is_open_in_the_other_currency(
     database: Database,
 ) -> None:
     """Nothing but `close` claims, and it claims both; the query must not depend on that."""
