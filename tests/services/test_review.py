@@ -24,19 +24,23 @@ from merchantry.services import (
     case_list,
     case_reopening,
     catalogue,
+    objection,
     payee_review,
     payout,
     refund,
     refund_approval,
     replay,
+    review_case,
     review_rules,
     review_trial,
+    settlement,
     staff,
 )
 from merchantry.services import review as reviews
 from merchantry.services.case import Case
 from merchantry.services.case_effects import EFFECTS
 from merchantry.services.catalogue import Product
+from merchantry.services.objection import Dispute
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.refund import NewRefund
 from merchantry.tables.merchant import orders
@@ -48,6 +52,7 @@ from tenancy.schemas import schema_of
 from tests.builders import NOON, a_merchant, a_vault, an_act
 from tests.services.books import Shelf, a_shelf
 from tests.services.stall import Stall, a_stall, check_books
+from tests.services.test_settlement import local
 
 DAY = timedelta(days=1)
 LARGE = {
@@ -443,3 +448,41 @@ async def test_nobody_approves_the_rules_they_proposed(database: Database) -> No
         with pytest.raises(InvalidInput):
             await review_rules.propose(session, rules, later, an_act())
         assert approved.status == "approved"
+
+
+BIG_PAYOUT = {
+    "name": "big",
+    "title": "A large payout",
+    "subject": "payout",
+    "kind": "amount",
+    "outcome": "hold",
+    "sla_hours": 24,
+    "above_minor": {"BRL": 100},
+}
+
+
+async def test_a_held_payout_that_an_objection_replaces_is_reviewed_in_its_place(database: Database) -> None:
+    await put_in_force(database, BIG_PAYOUT)
+    shelf = await a_shelf(database)
+    await shelf.add_account()
+    await shelf.sell(500, local(2026, 3, 3))
+    end = local(2026, 3, 9)
+    act = an_act("staff:olga", end + DAY)
+    async with database.write("test") as tx:
+        async with tx.as_platform() as platform:
+            terms = await settlement.conditions_of(platform, shelf.merchant.id, end)
+        async with tx.as_merchant(shelf.merchant.id) as session:
+            closed = await settlement.close(session, terms, end, an_act(at=end))
+        await review_case.ask_people_of(tx, closed.reviewed, act)
+    [statement_id], [first] = closed.statements, closed.payouts
+    async with database.write("test") as tx:
+        async with tx.as_merchant(shelf.merchant.id) as session:
+            said = Dispute(statement_id, 120, "BRL", "a parcel is missing")
+            made = await objection.object_to(session, terms, said, uuid4(), act)
+        await objection.look_again(tx, shelf.merchant.id, made, act)
+    assert made.planned is not None
+    standing = {each.subject_id: each.status for each in await cases(database)}
+    assert standing == {str(first): CaseStatus.SETTLED, str(made.planned.id): CaseStatus.OPEN}
+    async with database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
+        with pytest.raises(PayoutRefused, match="under review"):
+            await payout.release(session, made.planned.id, an_act("platform:flo", end + DAY))
