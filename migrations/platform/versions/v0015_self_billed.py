@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 
 KINDS = "kind IN ('invoice', 'credit_note', 'self_billed', 'self_billed_credit')"
 
