@@ -37,7 +37,7 @@ from merchantry.domain.errors import (
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
 from merchantry.services import case as cases
-from merchantry.services import case_decision, winding_up
+from merchantry.services import case_decision, case_reopening, winding_up
 from merchantry.services import merchant as merchants
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.case_effects import EFFECTS
@@ -94,6 +94,18 @@ class CaseDecideInput:
         default=None, description="To approve an objection in part: this much of it; the rest is declined."
     )
     idempotency_key: str
+
+
+@strawberry.input(description="A rejected review that somebody wants to be decided once more.")
+class CaseReopenInput:
+    case_id: strawberry.ID
+    reason: str = strawberry.field(description="What is known now that was not known then.")
+    idempotency_key: str
+
+
+@strawberry.type(description="The case is open again, for two people to agree.")
+class CaseReopened:
+    case: Case
 
 
 @strawberry.type(description="The case waits for people.")
@@ -210,6 +222,23 @@ class CaseMutations:
             await case_decision.decide(*given, effects=EFFECTS, part=part)
 
         return CaseDecided(case=await _done(context, allowed, "caseDecide", input, work))
+
+    @mutation(problems=[*EXPECTED, *SHUT])
+    async def case_reopen(self, info: Info, input: CaseReopenInput) -> CaseReopened:
+        """Have a rejected REVIEW decided once more while its money is still held: two people must agree then, of whom
+        whoever reopens it may be one. Needs platform.case.decide, and what the kind's effect needs.
+        """
+        context = info.context
+        access.of_platform(context, Permission.PLATFORM_CASE_DECIDE)
+        check_text(input.reason, MAX_TEXT, ("input", "reason"))
+        allowed = access.of_platform(context, DECIDED_WITH[CaseKind.REVIEW])
+
+        async def work(tx: Transaction, merchant_id: UUID, case_id: UUID) -> None:
+            async with tx.as_platform() as session:
+                await winding_up.refuse_closed(session, merchant_id)
+            await case_reopening.reopen(tx, merchant_id, case_id, input.reason.strip(), allowed.act)
+
+        return CaseReopened(case=await _done(context, allowed, "caseReopen", input, work))
 
 
 def _key(context: Context, given: OfCase) -> tuple[UUID, UUID]:

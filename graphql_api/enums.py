@@ -24,6 +24,7 @@ from merchantry.domain.restore import GapStatus as RestoreGapStatus
 from merchantry.domain.review import Outcome as ReviewOutcome
 from merchantry.domain.review import ReviewStatus
 from merchantry.domain.review import RuleSubject as ReviewSubject
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
@@ -70,6 +71,7 @@ __all__ = [
     "ReviewOutcome",
     "ReviewStatus",
     "ReviewSubject",
+    "SellerOfRecord",
     "StockMode",
     "TransferState",
     "Vote",
@@ -93,7 +95,16 @@ strawberry.enum(Collector, name="PaymentCollector", description="Who takes the b
 strawberry.enum(Cycle, name="SettlementCycle", description="How often a merchant is settled with.")
 strawberry.enum(Dimension, name="ReportDimension", description="What a report's rows are grouped by.")
 strawberry.enum(FileKind, name="BankFileKind", description="What a file of a bank or a provider is.")
-strawberry.enum(InvoiceKind, description="What a commission document does.")
+strawberry.enum(
+    InvoiceKind,
+    description="What a document does: INVOICE charges commission, CREDIT_NOTE gives it back; SELF_BILLED is the"
+    " invoice for what the platform bought, SELF_BILLED_CREDIT takes of it back what was refunded.",
+)
+strawberry.enum(
+    SellerOfRecord,
+    description="Who sells to the buyer: AGENT, the merchant, and the platform takes commission; PRINCIPAL, the"
+    " platform in its own name, and it owes the merchant the price.",
+)
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")

@@ -27,6 +27,7 @@ from graphql_api.glossary_values import VALUES
 WORDS: Final[Mapping[str, str]] = {
     "accountNumber": "The account's number, where there is no IBAN.",
     "after": "The cursor after which the page begins; the first page without it.",
+    "sellerOfRecord": "Who sells to buyers, in law: the merchant, or the platform.",
     "tokenId": "The machine token that is meant.",
     "amount": "How much, in one currency.",
     "answer": "What the buyer is told.",

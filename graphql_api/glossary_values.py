@@ -34,6 +34,10 @@ def _permissions() -> dict[str, str]:
 
 VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "Permission": _permissions(),
+    "SellerOfRecord": {
+        "AGENT": "The merchant sells; the platform takes a commission.",
+        "PRINCIPAL": "The platform sells, and owes the merchant for the goods.",
+    },
     "Account": {
         "BUYER_FUNDS": "What buyers paid for the merchant's orders.",
         "MERCHANT_PENDING": "The merchant's, until the order is complete and its hold is over.",
@@ -51,6 +55,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "SUPPLIER_PAYABLE": "Owed to suppliers.",
         "REFUNDS": "What went back to buyers.",
         "MERCHANT_RECEIVABLE": "What the merchant owes of money that it collected itself.",
+        "PLATFORM_MARGIN": "The platform's margin on what it sold itself, less its own discount.",
         "EXCHANGE_CLEARING": "Between the two sides of an exchange of currencies.",
     },
     "AuditOutcome": {"DONE": "It was done.", "REFUSED": "It was refused; nothing changed."},
@@ -135,7 +140,12 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "PAUSED": "It can't be used for now.",
         "ENDED": "It can't be used any more.",
     },
-    "InvoiceKind": {"INVOICE": "It charges commission.", "CREDIT_NOTE": "It gives commission back."},
+    "InvoiceKind": {
+        "INVOICE": "It charges commission.",
+        "CREDIT_NOTE": "It gives commission back.",
+        "SELF_BILLED": "The platform's bill to itself, for the merchant, of what it bought.",
+        "SELF_BILLED_CREDIT": "What was taken back of such bills.",
+    },
     "MerchantRole": {
         "OWNER": "May do everything.",
         "MANAGER": "Runs the shop: products, orders, refunds.",

@@ -1,4 +1,4 @@
-"""What the platform charges a merchant for a period, and what it gives back."""
+"""What the platform charges a merchant for a period, and what it buys from it; and what is given back of either."""
 
 from datetime import date
 from uuid import UUID
@@ -47,7 +47,10 @@ class CommissionInvoiceLine:
     tax: Money
 
 
-@strawberry.type(description="The platform's invoice for its commission, or its credit note; numbered without gaps.")
+@strawberry.type(
+    description="The platform's invoice for its commission, or its credit note; or what it issues on the merchant's "
+    "behalf for what it bought. Each kind is numbered without gaps."
+)
 class CommissionInvoice(Node):
     id: strawberry.ID
     kind: InvoiceKind

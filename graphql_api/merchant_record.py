@@ -6,7 +6,7 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.context import Info
-from graphql_api.enums import Cycle
+from graphql_api.enums import Cycle, SellerOfRecord
 from graphql_api.money import CurrencyCode, MoneyInput
 from graphql_api.payee import PayeeAccount
 from graphql_api.problems import mutation
@@ -32,6 +32,7 @@ class MerchantRecord:
     settlement_cycle: Cycle
     commission_plan: str
     accepts_cash: bool = strawberry.field(description="Whether it takes the buyer's money on delivery.")
+    seller_of_record: SellerOfRecord = strawberry.field(description="Who sells, in orders that are placed now.")
     payee_accounts: list[PayeeAccount] | None = strawberry.field(
         description="Those in use, at `platform { merchant }` and for people with platform.payee.verify; else null."
     )
@@ -59,6 +60,7 @@ class MerchantRecord:
             settlement_cycle=profile.settlement_cycle,
             commission_plan=profile.commission_plan,
             accepts_cash=profile.accepts_cash,
+            seller_of_record=profile.seller_of_record,
             payee_accounts=accounts,
             last_backup_at=last_backup_at,
         )
@@ -85,12 +87,18 @@ class MerchantCreateInput:
     accepts_cash: bool = strawberry.field(
         default=False, description="Whether it may take the buyer's money on delivery; its commission is then a debt."
     )
+    seller_of_record: SellerOfRecord = SellerOfRecord.AGENT
 
 
-@strawberry.input(description="What changes of a merchant.")
+@strawberry.input(description="What changes of a merchant; what is left out, or null, stays.")
 class MerchantUpdateInput:
     slug: str
-    accepts_cash: bool
+    accepts_cash: bool | None = strawberry.field(
+        default=None, description="Whether it may take cash on delivery, of checkouts that are paid from now on."
+    )
+    seller_of_record: SellerOfRecord | None = strawberry.field(
+        default=None, description="Who sells, in orders that are placed from now on; a PRINCIPAL's goods take no cash."
+    )
 
 
 @strawberry.input(description="A merchant to suspend, or to let sell again.")
@@ -129,6 +137,7 @@ def _shop(given: MerchantCreateInput) -> NewShop:
         settlement_cycle=given.settlement_cycle,
         commission_plan=given.commission_plan,
         accepts_cash=given.accepts_cash,
+        seller_of_record=given.seller_of_record,
         shipping_options=tuple(
             ShippingOption(
                 each.code,
@@ -155,14 +164,20 @@ class MerchantRecordMutations:
             (found,) = await merchants.by_ids(session, [made.id])
         return MerchantCreated(merchant=MerchantRecord.of(found))
 
-    @mutation(problems=[NotFound, NotPermitted])
+    @mutation(problems=[NotFound, NotPermitted, InvalidInput])
     async def merchant_update(self, info: Info, input: MerchantUpdateInput) -> MerchantUpdated:
-        """Let a merchant take cash on delivery, or no longer. Needs platform.merchant.write."""
+        """Say whether a merchant takes cash on delivery, and who sells its goods. Needs platform.merchant.write."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_MERCHANT_WRITE)
 
         async def work(tx: Transaction) -> ListedMerchant:
             async with tx.as_platform() as session:
-                changed = await merchants.set_accepts_cash(session, input.slug, input.accepts_cash, allowed.act)
+                changed = await merchants.change(
+                    session,
+                    input.slug,
+                    allowed.act,
+                    accepts_cash=input.accepts_cash,
+                    seller_of_record=input.seller_of_record,
+                )
                 (found,) = await merchants.by_ids(session, [changed])
                 return found
 

@@ -14,7 +14,7 @@ from graphql_api.chargeback import Chargeback
 from graphql_api.contacts import in_clear, of_buyer, of_merchant
 from graphql_api.context import Context, Info
 from graphql_api.derived import derived
-from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus
+from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus, SellerOfRecord
 from graphql_api.money import Money
 from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
@@ -105,6 +105,11 @@ class Order(Node):
     )
     checkout_id: strawberry.ID
     merchant_name: str = strawberry.field(description="The merchant's legal name when the order was placed.")
+    seller_name: str = strawberry.field(
+        description="The legal name of whoever sells to the buyer: the merchant's, or the platform's, which is then "
+        "supplied by the merchant."
+    )
+    seller_of_record: SellerOfRecord
     status: OrderStatus
     collected_by: Collector
     goods: Money
@@ -178,6 +183,8 @@ class _ShownOrder(Order):
     external_ref = derived(lambda self: self.found.external_ref if self.for_staff else None)
     checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id))
     merchant_name = _stored("legal_name")
+    seller_name = _stored("seller_name")
+    seller_of_record = _stored("seller")
     status = _stored("status")
     collected_by = derived(lambda self: Collector(self.found.collected_by))
     goods = _amount("goods_minor")

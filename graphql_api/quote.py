@@ -4,6 +4,7 @@ from datetime import datetime
 
 import strawberry
 
+from graphql_api.enums import SellerOfRecord
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
 from graphql_api.tax import LineTax
@@ -33,6 +34,8 @@ class UsedCoupon:
 @strawberry.type(description="One merchant's part of a quote.")
 class QuotePart:
     merchant_name: str
+    seller_name: str = strawberry.field(description="The legal name of whoever sells to the buyer.")
+    seller_of_record: SellerOfRecord
     lines: list[QuoteLine]
     shipping_option: str
     goods: Money
@@ -82,6 +85,8 @@ class CheckoutQuoted:
 def _quote_part(part: PricedPart, currency: str) -> QuotePart:
     return QuotePart(
         merchant_name=part.shop.display_name,
+        seller_name=part.shop.seller_name,
+        seller_of_record=part.shop.seller,
         lines=[
             QuoteLine(
                 variant_id=encode_id("Variant", part.shop.merchant_id, line.wanted.variant_id),

@@ -136,6 +136,7 @@ class Balance:
     in_payout: Money
     paid_out: Money
     commission: Money = strawberry.field(description="The platform's commission so far.")
+    margin: Money = strawberry.field(description="The platform's margin on what it has sold in its own name.")
 
 
 _SHOWN = {
@@ -146,6 +147,7 @@ _SHOWN = {
     "in_payout": Account.IN_PAYOUT,
     "paid_out": Account.PAID_OUT,
     "commission": Account.PLATFORM_COMMISSION,
+    "margin": Account.PLATFORM_MARGIN,
 }
 
 

@@ -53,7 +53,8 @@ class FixedPart:
 @strawberry.type(description="Somebody's part of a line's money.")
 class Part:
     party: str = strawberry.field(
-        description="merchant, platform_commission, commission_tax, payment_fee, sales_tax, supplier or affiliate."
+        description="merchant, platform_commission (of a PRINCIPAL's order the margin before what the platform gives "
+        "off its price), commission_tax, payment_fee, sales_tax, supplier or affiliate."
     )
     name: str | None = strawberry.field(description="The supplier's or affiliate's.")
     taken_of: str | None = strawberry.field(description="Whose part a supplier's or affiliate's comes from.")

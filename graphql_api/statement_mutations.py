@@ -106,8 +106,9 @@ class StatementMutations:
             async with tx.as_merchant(merchant_id) as session:
                 if first := await claim(session, merchant_id, allowed.act, request, new_id):
                     return merchant_id, first
-                await objection.object_to(session, terms, said, new_id, allowed.act)
-                return merchant_id, new_id
+                made = await objection.object_to(session, terms, said, new_id, allowed.act)
+            await objection.look_again(tx, merchant_id, made, allowed.act)
+            return merchant_id, new_id
 
         opened = await case.load_case(info, await context.database.run(allowed.act.actor, work))
         if not isinstance(opened, Case):

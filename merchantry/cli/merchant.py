@@ -11,6 +11,7 @@ from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import as_platform, now, show
 from merchantry.domain.money import format_minor, parse_minor
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import ListedMerchant, NewShop, ShippingOption
@@ -36,6 +37,9 @@ def create(
     settlement_cycle: Annotated[Cycle, typer.Option()] = Cycle.WEEKLY,
     commission_plan: Annotated[str, typer.Option()] = "standard",
     accepts_cash: Annotated[bool, typer.Option(help="It may take the buyer's money on delivery.")] = False,
+    seller_of_record: Annotated[
+        SellerOfRecord, typer.Option(help="principal: the platform sells, and buys from the merchant.")
+    ] = SellerOfRecord.AGENT,
     owner_email: Annotated[str | None, typer.Option(help="Whoever signs in with this address owns it.")] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -54,6 +58,7 @@ def create(
             settlement_cycle=settlement_cycle,
             commission_plan=commission_plan,
             accepts_cash=accepts_cash,
+            seller_of_record=seller_of_record,
         )
         merchants.check(shop)
         if owner_email:
@@ -102,14 +107,25 @@ async def _all(session: PlatformSession) -> list[ListedMerchant]:
 @app.command()
 def update(
     slug: str,
-    accepts_cash: Annotated[bool, typer.Option(help="It may take the buyer's money on delivery.")],
+    accepts_cash: Annotated[bool | None, typer.Option(help="It may take the buyer's money on delivery.")] = None,
+    seller_of_record: Annotated[
+        SellerOfRecord | None, typer.Option(help="Who sells, in orders that are placed from now on.")
+    ] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Let a merchant take cash on delivery, or no longer."""
+    """Let a merchant take cash on delivery, or no longer; say who sells its goods to buyers."""
     with installation(database_url, data_dir) as opened:
-        as_platform(opened, lambda session: merchants.set_accepts_cash(session, slug, accepts_cash, now()))
-    typer.echo(f"{slug} takes cash on delivery." if accepts_cash else f"{slug} takes no cash.")
+        as_platform(
+            opened,
+            lambda session: merchants.change(
+                session, slug, now(), accepts_cash=accepts_cash, seller_of_record=seller_of_record
+            ),
+        )
+        found = as_platform(opened, lambda session: merchants.by_slug(session, slug))
+    if found is not None:
+        takes = "takes cash on delivery" if found.profile.accepts_cash else "takes no cash"
+        typer.echo(f"{slug} {takes}; seller of record: {found.profile.seller_of_record}.")
 
 
 @app.command()

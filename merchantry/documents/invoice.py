@@ -1,4 +1,4 @@
-"""A commission invoice or credit note as a document: its parties, lines with their tax, and totals by tax rate."""
+"""An invoice or credit note as a document: its parties, lines with their tax, and totals by tax rate."""
 
 from datetime import UTC, datetime, time
 
@@ -11,7 +11,12 @@ _RATE = Column("tax_rate_percent", "Tax %", 8, is_figure=True)
 _TAX = Column("tax", "Tax", 18, is_figure=True)
 _GROSS = Column("gross", "Gross", 18, is_figure=True)
 _LINES = (Column("description", "Description", 48), _NET, _RATE, _TAX, _GROSS)
-_TITLES = {InvoiceKind.INVOICE: "Commission invoice", InvoiceKind.CREDIT_NOTE: "Credit note"}
+_TITLES = {
+    InvoiceKind.INVOICE: "Commission invoice",
+    InvoiceKind.CREDIT_NOTE: "Credit note",
+    InvoiceKind.SELF_BILLED: "Self-billed invoice",
+    InvoiceKind.SELF_BILLED_CREDIT: "Self-billed credit note",
+}
 
 
 def invoice_document(invoice: Invoice) -> Document:

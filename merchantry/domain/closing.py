@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.money import of_bps
+from merchantry.domain.seller import PURCHASE, is_purchase, whole
 from merchantry.domain.settlement import Period, Schedule, period_at
 
 
@@ -126,7 +127,7 @@ def charged(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
     """
     invoiced: Charges = {}
     credited: Charges = {}
-    for each in claimed:
+    for each in (each for each in claimed if not is_purchase(each.details)):
         posted = (0, 0) if each.kind is EntryKind.RELEASE else (each.commission_minor, each.commission_tax_minor)
         for rate_bps, (net, tax) in charges_of(each.details, posted).items():
             if net or tax:
@@ -134,6 +135,18 @@ def charged(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
                 held = side.get(rate_bps, (0, 0))
                 side[rate_bps] = held[0] + abs(net), held[1] + abs(tax)
     return invoiced, credited
+
+
+def bought(claimed: Iterable[Claimable]) -> tuple[Charges, Charges]:
+    """What the platform bought from the merchant in a period, and what came back, before any tax.
+
+    Both follow from what the entries changed of the available balance, so that the two documents come to what the
+    statement says of these sales.
+    """
+    minors = [whole(each.details, PURCHASE) for each in claimed]
+    sums = sum(minor for minor in minors if minor > 0), -sum(minor for minor in minors if minor < 0)
+    purchased, returned = ({0: (minor, 0)} if minor else {} for minor in sums)
+    return purchased, returned
 
 
 def sales_of(claimed: Iterable[Claimable]) -> int:

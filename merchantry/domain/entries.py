@@ -1,6 +1,7 @@
 """The entries that business makes: what moves between which accounts, and the platform's side of it."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from uuid import UUID
 from merchantry.domain.beneficiary import BeneficiaryKind, Share
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, PlatformAccount, Posting
 from merchantry.domain.line_split import LineSplit
+from merchantry.domain.seller import PLATFORM_PART, SALES, SellerOfRecord, platform_part, sale_details, whole
 from merchantry.domain.split import OrderSplit
 from merchantry.domain.tiers import TrueUp
 
@@ -45,6 +47,7 @@ MOVES: Final[Mapping[EntryKind, tuple[Account, Account]]] = MappingProxyType(
 MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
     {
         Account.PLATFORM_COMMISSION: PlatformAccount.COMMISSION_PENDING,
+        Account.PLATFORM_MARGIN: PlatformAccount.COST_OF_GOODS_PENDING,
         Account.COMMISSION_TAX: PlatformAccount.COMMISSION_TAX_PAYABLE,
         Account.PAYMENT_FEE: PlatformAccount.PAYMENT_FEES_RECOVERED,
         Account.SALES_TAX: PlatformAccount.SALES_TAX_PAYABLE,
@@ -52,10 +55,22 @@ MIRRORED: Final[Mapping[Account, PlatformAccount]] = MappingProxyType(
         Account.EXCHANGE_CLEARING: PlatformAccount.EXCHANGE_CLEARING,
     }
 )
-"""Accounts that are the platform's own, and where its subledger books the same amount."""
+"""Accounts that are the platform's own, and where its subledger books the same amount; of a margin, what the entry
+says of `sales_minor` is booked as sales, and the rest as the cost of goods."""
+
+EARNED: Final[Mapping[PlatformAccount, PlatformAccount]] = MappingProxyType(
+    {
+        PlatformAccount.COMMISSION_PENDING: PlatformAccount.COMMISSION_EARNED,
+        PlatformAccount.SALES_PENDING: PlatformAccount.SALES,
+        PlatformAccount.COST_OF_GOODS_PENDING: PlatformAccount.COST_OF_GOODS,
+    }
+)
+"""What is the platform's once the order is released, by where it stood before."""
 
 
-def captured(lines: Sequence[LineSplit], collected_by: Collector) -> dict[Account, int]:
+def captured(
+    lines: Sequence[LineSplit], collected_by: Collector, seller: SellerOfRecord = SellerOfRecord.AGENT
+) -> dict[Account, int]:
     """What the capture of these lines posts, by account, with zeros.
 
     What the merchant collected itself never comes in: the merchant owes the platform all that is not its own part, less
@@ -68,14 +83,20 @@ def captured(lines: Sequence[LineSplit], collected_by: Collector) -> dict[Accoun
     return {
         Account.BUYER_FUNDS: -paid_minor if by_platform else 0,
         UNRELEASED[collected_by]: merchant_minor if by_platform else merchant_minor - paid_minor,
-        Account.PLATFORM_COMMISSION: sum(line.commission_minor for line in lines),
+        **platform_part(
+            seller, sum(line.commission_minor for line in lines), sum(line.subsidy_minor for line in lines)
+        ),
         Account.COMMISSION_TAX: sum(line.commission_tax_minor for line in lines),
         Account.PAYMENT_FEE: sum(line.payment_fee_minor for line in lines),
         Account.SALES_TAX: sum(line.sales_tax_minor for line in lines),
         Account.SUPPLIER_PAYABLE: _total(shares, BeneficiaryKind.SUPPLIER),
         Account.AFFILIATE_PAYABLE: _total(shares, BeneficiaryKind.AFFILIATE),
-        Account.PLATFORM_EXPENSE: -sum(line.subsidy_minor for line in lines),
     }
+
+
+def revenue(lines: Sequence[LineSplit]) -> int:
+    """What the platform takes for lines that it sells: what the buyer paid, less the sales tax."""
+    return sum(line.paid_minor - line.sales_tax_minor for line in lines)
 
 
 def capture(
@@ -83,14 +104,16 @@ def capture(
     split: OrderSplit,
     *,
     collected_by: Collector = Collector.PLATFORM,
+    seller: SellerOfRecord = SellerOfRecord.AGENT,
     occurred_at: datetime,
     details: Mapping[str, Json],
 ) -> Entry:
     """The buyer's money came in, with what the platform adds to it: it is the merchant's to come, and everybody else's
     part of the split."""
-    amounts = captured(split.lines, collected_by)
+    amounts = captured(split.lines, collected_by, seller)
     postings = _kept(*(Posting(account, split.currency, amount) for account, amount in amounts.items()))
-    return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, details)
+    said = {**details, **sale_details(seller, sales_minor=revenue(split.lines))}
+    return Entry(EntryKind.CAPTURE, order_id, occurred_at, None, None, postings, said)
 
 
 def release(
@@ -109,14 +132,21 @@ def release(
 
 
 def tier_true_up(
-    order_id: UUID, found: TrueUp, currency: str, *, occurred_at: datetime, details: Mapping[str, Json]
+    order_id: UUID,
+    found: TrueUp,
+    currency: str,
+    *,
+    seller: SellerOfRecord = SellerOfRecord.AGENT,
+    occurred_at: datetime,
+    details: Mapping[str, Json],
 ) -> Entry:
     """What an order that reached a step changes for those before it, given to or taken from the available balance.
 
     Orders of the window are pending and available; they stay as they were booked.
     """
-    postings = _charged(found.amount_minor, found.tax_minor, currency)
-    return Entry(EntryKind.TIER_TRUE_UP, order_id, occurred_at, occurred_at, None, postings, details)
+    postings = _charged(seller, found.amount_minor, found.tax_minor, currency)
+    said = {**details, **sale_details(seller, purchase_minor=-found.amount_minor)}
+    return Entry(EntryKind.TIER_TRUE_UP, order_id, occurred_at, occurred_at, None, postings, said)
 
 
 def true_up_taken_back(
@@ -126,6 +156,7 @@ def true_up_taken_back(
     currency: str,
     *,
     refund_seq: int,
+    seller: SellerOfRecord = SellerOfRecord.AGENT,
     occurred_at: datetime,
     details: Mapping[str, Json],
 ) -> Entry:
@@ -133,14 +164,15 @@ def true_up_taken_back(
 
     Negative where a refund was undone.
     """
-    postings = _charged(amount_minor, tax_minor, currency)
-    return Entry(EntryKind.TRUE_UP_TAKEN_BACK, order_id, occurred_at, occurred_at, refund_seq, postings, details)
+    postings = _charged(seller, amount_minor, tax_minor, currency)
+    said = {**details, **sale_details(seller, purchase_minor=-amount_minor)}
+    return Entry(EntryKind.TRUE_UP_TAKEN_BACK, order_id, occurred_at, occurred_at, refund_seq, postings, said)
 
 
-def _charged(amount_minor: int, tax_minor: int, currency: str) -> tuple[Posting, ...]:
+def _charged(seller: SellerOfRecord, amount_minor: int, tax_minor: int, currency: str) -> tuple[Posting, ...]:
     amounts = {
         Account.MERCHANT_AVAILABLE: -amount_minor - tax_minor,
-        Account.PLATFORM_COMMISSION: amount_minor,
+        PLATFORM_PART[seller]: amount_minor,
         Account.COMMISSION_TAX: tax_minor,
     }
     return tuple(
@@ -203,24 +235,41 @@ def adjustment(
 def platform_side(entry: Entry, *, earned: bool) -> tuple[Posting, ...]:
     """The same in the platform's own subledger: what its accounts get comes from the merchant's clearing.
 
-    `earned` says that the order's commission was earned already, so a reversal takes it from there.
+    `earned` says that the order's commission (or margin) was earned already, so a reversal takes it from there.
     """
-    postings: list[Posting] = []
+    sums: Counter[tuple[PlatformAccount, str]] = Counter()
     for posting in entry.postings:
-        account = MIRRORED.get(Account(posting.account))
-        if account is PlatformAccount.COMMISSION_PENDING and earned:
-            account = PlatformAccount.COMMISSION_EARNED
-        if account and posting.amount_minor:
-            clearing = PlatformAccount.MERCHANT_CLEARING
-            postings += _moved(clearing, account, posting.amount_minor, posting.currency)
+        if account := MIRRORED.get(Account(posting.account)):
+            sums[account, posting.currency] += posting.amount_minor
+    if sales_minor := whole(entry.details, SALES):
+        currency = entry.postings[0].currency  # a sale has one
+        sums[PlatformAccount.SALES_PENDING, currency] += sales_minor
+        sums[PlatformAccount.COST_OF_GOODS_PENDING, currency] -= sales_minor
+    postings: list[Posting] = []
+    for (account, currency), amount_minor in sums.items():
+        if amount_minor:
+            standing = EARNED.get(account, account) if earned else account
+            postings += _moved(PlatformAccount.MERCHANT_CLEARING, standing, amount_minor, currency)
     return tuple(postings)
 
 
-def platform_release(commission_minor: int, currency: str) -> tuple[Posting, ...]:
-    """The platform's side of a release: what is left of the order's commission is earned."""
-    if not commission_minor:
-        return ()
-    return _moved(PlatformAccount.COMMISSION_PENDING, PlatformAccount.COMMISSION_EARNED, commission_minor, currency)
+def platform_release(accrued: Mapping[PlatformAccount, int], currency: str) -> tuple[Posting, ...]:
+    """The platform's side of a release: what is left of what the order accrued is earned."""
+    postings: list[Posting] = []
+    for account, amount_minor in accrued.items():
+        if amount_minor:
+            postings += _moved(account, EARNED[account], amount_minor, currency)
+    return tuple(postings)
+
+
+def accrued(booked: Iterable[Entry]) -> dict[PlatformAccount, int]:
+    """What these entries of one unreleased order have accrued to the platform, by where its subledger has it."""
+    sums = Counter[PlatformAccount]()
+    for entry in booked:
+        for posting in platform_side(entry, earned=False):
+            if (account := PlatformAccount(posting.account)) in EARNED:
+                sums[account] += posting.amount_minor
+    return dict(sums)
 
 
 def _total(shares: Sequence[Share], kind: BeneficiaryKind) -> int:

@@ -90,23 +90,3 @@ def entry(found: Exchange, *, occurred_at: datetime) -> Entry:
         "rate_at": rfc3339(found.rate_at),
     }
     return Entry(EntryKind.EXCHANGE, None, occurred_at, occurred_at, None, postings, details)
-
-
-def from_entry(booked: Entry) -> Exchange:
-    """What `entry` wrote."""
-    details = {name: str(value) for name, value in booked.details.items()}
-    amounts = {
-        posting.currency: posting.amount_minor
-        for posting in booked.postings
-        if posting.account == Account.MERCHANT_AVAILABLE
-    }
-    return Exchange(
-        id=UUID(details["exchange"]),
-        from_currency=details["from_currency"],
-        from_minor=-amounts[details["from_currency"]],
-        to_currency=details["to_currency"],
-        to_minor=amounts[details["to_currency"]],
-        rate=details["rate"],
-        source=details["rate_source"],
-        rate_at=datetime.fromisoformat(details["rate_at"]),
-    )

@@ -1,4 +1,5 @@
-"""Commission invoices and credit notes: what the platform charges a merchant, or gives back, with its tax.
+"""Commission invoices and credit notes: what the platform charges a merchant, or gives back, with its tax; and the
+documents of what it bought from the merchant, which it writes in the merchant's stead (self-billing).
 
 Other documents than the statement (docs/statement-format.md): theirs are the issuer's numbers, without gaps.
 """
@@ -17,10 +18,20 @@ FORMAT: Final = "merchantry-invoice/v1"
 
 
 class InvoiceKind(StrEnum):
-    """What the document does."""
+    """What the document does.
+
+    SELF_BILLED is the merchant's invoice for what the platform bought, issued by the platform on its behalf;
+    SELF_BILLED_CREDIT what of that came back.
+    """
 
     INVOICE = "invoice"
     CREDIT_NOTE = "credit_note"
+    SELF_BILLED = "self_billed"
+    SELF_BILLED_CREDIT = "self_billed_credit"
+
+
+CREDITS: Final = frozenset({InvoiceKind.CREDIT_NOTE, InvoiceKind.SELF_BILLED_CREDIT})
+"""The kinds that take back from another document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ class Invoice:
         digits(self.currency)
         if not self.lines:
             raise ValueError(f"{self.number}: a document needs a line")
-        if self.corrects is not None and self.kind is not InvoiceKind.CREDIT_NOTE:
+        if self.corrects is not None and self.kind not in CREDITS:
             raise ValueError(f"{self.number}: only a credit note corrects an invoice")
         _check_taxes(self.number, self.lines)
         if self.by_rate != totals_by_rate(self.lines):

@@ -21,7 +21,8 @@ class Account(StrEnum):
     """The accounts of a merchant's ledger.
 
     ``merchant_held`` is what a dispute keeps back (a chargeback, an objection), ``merchant_reserved`` the risk reserve,
-    ``merchant_receivable`` what the merchant owes of money that it collected itself.
+    ``merchant_receivable`` what the merchant owes of money that it collected itself. Of what the platform sells in its
+    own name it has no commission but a margin: ``platform_margin``.
     """
 
     BUYER_FUNDS = "buyer_funds"
@@ -32,6 +33,7 @@ class Account(StrEnum):
     IN_PAYOUT = "in_payout"
     PAID_OUT = "paid_out"
     PLATFORM_COMMISSION = "platform_commission"
+    PLATFORM_MARGIN = "platform_margin"
     COMMISSION_TAX = "commission_tax"
     PAYMENT_FEE = "payment_fee"
     SALES_TAX = "sales_tax"
@@ -44,12 +46,20 @@ class Account(StrEnum):
 
 
 class PlatformAccount(StrEnum):
-    """The accounts of the platform's own subledger."""
+    """The accounts of the platform's own subledger.
+
+    ``sales`` is its revenue of what it sells in its own name, net of sales tax, ``cost_of_goods`` (negative) what it
+    bought that for; both are pending until the order's release, as commission is.
+    """
 
     MERCHANT_CLEARING = "merchant_clearing"
     COMMISSION_PENDING = "commission_pending"
     COMMISSION_EARNED = "commission_earned"
     COMMISSION_TAX_PAYABLE = "commission_tax_payable"
+    SALES_PENDING = "sales_pending"
+    SALES = "sales"
+    COST_OF_GOODS_PENDING = "cost_of_goods_pending"
+    COST_OF_GOODS = "cost_of_goods"
     PAYMENT_FEES_RECOVERED = "payment_fees_recovered"
     SALES_TAX_PAYABLE = "sales_tax_payable"
     EXPENSE = "expense"

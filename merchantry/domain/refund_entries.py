@@ -10,6 +10,7 @@ from merchantry.domain.beneficiary import BeneficiaryKind
 from merchantry.domain.entries import UNRELEASED, Collector
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.domain.reversal import Reversal
+from merchantry.domain.seller import SellerOfRecord, platform_part
 
 
 class Stage(StrEnum):
@@ -28,6 +29,7 @@ class Sale:
     capture_seq: int
     stage: Stage
     collected_by: Collector = Collector.PLATFORM
+    seller: SellerOfRecord = SellerOfRecord.AGENT
 
     @property
     def merchant_account(self) -> Account:
@@ -108,13 +110,12 @@ def _taken_back(sale: Sale, reversal: Reversal) -> dict[Account, int]:
     """What each party loses; the subsidy goes back to the platform."""
     return {
         sale.merchant_account: -reversal.merchant_minor,
-        Account.PLATFORM_COMMISSION: -reversal.commission_minor,
+        **platform_part(sale.seller, -reversal.commission_minor, -reversal.subsidy_minor),
         Account.COMMISSION_TAX: -reversal.commission_tax_minor,
         Account.PAYMENT_FEE: -reversal.payment_fee_minor,
         Account.SALES_TAX: -reversal.sales_tax_minor,
         Account.SUPPLIER_PAYABLE: -_shares(reversal, BeneficiaryKind.SUPPLIER),
         Account.AFFILIATE_PAYABLE: -_shares(reversal, BeneficiaryKind.AFFILIATE),
-        Account.PLATFORM_EXPENSE: reversal.subsidy_minor,
     }
 
 

@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 
 
 class ReviewStatus(StrEnum):
-    """Where an order that a rule stopped stands. REFUSED: it stays held until it is refunded."""
+    """Where an order that a rule stopped stands. REFUSED: held until it is refunded, or two people clear it."""
 
     HELD = "held"
     CLEARED = "cleared"

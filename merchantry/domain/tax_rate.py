@@ -9,6 +9,7 @@ from uuid import UUID
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.line_amounts import LineAmounts
 from merchantry.domain.money import BPS
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.tax import Remitter, line_tax
 from merchantry.domain.text import check_text
 
@@ -63,6 +64,13 @@ def narrowest(rates: Sequence[TaxRate], category: str) -> TaxRate | None:
     """
     fitting = [rate for rate in rates if rate.category in ("", category)]
     return max(fitting, key=lambda rate: (bool(rate.region), bool(rate.category)), default=None)
+
+
+def remitted(rate: TaxRate | None, seller: SellerOfRecord) -> TaxRate | None:
+    """The rate as it taxes a sale: the platform remits the tax of what it sells itself, whatever the rate says."""
+    if rate is None or seller is SellerOfRecord.AGENT:
+        return rate
+    return replace(rate, remitted_by=Remitter.PLATFORM)
 
 
 def taxed(amounts: LineAmounts, rate: TaxRate | None) -> LineAmounts:

@@ -139,7 +139,7 @@ async def hear(tools: Tools, merchant_id: UUID, key: UUID, answer: Answer) -> No
     happened = _not_later(answer.occurred_at, now)
 
     await tools.database.run(
-        ACTOR, lambda tx: payout_outcome.hear(tx, merchant_id, key, told, Act(ACTOR, happened, now))
+        ACTOR, lambda tx: payout_outcome.hear_from_provider(tx, merchant_id, key, told, Act(ACTOR, happened, now))
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 from merchantry.domain.act import Act
@@ -128,5 +129,6 @@ async def _hear_report(database: Database, data: bytes, act: Act, result: Reconc
         if answer is None:
             continue
         told = Told(WORDS[answer.status], answer.provider_reference, answer.reason, {"pain.002": report.id})
-        await database.run(act.actor, lambda tx, m=merchant_id, k=key, t=told: payout_outcome.hear(tx, m, k, t, act))  # type: ignore[misc]
+        hear = partial(payout_outcome.hear_from_provider, merchant_id=merchant_id, key=key, told=told, act=act)
+        await database.run(act.actor, hear)
         result.answers += 1

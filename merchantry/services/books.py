@@ -15,8 +15,9 @@ from merchantry.domain import entries
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import MarketError
 from merchantry.domain.leaf import BookedEntry
-from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
+from merchantry.domain.ledger import Account, Entry, EntryKind, Json, PlatformAccount, Posting
 from merchantry.domain.line_split import LineSplit
+from merchantry.domain.seller import PLATFORM_PART, PURCHASE, SALES, SellerOfRecord, is_purchase, sale_details
 from merchantry.domain.settlement import Schedule, local_day, period_at
 from merchantry.services import payment_fee, totals
 from merchantry.services.ledger import booked
@@ -47,6 +48,7 @@ class Law(StrEnum):
     DAILY_TOTAL = "daily totals are the sums of captures and refunds"
     DAILY_AVAILABLE = "daily available amounts are the sums of releases"
     ORDER_COMMISSION = "an order's money is divided as its split lines say, party by party"
+    SALES = "what the platform sells itself, and nothing else, is its revenue"
     SPLIT_LINE = "a split line's parts are those of its computation"
     RELEASE = "a release moves what is left of the merchant's part"
     VOLUME = "volumes are the sums of split lines, and true-ups follow from them"
@@ -75,6 +77,7 @@ class SplitPart:
     id: UUID
     category: str
     collected_by: Collector
+    seller: SellerOfRecord
     plan: tuple[str, int]
     split: LineSplit
     parts: Figures
@@ -93,8 +96,8 @@ class Books:
     balances: dict[tuple[str, str], Figures] = field(default_factory=dict)
     daily_totals: dict[tuple[date, str, str], Figures] = field(default_factory=dict)
     daily_available: dict[tuple[date, str, date, date], Figures] = field(default_factory=dict)
-    accrued: Counter[UUID | None] = field(default_factory=Counter)
-    """Commission of the orders that are not released yet."""
+    accrued: dict[UUID | None, Counter[PlatformAccount]] = field(default_factory=dict)
+    """What the platform's side has of the orders that are not released yet."""
     unreleased: Counter[UUID | None] = field(default_factory=Counter)
     """The merchant's side of those orders."""
     lost: Lost = field(default_factory=Lost)
@@ -158,14 +161,13 @@ class Books:
             self._count_adjusted(booked)
             mirrored: tuple[Posting, ...] = ()
         elif booked.kind is EntryKind.RELEASE:
-            earned = self.accrued.pop(order_id, 0)
-            mirrored = entries.platform_release(earned, currency)
+            mirrored = entries.platform_release(self.accrued.pop(order_id, {}), currency)
         else:
             is_late = booked.kind in (EntryKind.TIER_TRUE_UP, EntryKind.TRUE_UP_TAKEN_BACK)
             was_released = booked.kind is not EntryKind.CAPTURE and order_id not in self.accrued
             mirrored = entries.platform_side(booked, earned=was_released or is_late)
             if not (was_released or is_late):
-                self.accrued[order_id] += _of(entry, Account.PLATFORM_COMMISSION)
+                self.accrued.setdefault(order_id, Counter()).update(entries.accrued([booked]))
         expected: Counter[tuple[str, str]] = Counter()
         for posting in mirrored:
             expected[posting.account, posting.currency] += posting.amount_minor
@@ -192,7 +194,8 @@ class Books:
         elif kind in TAKEN_BACK:
             self._count_day(day, entry, _taken_back(entry.entry, parts), orders=0)
             currency = entry.entry.postings[0].currency
-            self.volumes.take_out(entry.seq, rows_of(entry.entry), currency, entry.entry.occurred_at)
+            at, seller = entry.entry.occurred_at, _seller(entry.entry)
+            self.volumes.take_out(entry.seq, rows_of(entry.entry), currency, at, seller)
         elif kind is EntryKind.TIER_TRUE_UP:
             self._count_day(day, entry, self._trued_up(name, entry, parts), orders=0)
         elif kind is EntryKind.TRUE_UP_TAKEN_BACK:
@@ -218,25 +221,34 @@ class Books:
             found[posting.account, posting.currency] += posting.amount_minor
         if _without_zeros(expected) != _without_zeros(found):
             self.report(Law.ORDER_COMMISSION, name, expected=_shown(expected), found=_shown(found))
-        self.volumes.count(booked.order_id, parts[0].plan, lines, currency, booked.occurred_at)
+        self._check_sale(name, booked, lines, parts[0].seller)
+        self.volumes.count(booked.order_id, parts[0].plan, lines, currency, booked.occurred_at, parts[0].seller)
+
+    def _check_sale(self, name: str, booked: Entry, lines: Sequence[LineSplit], seller: SellerOfRecord) -> None:
+        """What the platform sells itself, and only that, is its revenue."""
+        expected = sale_details(seller, sales_minor=entries.revenue(lines))
+        found = {each: booked.details[each] for each in (SALES, PURCHASE) if each in booked.details}
+        if expected != found:
+            self.report(Law.SALES, name, expected=expected, found=found)
 
     def _captured(self, parts: Sequence[SplitPart]) -> Mapping[Account, int]:
-        return entries.captured([part.split for part in parts], parts[0].collected_by)
+        return entries.captured([part.split for part in parts], parts[0].collected_by, parts[0].seller)
 
     def _trued_up(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> list[LineFigures]:
         rule = str(entry.entry.details.get("rule"))
-        found = _of(entry, Account.PLATFORM_COMMISSION), _of(entry, Account.COMMISSION_TAX)
+        found = _platform_part(entry), _of(entry, Account.COMMISSION_TAX)
         expected = self.volumes.due.pop((entry.entry.order_id, rule), 0)
         if found[0] != expected:
             self.report(Law.VOLUME, name, expected=expected, found=found[0])
         of_rule = [part for part in parts if part.split.commission.rule == rule][:1]
         details, currency = entry.entry.details, entry.entry.postings[0].currency
         window = datetime.fromisoformat(str(details["window_starts_at"]))
-        self.volumes.true_up(str(details["plan"]), rule, currency, window, entry.seq, found[1])
+        key = (str(details["plan"]), rule, currency, window, _seller(entry.entry))
+        self.volumes.true_up(key, entry.seq, found[1])
         return [totals.trued_up(part.category, *found) for part in of_rule]
 
     def _true_up_taken_back(self, name: str, entry: BookedEntry) -> list[LineFigures]:
-        found = _of(entry, Account.PLATFORM_COMMISSION), _of(entry, Account.COMMISSION_TAX)
+        found = _platform_part(entry), _of(entry, Account.COMMISSION_TAX)
         expected = self.volumes.owed.pop(entry.entry.reverses or 0, (0, 0))
         if found != expected:
             self.report(Law.VOLUME, name, expected=expected, found=found)
@@ -300,6 +312,14 @@ def _named(names: Sequence[str], figures: Figures | None) -> str:
     if figures is None:
         return "no row"
     return ", ".join(f"{name} {figure}" for name, figure in zip(names, figures, strict=True))
+
+
+def _seller(entry: Entry) -> SellerOfRecord:
+    return SellerOfRecord.PRINCIPAL if is_purchase(entry.details) else SellerOfRecord.AGENT
+
+
+def _platform_part(entry: BookedEntry) -> int:
+    return sum(_of(entry, account) for account in PLATFORM_PART.values())
 
 
 def _of(entry: BookedEntry, account: Account) -> int:

@@ -12,12 +12,13 @@ from merchantry.domain.category import Days
 from merchantry.domain.checkout import Cart
 from merchantry.domain.coupon import AppliedCoupon, CouponLine, Discounts, LineDiscount, Redeemed, redeem
 from merchantry.domain.errors import CheckoutRejected, MarketError, MerchantUnavailable, TotalChanged
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.tax_rate import TaxRate
 from merchantry.services import category, coupon_use, placement, pricing, tax
 from merchantry.services.placement import Placed, Placing
 from merchantry.services.pricing import PricedPart, PriceTerms, Shop
 from merchantry.services.terms import without_plan
-from merchantry.tables.platform import merchant_profile
+from merchantry.tables.platform import mall, merchant_profile
 from tenancy.database import PlatformSession, PublicSession, Transaction
 from tenancy.tables import merchant
 
@@ -63,9 +64,12 @@ SHOPS = (
         merchant_profile.c.legal_name,
         merchant_profile.c.display_name,
         merchant_profile.c.shipping_options,
+        merchant_profile.c.seller_of_record,
+        mall.c.name.label("platform_name"),
         merchant.c.status,
     )
     .join(merchant, merchant.c.id == merchant_profile.c.merchant_id)
+    .join(mall, mall.c.id == 1)
     .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
 )
 
@@ -181,4 +185,12 @@ async def shops_of(
 
 
 def _shop(row: Row[Any]) -> Shop:
-    return Shop(row.merchant_id, row.number, row.legal_name, row.display_name, row.shipping_options)
+    return Shop(
+        row.merchant_id,
+        row.number,
+        row.legal_name,
+        row.display_name,
+        row.shipping_options,
+        SellerOfRecord(row.seller_of_record),
+        row.platform_name,
+    )

@@ -110,7 +110,8 @@ class Case:
 
 
 class CaseAct(StrEnum):
-    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: nobody decided it in time."""
+    """What can happen to a case. ASK: somebody opened what was open. OVERDUE: nobody decided it in time.
+    REOPEN: what was rejected is looked at once more."""
 
     OPEN = "open"
     ASK = "ask"
@@ -122,6 +123,7 @@ class CaseAct(StrEnum):
     WITHDRAW = "withdraw"
     SETTLE = "settle"
     OVERDUE = "overdue"
+    REOPEN = "reopen"
 
 
 CASE_COLUMNS = [review_case.c[name] for name in Case.__slots__]

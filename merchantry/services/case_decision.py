@@ -67,6 +67,8 @@ async def _state(session: PlatformSession, case: Case) -> CaseState:
     parties, approved_by = set[str](), list[str]()
     for row in rows:
         parties.update(row.details.get("parties", ()))
+        if row.kind == CaseAct.REOPEN:
+            approved_by.clear()
         if row.kind == CaseAct.APPROVE:
             approved_by.append(sealed(case.id, row.actor))
     return CaseState(case.status, case.approvals_needed, frozenset(parties), tuple(approved_by))

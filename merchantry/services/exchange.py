@@ -1,18 +1,16 @@
 """Exchanges of a merchant's available balance, booked by the platform's people at a rate that they name."""
 
-from uuid import UUID
-
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from merchantry.domain import entries
 from merchantry.domain import exchange as rules
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.exchange import Exchange
-from merchantry.domain.ledger import Account, EntryKind
+from merchantry.domain.ledger import Account
 from merchantry.domain.money import format_minor
 from merchantry.services import audit, ledger
-from merchantry.tables.merchant import balance, counter, ledger_entry
+from merchantry.tables.merchant import balance, counter
 from tenancy.database import MerchantSession
 
 
@@ -37,10 +35,3 @@ async def book(session: MerchantSession, found: Exchange, act: Act) -> int:
     }
     await audit.record(session, session.merchant_id, act, "exchange.book", str(found.id), None, after)
     return seq
-
-
-async def find(session: MerchantSession, exchange_id: UUID) -> Exchange:
-    """An exchange that was booked; it must exist."""
-    named = func.jsonb_extract_path_text(ledger_entry.c.details, "exchange") == str(exchange_id)
-    statement = select(ledger_entry).where(ledger_entry.c.kind == EntryKind.EXCHANGE, named)
-    return rules.from_entry(ledger.booked((await session.execute(statement)).one()).entry)

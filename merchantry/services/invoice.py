@@ -1,16 +1,20 @@
-"""The platform's invoices for its commission, and its credit notes: one of each for a statement, where due.
+"""The platform's invoices for its commission, and its credit notes: one of each for a statement, where due; and the
+same two for what it bought from the merchant, which it issues on the merchant's behalf.
 
-Each merchant has its own series of both, without gaps: `100001-C00007`, `100001-N00002`.
+Each merchant has its own series of each, without gaps: `100001-C00007`, `100001-N00002`, `100001-B00003`,
+`100001-R00001`.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Row, bindparam, select, update
 
+from merchantry.domain import closing
 from merchantry.domain.act import Act
-from merchantry.domain.closing import Charges
+from merchantry.domain.closing import Charges, Claimable
 from merchantry.domain.invoice import Invoice, InvoiceKind, InvoiceLine, Party, content_hash, invoice
 from merchantry.domain.statement import Statement
 from merchantry.services import audit
@@ -20,8 +24,20 @@ from merchantry.tables.settlement import commission_invoice
 from tenancy.database import MerchantSession
 from tenancy.writes import New, write
 
-LETTER = {InvoiceKind.INVOICE: "C", InvoiceKind.CREDIT_NOTE: "N"}
-WORDS = {InvoiceKind.INVOICE: "Commission", InvoiceKind.CREDIT_NOTE: "Commission returned"}
+LETTER = {
+    InvoiceKind.INVOICE: "C",
+    InvoiceKind.CREDIT_NOTE: "N",
+    InvoiceKind.SELF_BILLED: "B",
+    InvoiceKind.SELF_BILLED_CREDIT: "R",
+}
+WORDS = {
+    InvoiceKind.INVOICE: "Commission",
+    InvoiceKind.CREDIT_NOTE: "Commission returned",
+    InvoiceKind.SELF_BILLED: "Goods bought",
+    InvoiceKind.SELF_BILLED_CREDIT: "Goods bought and returned",
+}
+BY_THE_MERCHANT = (InvoiceKind.SELF_BILLED, InvoiceKind.SELF_BILLED_CREDIT)
+"""What the merchant would issue, and the platform issues for it: it is the recipient."""
 
 NEXT = (
     update(counter)
@@ -32,9 +48,10 @@ NEXT = (
 
 
 async def issue(
-    session: MerchantSession, statement_id: UUID, made: Statement, charges: tuple[Charges, Charges], act: Act
+    session: MerchantSession, statement_id: UUID, made: Statement, claimed: Sequence[Claimable], act: Act
 ) -> list[UUID]:
-    """Write what a closed period is charged and credited; nothing where it is neither."""
+    """Write what a closed period is charged and credited, and what was bought in it; nothing where it is nothing."""
+    charges = (*closing.charged(claimed), *closing.bought(claimed))
     issued = []
     for kind, by_rate in zip(InvoiceKind, charges, strict=True):
         if by_rate:
@@ -46,13 +63,16 @@ async def _issue(
     session: MerchantSession, statement_id: UUID, made: Statement, kind: InvoiceKind, by_rate: Charges, act: Act
 ) -> UUID:
     number: int = await session.scalar(NEXT, {"counter_name": kind.value})
-    issuer: str = await session.scalar(select(mall.c.name))
+    platform: str = await session.scalar(select(mall.c.name))
+    issuer, recipient = platform, made.merchant_name
+    if kind in BY_THE_MERCHANT:
+        issuer, recipient = f"{platform}, on behalf of {made.merchant_name}", platform
     document = _document(
         kind=kind,
         number=f"{made.number.split('-')[0]}-{LETTER[kind]}{number:05d}",
         issued_on=made.ends_on,
         issuer=issuer,
-        recipient=made.merchant_name,
+        recipient=recipient,
         currency=made.currency,
         statement_number=made.number,
         lines=[[WORDS[kind], net, rate, tax] for rate, (net, tax) in sorted(by_rate.items())],
@@ -66,7 +86,7 @@ async def _issue(
         "statement_id": statement_id,
         "statement_number": made.number,
         "issuer": issuer,
-        "recipient": made.merchant_name,
+        "recipient": recipient,
         "currency": made.currency,
         "net_minor": document.net_minor,
         "tax_minor": document.tax_minor,
@@ -78,9 +98,13 @@ async def _issue(
     await write(
         session,
         New(commission_invoice, row),
-        audit.event(session, session.merchant_id, act, f"commission_{kind}.issue", str(invoice_id), None, after),
+        audit.event(session, session.merchant_id, act, _did(kind), str(invoice_id), None, after),
     )
     return invoice_id
+
+
+def _did(kind: InvoiceKind) -> str:
+    return f"{kind}.issue" if kind in BY_THE_MERCHANT else f"commission_{kind}.issue"
 
 
 def from_row(row: Row[Any]) -> Invoice:

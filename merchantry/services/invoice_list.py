@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 
 from merchantry.domain import invoice as invoices
-from merchantry.domain.invoice import Invoice
+from merchantry.domain.invoice import Invoice, InvoiceKind
 from merchantry.services import invoice
 from merchantry.services.statement_list import DocumentDiffers
 from merchantry.tables.settlement import commission_invoice
 from tenancy.database import MerchantSession
 
 _table = commission_invoice.c
+_ORDER = func.array_position([kind.value for kind in InvoiceKind], _table.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class IssuedInvoice:
 
 
 async def of_statements(session: MerchantSession, statement_ids: Collection[UUID]) -> list[IssuedInvoice]:
-    """What was issued with these statements, invoices before credit notes."""
+    """What was issued with these statements, in the order of the kinds: invoices before credit notes."""
     query = _own(session).where(_table.statement_id == func.any(list(statement_ids)))
-    return await _found(session, query.order_by(_table.kind.desc(), _table.number))
+    return await _found(session, query.order_by(_ORDER, _table.number))
 
 
 async def by_id(session: MerchantSession, invoice_id: UUID) -> IssuedInvoice | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, select
 
-from merchantry.domain.entries import MIRRORED
+from merchantry.domain.entries import EARNED, MIRRORED
 from merchantry.domain.ledger import Account, Json, PlatformAccount
 from merchantry.domain.restore import GapStatus
 from merchantry.tables.backup import restore_gap
@@ -20,9 +20,13 @@ ALL: Final = (OPEN, WRITTEN_OFF)
 
 Sums = Counter[tuple[str, str]]
 
+MIRRORED_BACK: Final[Mapping[PlatformAccount, Account]] = {
+    **{mirrored: account for account, mirrored in MIRRORED.items()},
+    PlatformAccount.SALES_PENDING: Account.PLATFORM_MARGIN,
+}
 BACK: Final[Mapping[str, Account]] = {
-    **{str(mirrored): account for account, mirrored in MIRRORED.items()},
-    str(PlatformAccount.COMMISSION_EARNED): Account.PLATFORM_COMMISSION,
+    **{str(mirrored): account for mirrored, account in MIRRORED_BACK.items()},
+    **{str(earned): MIRRORED_BACK[pending] for pending, earned in EARNED.items()},
 }
 """The merchant's account that an account of the platform's subledger mirrors; clearing mirrors none."""
 

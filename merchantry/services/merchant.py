@@ -17,6 +17,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, SlugTaken
 from merchantry.domain.permission import MerchantRole
 from merchantry.domain.price import check_currency, check_prices
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
 from merchantry.services import audit
@@ -33,8 +34,6 @@ from tenancy.writes import Changed, write
 FIRST_NUMBER = 100_001
 MAX_NAME = 200
 MAX_DAYS = 365
-SELLERS_OF_RECORD = ("agent",)
-"""The merchant sells and the platform takes commission. Why the platform is none yet: docs/decisions/0012."""
 SETTABLE = ("active", "suspended")
 FIRST_TERMS = {"reserve_bps": 0, "reserve_days": 0, "objection_days": 14}
 """What a new merchant's payouts are subject to: no minimum, no reserve, two weeks to object to a statement."""
@@ -63,7 +62,7 @@ class Profile:
     time_zone: str
     currency: str
     settlement_cycle: Cycle
-    seller_of_record: str
+    seller_of_record: SellerOfRecord
     commission_plan: str
     shipping_options: tuple[ShippingOption, ...]
     complete_days_after_delivery: int
@@ -83,7 +82,7 @@ class NewShop:
     currency: str
     commission_plan: str = "standard"
     settlement_cycle: str = Cycle.WEEKLY
-    seller_of_record: str = "agent"
+    seller_of_record: str = SellerOfRecord.AGENT
     shipping_options: Sequence[ShippingOption] = ()
     complete_days_after_delivery: int = 7
     complete_days_after_shipping: int = 30
@@ -142,8 +141,9 @@ def check(shop: NewShop) -> None:
     check_currency(shop.currency, ("currency",))
     if shop.settlement_cycle not in tuple(Cycle):
         _refuse("settlement_cycle", f"Choose one of the cycles {', '.join(Cycle)}.")
-    if shop.seller_of_record not in SELLERS_OF_RECORD:
-        _refuse("seller_of_record", f"Choose one of {', '.join(SELLERS_OF_RECORD)}.")
+    if shop.seller_of_record not in tuple(SellerOfRecord):
+        _refuse("seller_of_record", f"Choose one of {', '.join(SellerOfRecord)}.")
+    _check_cash(shop.seller_of_record, accepts_cash=shop.accepts_cash)
     for name in ("complete_days_after_delivery", "complete_days_after_shipping"):
         if not 0 <= getattr(shop, name) <= MAX_DAYS:
             _refuse(name, f"Give a number of days from 0 to {MAX_DAYS}.")
@@ -168,6 +168,12 @@ def _check_shipping(options: Sequence[ShippingOption]) -> None:
         check_prices(option.prices, (*path, "prices"))
 
 
+def _check_cash(seller_of_record: str, *, accepts_cash: bool) -> None:
+    """What the platform sells is paid to the platform."""
+    if accepts_cash and seller_of_record == SellerOfRecord.PRINCIPAL:
+        _refuse("accepts_cash", "A merchant takes no cash for what the platform sells; let it sell as an agent.")
+
+
 def _refuse(name: str, reason: str) -> None:
     raise InvalidInput(reason=reason, path=(name,))
 
@@ -182,7 +188,7 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
         "time_zone": shop.time_zone,
         "currency": shop.currency,
         "settlement_cycle": str(shop.settlement_cycle),
-        "seller_of_record": shop.seller_of_record,
+        "seller_of_record": str(shop.seller_of_record),
         "commission_plan": shop.commission_plan,
         "shipping_options": [_option_json(option) for option in shop.shipping_options],
         "complete_days_after_delivery": shop.complete_days_after_delivery,
@@ -240,17 +246,36 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
     return Merchant(held.id, slug, status)
 
 
-async def set_accepts_cash(session: PlatformSession, slug: str, accepts_cash: bool, act: Act) -> UUID:
-    """Let a merchant take cash on delivery, or no longer; checkouts paid before stay as they are. Raises NotFound."""
+async def change(
+    session: PlatformSession,
+    slug: str,
+    act: Act,
+    *,
+    accepts_cash: bool | None = None,
+    seller_of_record: SellerOfRecord | None = None,
+) -> UUID:
+    """Change what is given of a merchant's terms of sale; returns its id.
+
+    Whether it takes cash on delivery holds for checkouts that are paid from now on, who sells for orders that are
+    placed from now on. Raises NotFound, and InvalidInput where the two don't go together.
+    """
     table = merchant_profile.c
-    locked = select(merchant.c.id, table.accepts_cash).join(merchant_profile, table.merchant_id == merchant.c.id)
+    locked = select(merchant.c.id, table.accepts_cash, table.seller_of_record).join(
+        merchant_profile, table.merchant_id == merchant.c.id
+    )
     held = (await session.execute(locked.where(merchant.c.slug == slug).with_for_update())).one_or_none()
     if held is None:
         raise NotFound(what="merchant", path=("slug",))
     merchant_id: UUID = held.id
-    if held.accepts_cash != accepts_cash:
-        await write(session, Changed(merchant_profile, {"merchant_id": merchant_id}, {"accepts_cash": accepts_cash}))
-        before, after = {"accepts_cash": held.accepts_cash}, {"accepts_cash": accepts_cash}
+    given = {"accepts_cash": accepts_cash, "seller_of_record": seller_of_record and seller_of_record.value}
+    after = {name: value for name, value in given.items() if value is not None and value != getattr(held, name)}
+    if after:
+        _check_cash(
+            after.get("seller_of_record", held.seller_of_record),
+            accepts_cash=after.get("accepts_cash", held.accepts_cash),
+        )
+        await write(session, Changed(merchant_profile, {"merchant_id": merchant_id}, after))
+        before = {name: getattr(held, name) for name in after}
         await audit.record(session, merchant_id, act, "merchant.update", str(merchant_id), before, after)
     return merchant_id
 
@@ -307,7 +332,11 @@ def profile_from(row: RowMapping) -> Profile:
     """A profile from a row that has all its columns."""
     values = {column.name: row[column.name] for column in merchant_profile.c}
     options = tuple(ShippingOption(**option) for option in values.pop("shipping_options"))
-    return Profile(**{**values, "settlement_cycle": Cycle(values["settlement_cycle"])}, shipping_options=options)
+    typed = {
+        "settlement_cycle": Cycle(values["settlement_cycle"]),
+        "seller_of_record": SellerOfRecord(values["seller_of_record"]),
+    }
+    return Profile(**{**values, **typed}, shipping_options=options)
 
 
 def _listed() -> Select[Any]:

@@ -9,7 +9,9 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.money import format_minor
 from merchantry.services import ledger, statement
 from merchantry.services.case import Case, Fact, NewCase, open_case
-from merchantry.services.settlement import Conditions
+from merchantry.services.case_end import settle
+from merchantry.services.review_case import ask_people_of
+from merchantry.services.settlement import Conditions, reviewed
 from merchantry.services.statement import Objection
 from tenancy.database import MerchantSession, Transaction
 
@@ -27,8 +29,10 @@ class Dispute:
     reason: str
 
 
-async def object_to(session: MerchantSession, conditions: Conditions, said: Dispute, case_id: UUID, act: Act) -> None:
-    """Hold what can be held of the amount and open the case that people are to decide.
+async def object_to(
+    session: MerchantSession, conditions: Conditions, said: Dispute, case_id: UUID, act: Act
+) -> Objection:
+    """Hold what can be held of the amount and open the case that people are to decide; `look_again` is what follows.
 
     Raises InvalidInput for another currency, and what ``statement.object_to`` raises.
     """
@@ -56,6 +60,17 @@ async def object_to(session: MerchantSession, conditions: Conditions, said: Disp
         id=case_id,
     )
     await open_case(session, new, act)
+    return made
+
+
+async def look_again(tx: Transaction, merchant_id: UUID, made: Objection, act: Act) -> None:
+    """The payout that an objection gave up is reviewed no more; the one in its place is, where a rule minds it."""
+    if made.given_up:
+        reason = "The payout was given up because of an objection; what is left of it was planned anew."
+        async with tx.as_platform() as session:
+            await settle(session, merchant_id, [CaseKind.REVIEW], ("Payout", str(made.given_up)), reason, act)
+    if made.planned:
+        await ask_people_of(tx, [reviewed(merchant_id, made.planned, act)], act)
 
 
 async def decided(tx: Transaction, case: Case, decision: Decision, act: Act) -> None:

@@ -15,8 +15,9 @@ from merchantry.domain import order as rules
 from merchantry.domain.act import Act
 from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.domain.entries import Collector
-from merchantry.domain.errors import NotFound, OrderTransitionRefused, ReferenceTaken
+from merchantry.domain.errors import CashNotAccepted, NotFound, OrderTransitionRefused, ReferenceTaken
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.services import audit, queue
@@ -103,6 +104,8 @@ class Order:
     collected_by: str
     shipping_option: str
     legal_name: str
+    seller_of_record: str
+    sold_by: str | None
     placed_at: datetime
     captured_at: datetime | None
     last_shipped_at: datetime | None
@@ -125,6 +128,16 @@ class Order:
     def discount_minor(self) -> int:
         """What the buyer saves, whoever pays for that."""
         return self.discount_merchant_minor + self.discount_platform_minor
+
+    @property
+    def seller(self) -> SellerOfRecord:
+        """Whose sale it is, frozen when the order was placed."""
+        return SellerOfRecord(self.seller_of_record)
+
+    @property
+    def seller_name(self) -> str:
+        """The legal name of whoever sells to the buyer."""
+        return self.sold_by or self.legal_name
 
     @property
     def total_minor(self) -> int:
@@ -161,6 +174,7 @@ CHANGE_STOCK = (
     )
 )
 UNIQUE_VIOLATION = "23505"
+SOLD_BY = select(orders.c.sold_by, orders.c.legal_name).where(orders.c.id == bindparam("order"))
 PIECES = ("shipped", "delivered", "cancelled", "refunded")
 PROFILE = select(
     merchant_profile.c.time_zone,
@@ -372,7 +386,11 @@ async def annotate(session: MerchantSession, order_id: UUID, external_ref: str |
 
 
 async def collect_at_the_door(session: MerchantSession, order_id: UUID) -> None:
-    """The merchant takes the buyer's money for an order that is not captured yet."""
+    """The merchant takes the buyer's money for an order that is not captured yet. Raises CashNotAccepted where the
+    platform sells: its money is paid to it."""
+    found = (await session.execute(SOLD_BY, {"order": order_id})).one()
+    if found.sold_by is not None:
+        raise CashNotAccepted(merchants=(found.legal_name,), path=("input", "tenders", 0, "method"))
     await write(session, Changed(orders, {"id": order_id}, {"collected_by": Collector.MERCHANT}))
 
 

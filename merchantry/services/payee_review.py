@@ -7,7 +7,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.payee import PayeeStatus
 from merchantry.domain.review import RuleSubject
-from merchantry.services import case, case_end, case_list, payee, review, review_case, review_rules
+from merchantry.services import case, case_end, case_list, payee, payout, review, review_case, review_rules
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.payee import PayeeAccount
 from merchantry.services.payee_details import NewAccount
@@ -62,7 +62,9 @@ async def _judge(tx: Transaction, merchant_id: UUID, added: PayeeAccount, act: A
 
 
 async def end_cases(tx: Transaction, merchant_id: UUID, act: Act) -> None:
-    """After anything was done to accounts: cases about those that wait for nobody any more are settled."""
+    """After anything was done to accounts: cases about those that wait for nobody any more are settled, and those about
+    payouts that came back where somebody has seen to the account since."""
+    await _end_returned(tx, merchant_id, act)
     async with tx.as_platform() as session:
         found = await case_list.page(
             session, limit=100, statuses=[CaseStatus.OPEN], kinds=[CaseKind.PAYEE_CHANGE], merchant_id=merchant_id
@@ -75,6 +77,29 @@ async def end_cases(tx: Transaction, merchant_id: UUID, act: Act) -> None:
             reason = "The account was verified, flagged or replaced."
             subject = (SUBJECT, each.subject_id)
             await case_end.settle(session, merchant_id, [CaseKind.PAYEE_CHANGE], subject, reason, act)
+
+
+async def _end_returned(tx: Transaction, merchant_id: UUID, act: Act) -> None:
+    async with tx.as_platform() as session:
+        found = await case_list.page(
+            session, limit=100, statuses=[CaseStatus.OPEN], kinds=[CaseKind.PAYOUT_RETURNED], merchant_id=merchant_id
+        )
+    if not found:
+        return
+    async with tx.as_merchant(merchant_id) as merchant_session:
+        flagged = {
+            each.id for each in await payee.current_accounts(merchant_session) if each.status is PayeeStatus.FLAGGED
+        }
+        over = [
+            each.subject_id
+            for each in found
+            if (await payout.find(merchant_session, UUID(each.subject_id))).payee_account_id not in flagged
+        ]
+    reason = "Somebody has seen to the account that the money came back from; the next statement pays it."
+    async with tx.as_platform() as session:
+        for subject_id in over:
+            subject = ("Payout", subject_id)
+            await case_end.settle(session, merchant_id, [CaseKind.PAYOUT_RETURNED], subject, reason, act)
 
 
 async def _waiting(tx: Transaction, merchant_id: UUID) -> Collection[UUID]:

@@ -11,6 +11,7 @@ from merchantry.domain.line_split import LineSplit
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payment_fee import fee_true_up
 from merchantry.domain.reversal import Refunded, reversed_so_far
+from merchantry.domain.seller import sale_details
 from merchantry.domain.settlement import local_day
 from merchantry.services import audit, ledger, order, split, totals
 from merchantry.services.mall import mall_zone
@@ -95,6 +96,7 @@ async def _book(session: MerchantSession, found: Order, lines: list[LineSplit], 
             "actual_minor": actual_minor,
             "platform_minor": platform_minor,
             "categories": rows,
+            **sale_details(found.seller, purchase_minor=0 if is_pending else -sum(left)),
         },
     )
     await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))

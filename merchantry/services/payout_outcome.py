@@ -12,8 +12,9 @@ from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.payout import Heard, PayoutStatus, Word
 from merchantry.services import case_end, payout
-from merchantry.services.case import Case, Fact
+from merchantry.services.case import Case, Fact, NewCase, open_case
 from merchantry.services.payout import Payout, Told
+from merchantry.tables.platform import NOBODY
 from tenancy.database import Transaction
 
 SUBJECT = "Payout"
@@ -24,6 +25,33 @@ WAITS_FOR = {
     CaseKind.PAYOUT_RELEASE: PayoutStatus.PLANNED,
 }
 """Cases about payouts that have nothing to decide once the payout stands otherwise."""
+
+
+async def hear_from_provider(tx: Transaction, merchant_id: UUID, key: UUID, told: Told, act: Act) -> None:
+    """As `hear`; a word that contradicts what is certain already (rejected, and then paid) changes nothing, and people
+    must look at it, as at a line of the bank's that does."""
+    found, heard = await hear(tx, merchant_id, key, told, act)
+    if not heard.contradicts:
+        return
+    evidence = [
+        Fact("payout", str(found.id), SUBJECT),
+        Fact("transfer", str(key)),
+        Fact("the provider says", told.word),
+        Fact("the provider's reference", told.provider_reference or "none given"),
+        Fact("reason", told.reason or "none given"),
+    ]
+    new = NewCase(
+        kind=CaseKind.BANK_DIFFERENCE,
+        merchant_id=NOBODY,
+        subject_kind="Transfer",
+        subject_id=str(key),
+        title=f"The provider says {told.word}, but a transfer of {found.number} is {heard.state} for certain.",
+        evidence=evidence,
+        currency=found.currency,
+        amount_minor=found.amount_minor,
+    )
+    async with tx.as_platform() as session:
+        await open_case(session, new, act)
 
 
 async def hear(tx: Transaction, merchant_id: UUID, key: UUID, told: Told, act: Act) -> tuple[Payout, Heard]:
@@ -59,6 +87,9 @@ async def cancel(tx: Transaction, merchant_id: UUID, payout_id: UUID, reason: st
     async with tx.as_merchant(merchant_id) as session:
         found = await payout.cancel(session, payout_id, reason, act)
     await _settle(tx, found, f"The payout was given up: {reason}", act)
+    async with tx.as_platform() as session:
+        told = "The payout was given up, so there is nothing to review."
+        await case_end.settle(session, merchant_id, [CaseKind.REVIEW], (SUBJECT, str(payout_id)), told, act)
     return found
 
 

@@ -68,6 +68,8 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing:
         "added_tax_minor": part.added_tax_minor,
         "shipping_option": part.shipping_option,
         "legal_name": part.shop.legal_name,
+        "seller_of_record": part.shop.seller,
+        "sold_by": part.shop.sold_by,
         "contact": sealed.contact,
         "placed_at": act.at,
         "events": 1,

@@ -20,8 +20,9 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.line_amounts import LineAmounts
 from merchantry.domain.money import MAX_AMOUNT_MINOR
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.split import allocate_shipping
-from merchantry.domain.tax_rate import TaxRate, narrowest, taxed
+from merchantry.domain.tax_rate import TaxRate, narrowest, remitted, taxed
 from merchantry.tables.merchant import price, product, variant
 from tenancy.database import MerchantSession
 
@@ -35,6 +36,18 @@ class Shop:
     legal_name: str
     display_name: str
     shipping_options: Sequence[Mapping[str, Any]]
+    seller: SellerOfRecord
+    platform_name: str
+
+    @property
+    def sold_by(self) -> str | None:
+        """The platform's legal name where it sells in its own; None where the merchant sells."""
+        return self.platform_name if self.seller is SellerOfRecord.PRINCIPAL else None
+
+    @property
+    def seller_name(self) -> str:
+        """The legal name of whoever sells to the buyer."""
+        return self.sold_by or self.legal_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +171,8 @@ async def check(
         return None, [*problems, option]
     if problems:
         return None, problems
-    lines = _priced(sold, option[1], terms, terms.discounts.get(part.merchant_id) or [LineDiscount()] * len(sold))
+    discounts = terms.discounts.get(part.merchant_id) or [LineDiscount()] * len(sold)
+    lines = _priced(sold, option[1], terms, discounts, shop.seller)
     return PricedPart(shop, lines, *option), []
 
 
@@ -167,6 +181,7 @@ def _priced(
     shipping_minor: int,
     terms: PriceTerms,
     discounts: Sequence[LineDiscount],
+    seller: SellerOfRecord,
 ) -> tuple[PricedLine, ...]:
     """The lines at the prices seen, which are those of now or were agreed, each with its part of shipping and tax."""
     goods = [line.seen_minor * line.quantity for line, _ in sold]
@@ -174,7 +189,7 @@ def _priced(
     shares = allocate_shipping(shipping_minor, goods)
     for (line, offer), goods_minor, share, less in zip(sold, goods, shares, discounts, strict=True):
         amounts = LineAmounts(goods_minor, share, less.merchant_minor, less.platform_minor)
-        amounts = taxed(amounts, narrowest(terms.rates, offer.category))
+        amounts = taxed(amounts, remitted(narrowest(terms.rates, offer.category), seller))
         days = terms.days.get(offer.category, Days())
         lines.append(
             PricedLine(line, offer.product_id, offer.sku, _title(offer), offer.category, line.seen_minor, amounts, days)

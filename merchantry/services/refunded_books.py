@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, exists, func, or_, select
 
 from merchantry.domain.ledger import Account
+from merchantry.domain.seller import PLATFORM_PART, SALES, SellerOfRecord, platform_part, whole
 from merchantry.services.books import Books, Law
 from merchantry.tables.merchant import ledger_entry, order_line, orders, refund
 from merchantry.tables.platform import buyer_order, payment, tender
@@ -26,7 +27,14 @@ async def check(session: MerchantSession, books: Books) -> None:
     """Every law of refunds, on what is stored in the merchant's schema."""
     table = refund.c
     statement = (
-        select(refund, ledger_entry.c.account, ledger_entry.c.amount, orders.c.collected_by)
+        select(
+            refund,
+            ledger_entry.c.account,
+            ledger_entry.c.amount,
+            ledger_entry.c.details,
+            orders.c.collected_by,
+            orders.c.seller_of_record,
+        )
         .join(orders, orders.c.id == table.order_id)
         .outerjoin(ledger_entry, ledger_entry.c.seq == table.entry_seq)
     )
@@ -47,14 +55,22 @@ def _check_entry(row: Row[Any], books: Books) -> None:
     refunded_minor = sum(posted[account] for account in TO_BUYER)
     is_collected = row.collected_by == "merchant"
     lines_minor = sum(row.goods_minor) + sum(row.shipping_minor) if row.line_ids else row.amount_minor
-    expected = (row.amount_minor, lines_minor, row.commission_minor)
+    lines = row.parties.get("lines", ())
+    seller = SellerOfRecord(row.seller_of_record)
+    part = platform_part(seller, -row.commission_minor, -sum(line["subsidy_minor"] for line in lines))
+    account = PLATFORM_PART[seller]
+    expected = (row.amount_minor, lines_minor, part[account])
     found = (
         row.amount_minor if is_collected else refunded_minor - _excess(row),
         row.amount_minor,
-        -posted[Account.PLATFORM_COMMISSION],
+        posted[account],
     )
     if expected != found:
         books.report(Law.REFUND, f"refund {row.id}", expected=expected, found=found)
+    if seller is SellerOfRecord.PRINCIPAL:
+        sales_minor = sum(line["sales_tax_minor"] for line in lines) - row.amount_minor
+        if (booked_minor := whole(row.details or {}, SALES)) != sales_minor:
+            books.report(Law.SALES, f"refund {row.id}", expected=sales_minor, found=booked_minor)
 
 
 def _excess(row: Row[Any]) -> int:

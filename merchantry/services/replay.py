@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ARRAY, Row, Uuid, bindparam, exists, func, select
 
 from merchantry.domain.errors import InvalidInput
-from merchantry.domain.ledger import Account, EntryKind
+from merchantry.domain.ledger import EntryKind
 from merchantry.domain.plan import Plan
 from merchantry.domain.replay import Compared, Lines, Replay, Undone
 from merchantry.domain.reversal import Refunded
+from merchantry.domain.seller import PLATFORM_PART
 from merchantry.services import order, split
 from merchantry.services.mall import mall_zone
 from merchantry.services.schedule import parsed, schedules_as_text
@@ -164,7 +165,7 @@ def _show(found: Replay, row: Row[Any], lines: Lines, *, counts: bool, has_refun
 
 def _commission(row: Row[Any]) -> int:
     pairs = zip(row.account, row.amount, strict=True)
-    return sum(amount for account, amount in pairs if account == Account.PLATFORM_COMMISSION)
+    return sum(amount for account, amount in pairs if account in PLATFORM_PART.values())
 
 
 async def _refunds(session: MerchantSession, order_ids: Sequence[UUID]) -> dict[int, dict[UUID, Refunded] | None]:

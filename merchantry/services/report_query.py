@@ -90,15 +90,18 @@ def _true_ups() -> FromClause:
         .render_derived("part")
     )
     sums = {
-        "commission": Account.PLATFORM_COMMISSION,
-        "tax": Account.COMMISSION_TAX,
-        "net": Account.MERCHANT_AVAILABLE,
+        "commission": (Account.PLATFORM_COMMISSION, Account.PLATFORM_MARGIN),
+        "tax": (Account.COMMISSION_TAX,),
+        "net": (Account.MERCHANT_AVAILABLE,),
     }
     columns = (
-        cast(func.coalesce(func.sum(posting.c.amount).filter(posting.c.account == account.value), 0), BigInteger).label(
-            name
-        )
-        for name, account in sums.items()
+        cast(
+            func.coalesce(
+                func.sum(posting.c.amount).filter(posting.c.account.in_([each.value for each in accounts])), 0
+            ),
+            BigInteger,
+        ).label(name)
+        for name, accounts in sums.items()
     )
     return lateral(
         select(*columns)

@@ -41,6 +41,14 @@ NUMBERS: Final[dict[str, sql.SQL]] = {
         "SELECT coalesce(max(substr(split_part(number, '-', 2), 2)::bigint), 0) FROM platform.commission_invoice"
         " WHERE merchant_id = %(m)s AND kind = 'credit_note'"
     ),
+    "self_billed": sql.SQL(
+        "SELECT coalesce(max(substr(split_part(number, '-', 2), 2)::bigint), 0) FROM platform.commission_invoice"
+        " WHERE merchant_id = %(m)s AND kind = 'self_billed'"
+    ),
+    "self_billed_credit": sql.SQL(
+        "SELECT coalesce(max(substr(split_part(number, '-', 2), 2)::bigint), 0) FROM platform.commission_invoice"
+        " WHERE merchant_id = %(m)s AND kind = 'self_billed_credit'"
+    ),
 }
 """What a counter must not fall behind, because the platform has seen it: no number is ever given twice."""
 

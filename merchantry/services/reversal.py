@@ -14,6 +14,7 @@ from merchantry.domain.line_amounts import LineAmounts
 from merchantry.domain.refund import RefundLine, RefundPart
 from merchantry.domain.refund_entries import Sale, Stage
 from merchantry.domain.reversal import Refunded, reversed_so_far
+from merchantry.domain.seller import sale_details
 from merchantry.domain.settlement import local_day
 from merchantry.domain.tier_refund import TakenBack, TieredLine
 from merchantry.services import ledger, payment_fee, review_hold, split, totals, volume_refund
@@ -48,7 +49,7 @@ def sale_of(found: Order) -> Sale:
     if found.capture_seq is None:
         raise ValueError(f"order {found.id} was not captured")
     stage = Stage.PENDING if found.available_at is None else Stage.AVAILABLE
-    return Sale(found.id, found.currency, found.capture_seq, stage, Collector(found.collected_by))
+    return Sale(found.id, found.currency, found.capture_seq, stage, Collector(found.collected_by), found.seller)
 
 
 async def lines_of(session: MerchantSession, found: Order) -> tuple[RefundLine, ...]:
@@ -93,8 +94,16 @@ def details_of(found: Order, parts: Sequence[RefundPart], sign: int = 1) -> dict
         "number": found.number,
         "stage": "pending" if found.available_at is None else "available",
         **charge_details(summed(_charges(part, -sign) for part in parts)),
+        **_sale_details(found, parts, -sign),
         "categories": categories,
     }
+
+
+def _sale_details(found: Order, parts: Sequence[RefundPart], sign: int) -> dict[str, Json]:
+    """What the platform's own sale, and its purchase, change by; before the release there is no purchase yet."""
+    sales_minor = sum(part.refunded.total_minor - part.reversal.sales_tax_minor for part in parts)
+    purchase_minor = sum(part.reversal.merchant_minor for part in parts) if found.available_at else 0
+    return sale_details(found.seller, sales_minor=sign * sales_minor, purchase_minor=sign * purchase_minor)
 
 
 def _charges(part: RefundPart, sign: int) -> Charges:
@@ -160,7 +169,9 @@ async def _out_of_volumes(
     frozen = await split.lines_of(session, [found.id])
     lines = [_tiered(frozen[part.line.id], part, found.currency, is_undone=sign < 0) for part in tiered]
     schedules = ground.terms.schedules
-    windows = Windows(found.currency, found.captured_at, found.capture_seq, act.at, schedules, ground.tiers)
+    windows = Windows(
+        found.seller, found.currency, found.captured_at, found.capture_seq, act.at, schedules, ground.tiers
+    )
     if sign > 0:
         return await volume_refund.take_out(session, lines, windows)
     undone = (await ledger.entry_of(session, entry.reverses or 0)).entry

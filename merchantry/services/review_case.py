@@ -14,7 +14,7 @@ import structlog
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
-from merchantry.domain.review import Outcome, ReviewStatus, RuleSubject, Verdict, due_at, odd, worst
+from merchantry.domain.review import KEPT_BACK, Outcome, ReviewStatus, RuleSubject, Verdict, due_at, odd, worst
 from merchantry.services import audit, case, order, queue, review_hold
 from merchantry.services.case import Case, CaseAct, Fact, NewCase
 from merchantry.services.notification import news
@@ -116,10 +116,11 @@ async def decided(tx: Transaction, found: Case, decision: Decision, act: Act) ->
         return
     async with tx.as_merchant(found.merchant_id) as session:
         held = await order.load(session, UUID(found.subject_id))
-        if held.review_status != ReviewStatus.HELD:
-            return
         is_cleared = decision.status is CaseStatus.APPROVED
-        await _end_review(session, held, ReviewStatus.CLEARED if is_cleared else ReviewStatus.REFUSED, act)
+        status = ReviewStatus.CLEARED if is_cleared else ReviewStatus.REFUSED
+        if held.review_status not in KEPT_BACK or held.review_status == status:
+            return
+        await _end_review(session, held, status, act)
         if is_cleared:
             await review_hold.end(session, held, act)
 

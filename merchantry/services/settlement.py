@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Row, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain import closing, entries
@@ -36,7 +36,7 @@ from tenancy.tables import merchant
 from tenancy.writes import Changed, New, write
 
 TICK = timedelta(microseconds=1)
-COUNTERS = ("credit_note", "entry", "invoice", "payout", "statement")
+COUNTERS = ("credit_note", "entry", "invoice", "payout", "self_billed", "self_billed_credit", "statement")
 TEXTS: Mapping[EntryKind, str] = {
     EntryKind.RELEASE: "Sale",
     EntryKind.REFUND: "Refund",
@@ -142,7 +142,29 @@ NEXT_PAYOUT = (
 )
 AVAILABLE = select(balance.c.currency, balance.c.amount_minor).where(balance.c.account == Account.MERCHANT_AVAILABLE)
 
-_CLAIMED = exists().where(statement_line.c.entry_seq == ledger_entry.c.seq)
+_claim = statement_line.c
+_posted = (
+    func.unnest(ledger_entry.c.account, ledger_entry.c.currency)
+    .table_valued("account", "currency")
+    .render_derived("posted")
+)
+_IS_OPEN = (
+    select(_posted.c.currency)
+    .where(
+        _posted.c.account == Account.MERCHANT_AVAILABLE.value,
+        ~exists()
+        .where(_claim.entry_seq == ledger_entry.c.seq, _claim.currency == _posted.c.currency)
+        .correlate(ledger_entry, _posted),
+    )
+    .correlate(ledger_entry)
+    .exists()
+)
+_CLAIMED_IN = (
+    select(func.array_agg(_claim.currency))
+    .where(_claim.entry_seq == ledger_entry.c.seq)
+    .correlate(ledger_entry)
+    .scalar_subquery()
+)
 UNCLAIMED = (
     select(
         ledger_entry.c.seq,
@@ -154,15 +176,17 @@ UNCLAIMED = (
         ledger_entry.c.currency,
         ledger_entry.c.amount,
         ledger_entry.c.details,
+        _CLAIMED_IN.label("claimed_in"),
     )
     .outerjoin(orders, orders.c.id == ledger_entry.c.order_id)
     .where(
         ledger_entry.c.available_at < bindparam("until"),
         or_(ledger_entry.c.available_at >= bindparam("since"), ledger_entry.c.seq > bindparam("after")),
-        ~_CLAIMED,
+        _IS_OPEN,
     )
     .order_by(ledger_entry.c.seq)
 )
+"""Entries of which a currency is not claimed yet: an exchange is a line of two statements, each claims its own."""
 
 
 async def conditions_of(session: PlatformSession, merchant_id: UUID, at: datetime) -> Conditions:
@@ -195,7 +219,8 @@ async def _unclaimed(
     found: dict[str, list[Claimable]] = {}
     for row in await session.execute(UNCLAIMED, given):
         for each in _claimables(row):
-            found.setdefault(each.currency, []).append(each)
+            if each.currency not in (row.claimed_in or ()):
+                found.setdefault(each.currency, []).append(each)
     return {row.currency: (row.ends_at, row.closing_minor) for row in rows}, found
 
 
@@ -264,7 +289,7 @@ class _Desk:
         statement_id = uuid4()
         act = replace(self.act, at=period.ends_at)
         await self._write(statement_id, made, act)
-        await invoice.issue(self.session, statement_id, made, closing.charged(claimed), act)
+        await invoice.issue(self.session, statement_id, made, claimed, act)
         minimum = self.conditions.minimum_minor.get(currency, 0)
         decided = closing.payable(
             made.closing_minor,
@@ -376,7 +401,7 @@ class _Desk:
         if planned:
             self._booked(planned.entry, planned.seq)
             self.closed.payouts.append(planned.id)
-            self.closed.reviewed.append(_reviewed(self.session.merchant_id, planned, act))
+            self.closed.reviewed.append(reviewed(self.session.merchant_id, planned, act))
 
     async def _book(self, entry: Entry, act: Act) -> int:
         seq = await ledger.book(self.session, entry, act)
@@ -452,7 +477,8 @@ async def _judged(
     return verdicts
 
 
-def _reviewed(merchant_id: UUID, planned: PlannedPayout, act: Act) -> Reviewed:
+def reviewed(merchant_id: UUID, planned: PlannedPayout, act: Act) -> Reviewed:
+    """The payout as the rules judged it, for whoever asks people to look."""
     return Reviewed(
         merchant_id,
         RuleSubject.PAYOUT,

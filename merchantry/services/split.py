@@ -18,6 +18,7 @@ from merchantry.domain.ledger import Json
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.release import Left, left
 from merchantry.domain.review import Outcome, ReviewStatus, Verdict, worst
+from merchantry.domain.seller import sale_details, terms_for
 from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
@@ -46,11 +47,13 @@ PARTIES = (
 def divide(found: Order, terms: Terms, volumes: Mapping[str, Volume] | None = None) -> Division:
     """The split of an order under the plan in force: pure, nothing is written. ``volumes`` are by rule.
 
-    The provider charges nothing for money that the merchant collects.
+    The provider charges nothing for money that the merchant collects. What the platform sells itself has no tax on its
+    margin.
     """
+    plan = terms_for(found.seller, terms.plan)
     rated = rated_lines(found.lines, found.currency, terms.slug, terms.category)
     lines = [(line.id, each) for line, each in zip(found.lines, rated, strict=True)]
-    return divide_order(terms.plan, lines, volumes, with_payment_fee=found.collected_by == Collector.PLATFORM)
+    return divide_order(plan, lines, volumes, with_payment_fee=found.collected_by == Collector.PLATFORM)
 
 
 def rated_lines(lines: Sequence[Line], currency: str, slug: str, category: str) -> list[LineToRate]:
@@ -106,7 +109,7 @@ async def capture(
     found = await order.load(session, order_id)
     state = rules.pay(found.state)
     line_rules = [terms.plan.rule_for(terms.slug, terms.category, line.category) for line in found.lines]
-    held = await volume.held(session, terms.plan_name, line_rules, found.currency, act.at, terms.schedules)
+    held = await volume.held(session, terms.plan_name, line_rules, found, act.at, terms.schedules)
     division = divide(found, terms, held.volumes)
     split = division.split
     details: dict[str, Json] = {
@@ -119,6 +122,7 @@ async def capture(
         order_id,
         split,
         collected_by=Collector(found.collected_by),
+        seller=found.seller,
         occurred_at=act.at,
         details=details,
     )
@@ -202,7 +206,7 @@ async def release(session: MerchantSession, order_id: UUID | Order, terms: Terms
 async def release_rest(session: MerchantSession, found: Order, terms: Terms, act: Act) -> bool:
     """An order ended before its release: what its policy retained is settled now. False where there is nothing."""
     rest = await _left(session, found)
-    if found.available_at is not None or not (rest.merchant_minor or rest.commission_minor):
+    if found.available_at is not None or not (rest.merchant_minor or any(rest.accrued.values())):
         return False
     await _release(session, found, rest, terms, act)
     return True
@@ -222,9 +226,13 @@ async def _release(session: MerchantSession, found: Order, rest: Left, terms: Te
         unreleased=entries.UNRELEASED[Collector(found.collected_by)],
         occurred_at=at,
         available_at=at,
-        details={"number": found.number, **charge_details(rest.charges)},
+        details={
+            "number": found.number,
+            **charge_details(rest.charges),
+            **sale_details(found.seller, purchase_minor=payable),
+        },
     )
-    await ledger.book(session, entry, act, entries.platform_release(rest.commission_minor, found.currency))
+    await ledger.book(session, entry, act, entries.platform_release(rest.accrued, found.currency))
     period = period_at(at, terms.schedules)
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
     await review_hold.keep(session, found, payable, act)

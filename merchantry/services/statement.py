@@ -18,7 +18,7 @@ from merchantry.domain.settlement import Period, period_at
 from merchantry.services import audit, ledger, payout, queue, settlement
 from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
-from merchantry.services.settlement import Conditions
+from merchantry.services.settlement import Conditions, PlannedPayout
 from merchantry.tables.merchant import balance, ledger_entry, orders
 from merchantry.tables.merchant_settlement import statement, statement_line
 from merchantry.tables.payout import payout as payout_table
@@ -205,11 +205,14 @@ async def accept(session: MerchantSession, statement_id: UUID, act: Act) -> Clos
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What an objection did: how much is held while it is decided, and by which entry."""
+    """What an objection did: how much is held while it is decided, and by which entry; the payout that was given up for
+    it, and the one that was planned in its place."""
 
     statement: ClosedStatement
     held_minor: int
     held_seq: int | None
+    given_up: UUID | None = None
+    planned: PlannedPayout | None = None
 
 
 async def object_to(
@@ -234,8 +237,7 @@ async def object_to(
         details = {"statement": found.number, "reason": "objection"}
         entry = entries.move(EntryKind.HOLD, held_minor, found.currency, occurred_at=act.at, details=details)
         held_seq = await ledger.book(session, entry, act)
-    if planned:
-        await _plan_the_rest(session, conditions, found, available - held_minor, act)
+    instead = await _plan_the_rest(session, conditions, found, available - held_minor, act) if planned else None
     after = {"amount_minor": amount_minor, "held_minor": held_minor, "reason": reason}
     subject = {"statement": str(statement_id), "number": found.number}
     await write(
@@ -245,7 +247,7 @@ async def object_to(
         news(session, "statement.objected", subject, act),
         audit.event(session, session.merchant_id, act, "statement.object", str(statement_id), None, after),
     )
-    return Objection(replace(found, status="objected", decided_at=act.at), held_minor, held_seq)
+    return Objection(replace(found, status="objected", decided_at=act.at), held_minor, held_seq, planned, instead)
 
 
 async def decide_objection(
@@ -308,7 +310,7 @@ async def release_reserve(session: MerchantSession, statement_id: UUID, act: Act
 
 async def _plan_the_rest(
     session: MerchantSession, conditions: Conditions, found: ClosedStatement, available_minor: int, act: Act
-) -> None:
+) -> PlannedPayout | None:
     decided = closing.payable(
         found.closing_minor,
         0,
@@ -316,10 +318,11 @@ async def _plan_the_rest(
         reserve_bps=0,
         minimum_minor=conditions.minimum_minor.get(found.currency, 0),
     )
-    if decided.payout_minor:
-        await settlement.plan_payout(
-            session, conditions, found.id, found.number, found.currency, decided.payout_minor, act
-        )
+    if not decided.payout_minor:
+        return None
+    return await settlement.plan_payout(
+        session, conditions, found.id, found.number, found.currency, decided.payout_minor, act
+    )
 
 
 async def _unsent_payout(session: MerchantSession, statement_id: UUID) -> UUID | None:

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Row, Select, Table, cast, func, or_, select
 
 from merchantry.domain.entries import Collector
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.services import commission, refunded_books, settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.lost_books import ACCEPTED, lost_of
@@ -115,7 +116,7 @@ async def _walk(tx: Transaction, books: Books) -> None:
 async def _parts(session: MerchantSession, books: Books, order_ids: Sequence[UUID]) -> dict[UUID, list[SplitPart]]:
     """The split lines of some orders, in the order of theirs, with what they are split from."""
     statement = (
-        FROZEN.add_columns(orders.c.collected_by)
+        FROZEN.add_columns(orders.c.collected_by, orders.c.seller_of_record)
         .join(orders, orders.c.id == split_line.c.order_id)
         .where(split_line.c.order_id == func.any(list(order_ids)))
         .order_by(order_line.c.position)
@@ -131,6 +132,7 @@ async def _parts(session: MerchantSession, books: Books, order_ids: Sequence[UUI
             id=row.order_line_id,
             category=row.category,
             collected_by=Collector(row.collected_by),
+            seller=SellerOfRecord(row.seller_of_record),
             plan=(row.plan, row.plan_version),
             split=frozen,
             parts=tuple(getattr(row, name) for name in PARTIES),

@@ -12,6 +12,7 @@ from merchantry.domain import entries
 from merchantry.domain.act import Act
 from merchantry.domain.canonical import rfc3339
 from merchantry.domain.plan import Rule
+from merchantry.domain.seller import SellerOfRecord, terms_for
 from merchantry.domain.settlement import Schedule, period_at
 from merchantry.domain.tiers import Tiers, TrueUp, Volume, window_of
 from merchantry.services import ledger
@@ -22,7 +23,7 @@ from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
 from tenancy.writes import Changed
 
-KEY: Final = ("plan", "rule", "currency", "window_starts_at")
+KEY: Final = ("plan", "rule", "currency", "window_starts_at", "seller_of_record")
 FIGURES: Final = tuple(Volume.__slots__)
 HOLD = adding(volume, KEY, FIGURES).returning(volume)
 """Adds nothing: it makes the row where it is missing, locks it, and answers what it says."""
@@ -34,6 +35,7 @@ class Held:
 
     plan: str
     currency: str
+    seller: SellerOfRecord
     windows: Mapping[str, datetime]
     volumes: Mapping[str, Volume]
 
@@ -49,7 +51,7 @@ class Held:
         ]
 
     def _key(self, rule: str) -> dict[str, object]:
-        return dict(zip(KEY, (self.plan, rule, self.currency, self.windows[rule]), strict=True))
+        return dict(zip(KEY, (self.plan, rule, self.currency, self.windows[rule], self.seller), strict=True))
 
 
 def window_starts_at(tiers: Tiers, at: datetime, schedules: Sequence[Schedule]) -> datetime:
@@ -61,29 +63,36 @@ async def held(
     session: MerchantSession,
     plan: str,
     rules: Iterable[Rule],
-    currency: str,
+    order: Order,
     at: datetime,
     schedules: Sequence[Schedule],
 ) -> Held:
-    """The volumes of those of the rules that have tiers, in the windows of a moment; no statement where none has."""
+    """The volumes of those of the rules that have tiers, in the windows of a moment; no statement where none has.
+
+    What the platform bought and what the merchant sold itself are counted apart: a true-up is of one of the two.
+    """
     tiers = {rule.name: rule.terms.tiers for rule in rules if rule.terms.tiers is not None}
     windows = {name: window_starts_at(each, at, schedules) for name, each in sorted(tiers.items())}
     if not windows:
-        return Held(plan, currency, {}, {})
+        return Held(plan, order.currency, order.seller, {}, {})
     rows = [
-        {**dict(zip(KEY, (plan, rule, currency, starts_at), strict=True)), **dict.fromkeys(FIGURES, 0)}
+        {
+            **dict(zip(KEY, (plan, rule, order.currency, starts_at, order.seller), strict=True)),
+            **dict.fromkeys(FIGURES, 0),
+        }
         for rule, starts_at in windows.items()
     ]
     found = await session.execute(HOLD.values(rows))
     volumes = {row.rule: Volume(*(getattr(row, name) for name in FIGURES)) for row in found}
-    return Held(plan, currency, windows, volumes)
+    return Held(plan, order.currency, order.seller, windows, volumes)
 
 
 async def book_true_up(
     session: MerchantSession, found: Order, true_up: TrueUp, window_starts_at: datetime, terms: Terms, act: Act
 ) -> int:
     """The order reached a step of retroactive tiers: book what that changes for the orders before it in the window."""
-    tax_bps = next(rule.terms.commission_tax_bps for rule in terms.plan.rules if rule.name == true_up.rule)
+    plan = terms_for(found.seller, terms.plan)
+    tax_bps = next(rule.terms.commission_tax_bps for rule in plan.rules if rule.name == true_up.rule)
     details: dict[str, Any] = {
         "number": found.number,
         "plan": terms.plan_name,
@@ -95,5 +104,7 @@ async def book_true_up(
         "rate_bps": true_up.rate_bps,
         "commission_tax_bps": tax_bps,
     }
-    entry = entries.tier_true_up(found.id, true_up, found.currency, occurred_at=act.at, details=details)
+    entry = entries.tier_true_up(
+        found.id, true_up, found.currency, seller=found.seller, occurred_at=act.at, details=details
+    )
     return await ledger.book(session, entry, act, entries.platform_side(entry, earned=True))

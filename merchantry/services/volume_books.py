@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from merchantry.domain.line_split import LineSplit
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Schedule
 from merchantry.domain.tier_refund import TakenBack, taken_out
 from merchantry.domain.tiers import Tiers, Volume, after_line, trued_up
@@ -13,12 +14,12 @@ from merchantry.services.volume import FIGURES, window_starts_at
 from merchantry.services.volume_refund import less
 
 PlanVersion = tuple[str, int]
-Key = tuple[str, str, str, datetime]
+Key = tuple[str, str, str, datetime, str]
 
 
 @dataclass
 class VolumeBooks:
-    """What the captures shown so far have counted, by plan, rule, currency and window.
+    """What the captures shown so far have counted, by plan, rule, currency, window and seller of record.
 
     ``tiers`` are those of the plan versions that lines were rated by, by rule.
     """
@@ -32,7 +33,13 @@ class VolumeBooks:
     """What refunds took back of true-ups, with its tax, by the refund's entry, until it is shown."""
 
     def count(
-        self, order_id: UUID | None, plan: PlanVersion, lines: Sequence[LineSplit], currency: str, at: datetime
+        self,
+        order_id: UUID | None,
+        plan: PlanVersion,
+        lines: Sequence[LineSplit],
+        currency: str,
+        at: datetime,
+        seller: SellerOfRecord,
     ) -> None:
         """The lines of a captured order, in its order."""
         for line in lines:
@@ -40,7 +47,7 @@ class VolumeBooks:
             if rated.tier_mode is None:
                 continue
             tiers = self.tiers[plan][rated.rule]
-            key = (plan[0], rated.rule, currency, window_starts_at(tiers, at, self.schedules))
+            key = (plan[0], rated.rule, currency, window_starts_at(tiers, at, self.schedules), seller)
             bound = rated.bound != "none"
             before = self.volumes.get(key, Volume())
             after, changed_minor = after_line(
@@ -51,19 +58,21 @@ class VolumeBooks:
                 due = (order_id, rated.rule)
                 self.due[due] = self.due.get(due, 0) + changed_minor
 
-    def true_up(self, plan: str, rule: str, currency: str, window: datetime, seq: int, tax_minor: int) -> None:
+    def true_up(self, key: Key, seq: int, tax_minor: int) -> None:
         """A true-up was booked for what has been counted."""
-        key = (plan, rule, currency, window)
         self.volumes[key] = replace(trued_up(self.volumes.get(key, Volume()), 0, tax_minor), trued_up_seq=seq)
 
-    def take_out(self, seq: int, taken: Sequence[TakenBack], currency: str, at: datetime) -> None:
+    def take_out(
+        self, seq: int, taken: Sequence[TakenBack], currency: str, at: datetime, seller: SellerOfRecord
+    ) -> None:
         """What a refund, whose entry this is, took out of its lines' windows and of the one that it was booked in."""
         for each in taken:
-            own = (each.plan, each.rule, currency, datetime.fromisoformat(each.window))
+            own = (each.plan, each.rule, currency, datetime.fromisoformat(each.window), seller)
             self.volumes[own] = taken_out(self.volumes.get(own, Volume()), each)
             tiers = self.tiers[each.plan, each.plan_version][each.rule]
             if tiers.refunds_lower_volume:
-                booked = (each.plan, each.rule, currency, window_starts_at(tiers, at, self.schedules))
+                window = window_starts_at(tiers, at, self.schedules)
+                booked = (each.plan, each.rule, currency, window, seller)
                 self.volumes[booked] = less(self.volumes.get(booked, Volume()), each.lowered_minor)
             if each.owed_minor or each.tax_minor:
                 amount_minor, tax_minor = self.owed.get(seq, (0, 0))

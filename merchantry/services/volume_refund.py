@@ -14,6 +14,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.canonical import Json, rfc3339
 from merchantry.domain.closing import charge_details, summed
 from merchantry.domain.ledger import Entry
+from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Schedule, local_day
 from merchantry.domain.tier_refund import LastTrueUp, TakenBack, TieredLine, lowered, owed, owed_again, taken_out
 from merchantry.domain.tiers import Tiers, Volume
@@ -28,14 +29,15 @@ from tenancy.writes import Changed, write
 TiersOf = Mapping[tuple[str, int], Mapping[str, Tiers]]
 """The tiers of plan versions, by rule."""
 
-Key = tuple[str, str, str, datetime]
+Key = tuple[str, str, str, datetime, SellerOfRecord]
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where an order's refund counts: its currency, when it was captured and under which entry, when the refund is
-    booked, and what cuts the windows."""
+    """Where an order's refund counts: who sold, its currency, when it was captured and under which entry, when the
+    refund is booked, and what cuts the windows."""
 
+    seller: SellerOfRecord
     currency: str
     captured_at: datetime
     capture_seq: int
@@ -56,7 +58,8 @@ class Windows:
         return self.tiers[line.plan, line.plan_version][line.rule]
 
     def _key(self, line: TieredLine, at: datetime) -> Key:
-        return line.plan, line.rule, self.currency, window_starts_at(self.of(line), at, self.schedules)
+        window = window_starts_at(self.of(line), at, self.schedules)
+        return line.plan, line.rule, self.currency, window, self.seller
 
 
 async def take_out(session: MerchantSession, lines: Sequence[TieredLine], windows: Windows) -> list[TakenBack]:
@@ -127,7 +130,9 @@ async def _held(session: MerchantSession, lines: Iterable[TieredLine], windows: 
     rows = [{**dict(zip(KEY, key, strict=True)), **dict.fromkeys(FIGURES, 0)} for key in keys]
     found = await session.execute(HOLD.values(rows))
     return {
-        (row.plan, row.rule, row.currency, row.window_starts_at): Volume(*(getattr(row, name) for name in FIGURES))
+        (row.plan, row.rule, row.currency, row.window_starts_at, SellerOfRecord(row.seller_of_record)): Volume(
+            *(getattr(row, name) for name in FIGURES)
+        )
         for row in found
     }
 
@@ -182,7 +187,14 @@ async def book_taken_back(
         "categories": by_category,
     }
     entry = entries.true_up_taken_back(
-        found.id, owed_minor, tax_minor, found.currency, refund_seq=refund_seq, occurred_at=act.at, details=details
+        found.id,
+        owed_minor,
+        tax_minor,
+        found.currency,
+        refund_seq=refund_seq,
+        seller=found.seller,
+        occurred_at=act.at,
+        details=details,
     )
     await ledger.book(session, entry, act, entries.platform_side(entry, earned=True))
     figures = [totals.true_up_taken_back(categories[each.line_id], each.owed_minor, each.tax_minor) for each in rows]

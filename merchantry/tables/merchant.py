@@ -92,6 +92,8 @@ orders = Table(
     words("collected_by", server_default="platform"),
     words("shipping_option"),
     words("legal_name"),
+    words("seller_of_record", server_default="agent"),
+    words("sold_by", nullable=True),
     document("ship_to", nullable=True),
     Column("contact", LargeBinary),
     instant("placed_at"),
@@ -126,6 +128,11 @@ orders = Table(
     ),
     CheckConstraint("open_disputes >= 0", name="disputes_are_counted"),
     CheckConstraint("collected_by IN ('platform', 'merchant')", name="collector_is_known"),
+    CheckConstraint(
+        "(seller_of_record = 'agent' AND sold_by IS NULL)"
+        " OR (seller_of_record = 'principal' AND sold_by IS NOT NULL AND collected_by = 'platform')",
+        name="seller_is_known",
+    ),
     CheckConstraint("review_status IN ('held', 'cleared', 'refused')", name="review_status_is_known"),
     CheckConstraint("(captured_at IS NULL) = (capture_seq IS NULL)", name="captured_is_booked"),
     CheckConstraint(
@@ -370,6 +377,7 @@ volume = Table(
     words("rule"),
     words("currency"),
     instant("window_starts_at"),
+    words("seller_of_record", server_default="agent"),
     minor("counted_minor"),
     minor("reached_minor"),
     minor("open_base_minor"),
@@ -377,7 +385,7 @@ volume = Table(
     minor("trued_up_minor", server_default="0"),
     minor("trued_up_tax_minor", server_default="0"),
     Column("trued_up_seq", BigInteger, nullable=False, server_default="0"),
-    PrimaryKeyConstraint("plan", "rule", "currency", "window_starts_at"),
+    PrimaryKeyConstraint("plan", "rule", "currency", "window_starts_at", "seller_of_record"),
     info=grants(merchant=CHANGE),
 )
 """What has been sold under a rule with tiers, in a window; its row orders the captures that count."""

@@ -6,4 +6,4 @@ FROM __merchant__.ledger_entry AS entry,
      unnest(entry.account, entry.currency, entry.amount) AS posting (account, currency, amount);
 GRANT SELECT ON __merchant__.posting TO __merchant__;
 INSERT INTO __merchant__.counter (name, value) VALUES
-    ('order', 0), ('entry', 0), ('statement', 0), ('payout', 0), ('invoice', 0), ('credit_note', 0);
+    ('order', 0), ('entry', 0), ('statement', 0), ('payout', 0), ('invoice', 0), ('credit_note', 0), ('self_billed', 0), ('self_billed_credit', 0);

@@ -95,8 +95,9 @@ commission_invoice = Table(
     PrimaryKeyConstraint("merchant_id", "id"),
     UniqueConstraint("merchant_id", "kind", "number"),
     UniqueConstraint("merchant_id", "kind", "statement_id"),
-    CheckConstraint("kind IN ('invoice', 'credit_note')", name="kind_is_known"),
+    CheckConstraint("kind IN ('invoice', 'credit_note', 'self_billed', 'self_billed_credit')", name="kind_is_known"),
     CheckConstraint("net_minor >= 0 AND tax_minor >= 0", name="amounts_are_not_negative"),
     info=grants(platform="SELECT", merchant="SELECT, INSERT"),
 )
-"""What the platform charges a merchant for a period, or gives back: one series of numbers per merchant and kind."""
+"""What the platform charges a merchant for a period or gives back, and what it bought from it or sent back: one series
+of numbers per merchant and kind."""

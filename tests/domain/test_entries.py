@@ -8,7 +8,7 @@ from hypothesis import given
 from merchantry.domain import entries
 from merchantry.domain.commission import LineCommission, LineToRate, parse_plan
 from merchantry.domain.entries import MOVES
-from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
+from merchantry.domain.ledger import Account, Entry, EntryKind, PlatformAccount, Posting
 from merchantry.domain.split import LineToSplit, OrderSplit, divide_order, split_order
 from merchantry.domain.tax import Remitter, line_tax
 from tests.domain.strategies import splits
@@ -98,7 +98,10 @@ def test_the_platforms_subledger_accrues_earns_and_takes_back() -> None:
     captured = a_capture(a_split())
     side = entries.platform_side(captured, earned=False)
     assert amounts(side) == {"merchant_clearing": -120, "commission_pending": 120}
-    assert amounts(entries.platform_release(120, "BRL")) == {"commission_pending": -120, "commission_earned": 120}
+    assert amounts(entries.platform_release({PlatformAccount.COMMISSION_PENDING: 120}, "BRL")) == {
+        "commission_pending": -120,
+        "commission_earned": 120,
+    }
     taken_back = entries.adjustment(-50, "BRL", occurred_at=NOW, details={})
     assert amounts(entries.platform_side(taken_back, earned=True)) == {"merchant_clearing": -50, "expense": 50}
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merchantry.domain.errors import InvalidInput
-from merchantry.domain.exchange import Exchange, entry, exchanged, from_entry
+from merchantry.domain.exchange import Exchange, entry, exchanged
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 ID = UUID(int=7)
@@ -58,5 +58,10 @@ def test_the_entry_balances_in_each_currency_and_says_what_was_exchanged(minor: 
         found = made(minor, "BRL", "EUR", f"{rate:f}")
     except InvalidInput:
         return
-    assert from_entry(entry(found, occurred_at=NOON)) == found
+    booked = entry(found, occurred_at=NOON)
+    assert [(each.account, each.currency, each.amount_minor) for each in booked.postings[::3]] == [
+        ("merchant_available", "BRL", -minor),
+        ("merchant_available", "EUR", found.to_minor),
+    ]
+    assert (booked.details["rate"], booked.details["exchange"]) == (found.rate, str(ID))
     assert abs(Decimal(found.to_minor) - minor * rate) <= Decimal("0.5")

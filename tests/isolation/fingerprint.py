@@ -29,6 +29,9 @@ WHOLE = {
 
 Digests = dict[str, str]
 
+REFUSALS = {"audit_event": " AND outcome = 'DONE'", "log_queue": " AND kind = 'entry'"}
+"""What a refused attempt may leave: its event in the audit trail, and that event's leaf."""
+
 
 def fingerprint(world: World) -> Digests:
     """Every table of the victim's schema, its rows in ``platform``, and the rows of buyers and of the platform."""
@@ -40,8 +43,7 @@ def fingerprint(world: World) -> Digests:
             queries.append(_digest(name))
         elif "merchant_id" in table.c:
             where = sql.SQL(" WHERE t.merchant_id = {}").format(sql.Literal(victim))
-            done = sql.SQL(" AND outcome = 'DONE'" if table.name == "audit_event" else "")
-            queries.append(_digest(name, where + done))
+            queries.append(_digest(name, where + sql.SQL(REFUSALS.get(table.name, ""))))
     return _run(logins, sql.SQL(" UNION ALL ").join(queries))
 
 

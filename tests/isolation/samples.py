@@ -127,6 +127,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "chargebackRespond.evidence": [{"name": "proof of delivery", "value": "signed"}],
         "CaseDecideInput.amount": LEFT_OUT,
         "difference": LEFT_OUT,
+        "sellerOfRecord": "AGENT",
         "keepDebt": False,
         "change": 1,
         "StockSetManyInput.rows": [{"sku": "victim-SKU-1", "quantity": 1, "mode": "ADJUST"}],

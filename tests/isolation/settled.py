@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import update
 
 from graphql_api.relay import encode_id
+from merchantry.domain.case import CaseKind, Vote
 from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
 from merchantry.jobs.reconciliation import take_file
-from merchantry.services import payout, payout_list, reconciliation_list, statement
+from merchantry.services import case, case_decision, payout, payout_list, reconciliation_list, statement
+from merchantry.services.case import NewCase
 from merchantry.services.payout import Told
 from merchantry.tables.payout import payout as payout_table
 from tenancy.database import MerchantSession
@@ -49,8 +51,21 @@ async def settle(mall: Mall, merchant: Merchant, amount_minor: int) -> tuple[dic
         "payoutCancel": {"payoutId": encode_id("Payout", owner, planned[4].id)},
         "payoutResolve": {"transferId": encode_id("PayoutTransfer", owner, unknown)},
     }
+    subjects["caseReopen"] = {"caseId": encode_id("Case", owner, await _rejected(mall, owner, planned[0]))}
     subjects |= await _lines(mall, merchant, f"{planned[5].number}-1-1", planned[5].amount_minor)
     return subjects, statements[0].number, planned[0].number
+
+
+async def _rejected(mall: Mall, merchant_id: UUID, found: Any) -> UUID:
+    """A review of a payout that somebody has rejected; the payout is still planned."""
+    new = NewCase(CaseKind.REVIEW, merchant_id, "Payout", str(found.id), f"The payout {found.number} is held")
+    async with mall.database.write("test") as tx:
+        async with tx.as_platform() as session:
+            case_id = await case.open_case(session, new, an_act("system:review"))
+        await case_decision.decide(
+            tx, merchant_id, case_id, Vote.REJECT, "odd", an_act(f"platform:{uuid4()}"), effects={}
+        )
+    return case_id
 
 
 async def _begun(session: MerchantSession, payout_id: UUID) -> UUID:

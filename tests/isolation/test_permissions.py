@@ -168,6 +168,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "caseComment": P.PLATFORM_CASE_WRITE,
     "caseAssign": P.PLATFORM_CASE_WRITE,
     "caseDecide": P.PLATFORM_CASE_DECIDE,
+    "caseReopen": P.PLATFORM_CASE_DECIDE,
     "approvalChainSet": P.PLATFORM_CASE_CHAIN,
     "approvalChainApprove": P.PLATFORM_CASE_CHAIN,
     "reviewRulesPropose": P.PLATFORM_REVIEW_PROPOSE,

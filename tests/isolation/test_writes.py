@@ -114,6 +114,7 @@ MUTATIONS = {
     "caseComment": Whose.PLATFORM,
     "caseAssign": Whose.PLATFORM,
     "caseDecide": Whose.PLATFORM,
+    "caseReopen": Whose.PLATFORM,
     "approvalChainSet": Whose.PLATFORM,
     "approvalChainApprove": Whose.PLATFORM,
     "reviewRulesPropose": Whose.PLATFORM,

@@ -60,7 +60,7 @@ class Door:
 async def a_door(database: Database, *, accepts_cash: bool = True) -> Door:
     stall = await a_stall(database)
     async with database.write("test") as tx, tx.as_platform() as session:
-        await merchants.set_accepts_cash(session, stall.merchant.slug, accepts_cash, an_act())
+        await merchants.change(session, stall.merchant.slug, an_act(), accepts_cash=accepts_cash)
     return Door(stall, Shelf(database, stall.merchant))
 
 

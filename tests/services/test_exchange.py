@@ -2,16 +2,18 @@
 
 from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import select
 
 from merchantry.domain import exchange as rules
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.refund import Asked
-from merchantry.services import exchange, ledger, refund
+from merchantry.services import exchange, ledger, refund, settlement
 from merchantry.services.refund import NewRefund
 from merchantry.tables.platform import platform_entry
 from tenancy.database import Database
+from tenancy.schemas import schema_of
 from tests.builders import an_act
 from tests.services.books import Shelf
 from tests.services.stall import DAY, Stall, a_stall, check_books
@@ -24,7 +26,6 @@ async def book(stall: Stall, minor: int, currency: str = "BRL", to: str = "EUR",
     act = an_act("platform:test", at=stall.now)
     async with stall.database.write("test") as tx, tx.as_merchant(stall.merchant.id) as session:
         await exchange.book(session, found, act)
-        assert await exchange.find(session, found.id) == found
 
 
 async def test_an_exchange_is_a_line_of_both_statements_and_of_the_platforms_books(database: Database) -> None:
@@ -47,6 +48,26 @@ async def test_an_exchange_is_a_line_of_both_statements_and_of_the_platforms_boo
     assert found["EUR"].kinds == {"exchange": [1, 1_467]}
     assert (found["BRL"].closing_minor, found["EUR"].closing_minor) == (750, 1_467)
     await check_books(database)
+
+
+async def test_an_exchange_that_one_statement_has_claimed_is_open_in_the_other_currency(
+    database: Database,
+) -> None:
+    """Nothing but `close` claims, and it claims both; the query must not depend on that."""
+    stall = await a_stall(database)
+    await stall.release(await stall.sell())
+    await book(stall, 8_000)
+    shelf = Shelf(database, stall.merchant)
+    await shelf.close(stall.now + 14 * DAY)
+    [statement] = [each for each in await shelf.statements() if each.currency == "EUR"]
+    schema = schema_of(stall.merchant.id)
+    with psycopg.connect(database.logins.owner) as owner:
+        owner.execute(f"DELETE FROM {schema}.statement_line WHERE statement_id = %s".encode(), [statement.id])  # noqa: S608
+        owner.execute(f"DELETE FROM {schema}.statement WHERE currency = 'EUR'".encode())  # noqa: S608
+        owner.execute(f"UPDATE {schema}.statement SET last_seq = 0".encode())  # noqa: S608
+    async with database.read("test") as tx, tx.as_merchant(stall.merchant.id) as session:
+        _, found = await settlement.unclaimed(session, stall.now + 28 * DAY)
+    assert {currency: [each.amount_minor for each in rows] for currency, rows in found.items()} == {"EUR": [1_467]}
 
 
 async def test_no_more_is_exchanged_than_is_available(database: Database) -> None:

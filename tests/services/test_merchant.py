@@ -231,5 +231,15 @@ async def test_a_new_merchants_schema_starts_empty_and_counting_from_zero(databa
     async with database.read("test") as tx, tx.as_merchant(kites.id) as session:
         rows = await session.execute(select(counter.c.name, counter.c.value).order_by(counter.c.name))
         assert [tuple(row) for row in rows] == [
-            (name, 0) for name in ("credit_note", "entry", "invoice", "order", "payout", "statement")
+            (name, 0)
+            for name in (
+                "credit_note",
+                "entry",
+                "invoice",
+                "order",
+                "payout",
+                "self_billed",
+                "self_billed_credit",
+                "statement",
+            )
         ]

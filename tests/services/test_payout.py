@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from merchantry.domain.case import CaseKind, CaseStatus
 from merchantry.domain.errors import NotFound, OwnAct, PayoutRefused
 from merchantry.domain.payout import PayoutStatus, TransferState, Word
-from merchantry.services import payout
+from merchantry.services import case_list, payee, payee_review, payout, payout_outcome
 from merchantry.services.payout import Payout, Told, Transfer
 from merchantry.tables.merchant_settlement import payee_account
 from merchantry.tables.platform import mall
@@ -164,6 +165,43 @@ async def test_a_word_against_a_definite_one_changes_nothing(database: Database)
         found, heard = await payout.hear_of(session, transfer.key, Told(Word.PAID), LATER)
     assert (found.status, heard.contradicts, heard.state) == (PayoutStatus.FAILED, True, TransferState.REJECTED)
     assert "payout_paid" not in await shelf.kinds()
+
+
+async def test_a_provider_that_contradicts_what_is_certain_is_a_case_and_books_nothing(database: Database) -> None:
+    shelf, payout_id = await a_planned_payout(database)
+    [transfer] = await begin(shelf, payout_id)
+    await hear(shelf, transfer.key, Word.REJECTED)
+    for _ in range(2):
+        async with database.write("test") as tx:
+            told = Told(Word.PAID, "WTX-17")
+            await payout_outcome.hear_from_provider(tx, shelf.merchant.id, transfer.key, told, LATER)
+    async with database.read("test") as tx, tx.as_platform() as session:
+        [found] = await case_list.page(session, limit=10, kinds=[CaseKind.BANK_DIFFERENCE])
+    assert (found.subject_kind, found.subject_id, found.status) == ("Transfer", str(transfer.key), CaseStatus.OPEN)
+    assert "says paid" in found.title
+    assert "rejected for certain" in found.title
+    assert "payout_paid" not in await shelf.kinds()
+
+
+async def test_the_case_of_a_returned_payout_ends_once_somebody_has_seen_to_the_account(database: Database) -> None:
+    shelf, payout_id = await a_planned_payout(database)
+    [transfer] = await begin(shelf, payout_id)
+    await hear(shelf, transfer.key, Word.PAID)
+    found = await hear(shelf, transfer.key, Word.RETURNED, reason="AC04 account closed")
+
+    async def standing() -> list[tuple[str, str]]:
+        async with database.write("test") as tx:
+            await payee_review.end_cases(tx, shelf.merchant.id, LATER)
+            async with tx.as_platform() as session:
+                cases = await case_list.page(session, limit=10, kinds=[CaseKind.PAYOUT_RETURNED])
+        return [(each.status.value, each.reason or "") for each in cases]
+
+    assert await standing() == [("open", "")]
+    async with database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
+        await payee.unflag_account(session, found.payee_account_id, LATER)
+    [(status, reason)] = await standing()
+    assert status == "settled"
+    assert "seen to the account" in reason
 
 
 async def test_a_payout_of_another_merchant_is_not_found(database: Database) -> None:

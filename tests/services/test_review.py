@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Vote
-from merchantry.domain.errors import InvalidInput, OwnAct, PayoutRefused
+from merchantry.domain.errors import InvalidInput, OwnAct, PayoutRefused, VotedAlready
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.permission import MerchantRole
 from merchantry.domain.refund import Asked
@@ -22,20 +22,25 @@ from merchantry.jobs import settlement as settlement_jobs
 from merchantry.services import (
     case_decision,
     case_list,
+    case_reopening,
     catalogue,
+    objection,
     payee_review,
     payout,
     refund,
     refund_approval,
     replay,
+    review_case,
     review_rules,
     review_trial,
+    settlement,
     staff,
 )
 from merchantry.services import review as reviews
 from merchantry.services.case import Case
 from merchantry.services.case_effects import EFFECTS
 from merchantry.services.catalogue import Product
+from merchantry.services.objection import Dispute
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.refund import NewRefund
 from merchantry.tables.merchant import orders
@@ -47,6 +52,7 @@ from tenancy.schemas import schema_of
 from tests.builders import NOON, a_merchant, a_vault, an_act
 from tests.services.books import Shelf, a_shelf
 from tests.services.stall import Stall, a_stall, check_books
+from tests.services.test_settlement import local
 
 DAY = timedelta(days=1)
 LARGE = {
@@ -109,6 +115,43 @@ async def status_of(stall: Stall, order_id: UUID) -> str | None:
     [found] = await stall._rows(select(orders.c.review_status).where(orders.c.id == order_id))
     status: str | None = found.review_status
     return status
+
+
+async def reopen(stall: Stall, by: str) -> None:
+    """Somebody has the latest case looked at once more."""
+    [found] = await cases(stall.database)
+    async with stall.database.write("test") as tx:
+        await case_reopening.reopen(tx, stall.merchant.id, found.id, "the bank vouches", an_act(by, stall.now))
+
+
+async def test_a_refused_order_is_cleared_by_two_people_who_have_it_looked_at_once_more(database: Database) -> None:
+    stall = await a_judged_stall(database, LARGE)
+    order_id = await stall.sell()
+    await stall.release(order_id)
+    ann, bob = f"platform:{uuid4()}", f"platform:{uuid4()}"
+    with pytest.raises(InvalidInput, match="rejected"):
+        await reopen(stall, ann)
+    await decide(stall, Vote.REJECT, by=bob)
+    await reopen(stall, ann)
+    assert await status_of(stall, order_id) == "refused"
+    await decide(stall, Vote.APPROVE, by=ann)
+    assert (await stall.balances())["merchant_held"] == 8_750
+    with pytest.raises(VotedAlready):
+        await decide(stall, Vote.APPROVE, by=ann)
+    await decide(stall, Vote.APPROVE, by=bob)
+    assert await status_of(stall, order_id) == "cleared"
+    balances = await stall.balances()
+    assert (balances.get("merchant_held", 0), balances["merchant_available"]) == (0, 8_750)
+    await check_books(database)
+
+
+async def test_a_review_that_is_rejected_again_leaves_all_as_it_was(database: Database) -> None:
+    stall = await a_judged_stall(database, LARGE)
+    order_id = await stall.sell()
+    await decide(stall, Vote.REJECT)
+    await reopen(stall, f"platform:{uuid4()}")
+    await decide(stall, Vote.REJECT)
+    assert await status_of(stall, order_id) == "refused"
 
 
 async def test_an_order_that_no_rule_minds_keeps_the_passes(database: Database) -> None:
@@ -405,3 +448,41 @@ async def test_nobody_approves_the_rules_they_proposed(database: Database) -> No
         with pytest.raises(InvalidInput):
             await review_rules.propose(session, rules, later, an_act())
         assert approved.status == "approved"
+
+
+BIG_PAYOUT = {
+    "name": "big",
+    "title": "A large payout",
+    "subject": "payout",
+    "kind": "amount",
+    "outcome": "hold",
+    "sla_hours": 24,
+    "above_minor": {"BRL": 100},
+}
+
+
+async def test_a_held_payout_that_an_objection_replaces_is_reviewed_in_its_place(database: Database) -> None:
+    await put_in_force(database, BIG_PAYOUT)
+    shelf = await a_shelf(database)
+    await shelf.add_account()
+    await shelf.sell(500, local(2026, 3, 3))
+    end = local(2026, 3, 9)
+    act = an_act("staff:olga", end + DAY)
+    async with database.write("test") as tx:
+        async with tx.as_platform() as platform:
+            terms = await settlement.conditions_of(platform, shelf.merchant.id, end)
+        async with tx.as_merchant(shelf.merchant.id) as session:
+            closed = await settlement.close(session, terms, end, an_act(at=end))
+        await review_case.ask_people_of(tx, closed.reviewed, act)
+    [statement_id], [first] = closed.statements, closed.payouts
+    async with database.write("test") as tx:
+        async with tx.as_merchant(shelf.merchant.id) as session:
+            said = Dispute(statement_id, 120, "BRL", "a parcel is missing")
+            made = await objection.object_to(session, terms, said, uuid4(), act)
+        await objection.look_again(tx, shelf.merchant.id, made, act)
+    assert made.planned is not None
+    standing = {each.subject_id: each.status for each in await cases(database)}
+    assert standing == {str(first): CaseStatus.SETTLED, str(made.planned.id): CaseStatus.OPEN}
+    async with database.write("test") as tx, tx.as_merchant(shelf.merchant.id) as session:
+        with pytest.raises(PayoutRefused, match="under review"):
+            await payout.release(session, made.planned.id, an_act("platform:flo", end + DAY))
