@@ -77,7 +77,7 @@ class Mall:
 
     async def buy(
         self, wanted: list[tuple[UUID, int, int, int]], at_once: int = 1
-    ) -> tuple[list[tuple[UUID, UUID, UUID]], list[None | MarketError]]:
+    ) -> tuple[list[tuple[UUID, UUID, UUID]], list[MarketError | None]]:
         """One checkout of several merchants (each: merchant, quantity, price, shipping), paid at once.
 
         The provider tells of the payment several times at the same moment. Returns merchant, order and line of each,
@@ -131,7 +131,7 @@ class Mall:
         """The buyer has everything."""
         await self.at(merchant_id, lambda session: order.confirm_receipt(session, order_id, self.act()))
 
-    async def cancel(self, merchant_id: UUID, order_id: UUID, at_once: int) -> list[UUID | None | MarketError]:
+    async def cancel(self, merchant_id: UUID, order_id: UUID, at_once: int) -> list[UUID | MarketError | None]:
         """Nothing has shipped, and nothing will."""
         act = self.act()
         return await self.together(

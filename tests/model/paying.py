@@ -1,4 +1,4 @@
-"""What happens to available money: periods are closed, payouts go out, arrive, fail, are lost sight of and come back."""
+"""What happens to available money: periods are closed; payouts go out, arrive, fail, are lost sight of, come back."""
 
 from uuid import UUID
 

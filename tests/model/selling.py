@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.model.plain import COMPLETES_AFTER, PlainOrder
+from tests.model.plain import COMPLETES_AFTER, PlainMerchant, PlainOrder
 from tests.model.story import Story, one_of, picks, some_at_once
 
 LONG = 24 * 31
@@ -101,6 +101,6 @@ class Selling(Story):
                 self.happened["refunds sent"] += 1
             merchant.move("refunds", "buyer_funds", merchant.accounts["refunds"], now)
 
-    def shippable(self) -> list[tuple[object, PlainOrder]]:  # type: ignore[type-arg]
-        """Orders of which every piece is still there to be shipped, or some are."""
+    def shippable(self) -> list[tuple[PlainMerchant, PlainOrder]]:
+        """Orders of which pieces wait to be shipped."""
         return [(merchant, each) for merchant, each in self.orders("to_ship") if each.pieces_left]

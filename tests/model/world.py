@@ -64,7 +64,7 @@ class World(Mall):
 
     async def end_chargeback(
         self, merchant_id: UUID, chargeback_id: UUID, *, is_won: bool, at_once: int
-    ) -> list[None | MarketError]:
+    ) -> list[MarketError | None]:
         """The bank has decided, and says so."""
         end, act = (chargeback.win if is_won else chargeback.lose), self.act("platform:bank")
         return await self.together([lambda tx: end(tx, merchant_id, chargeback_id, act)] * at_once)
