@@ -96,7 +96,7 @@ class Mall:
         act = self.act()
 
         async def place(tx: Transaction) -> int:
-            made = await checkout.place(tx, cart, checkout_id, self.buyer, act)
+            made = await checkout.place(tx, cart, checkout_id, self.buyer, act, vault=self.vault)
             tenders = [Tender("sandbox_approve", made.total_minor)]
             async with tx.as_platform() as platform:
                 await payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=act)

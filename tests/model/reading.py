@@ -38,7 +38,8 @@ PLATFORM = {
     "chargeback": "merchant_id, order_id, id, provider_reference, round, status, amount_minor, covered_minor,"
     " held_minor",
     "platform_entry": "merchant_id, seq, account, amount",
-    "log_queue": "merchant_id, seq",
+    "log_queue": "merchant_id, seq, leaf",
+    "log_leaf": "merchant_id, seq, leaf",
     "commission_invoice": "merchant_id, kind, number",
 }
 KEYS = {"ledger_entry": "seq", "statement": "ends_at", "payout_instruction": "attempt", "chargeback": "round"}

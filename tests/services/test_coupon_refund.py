@@ -29,7 +29,7 @@ from merchantry.services.refund import NewRefund
 from merchantry.tables.platform import payment as payment_table
 from merchantry.tables.platform import platform_entry
 from tenancy.database import Database
-from tests.builders import NOON, a_buyer, a_merchant, a_product, an_act
+from tests.builders import NOON, VAULT, a_buyer, a_merchant, a_product, an_act
 from tests.services.stall import ADDRESS, DAY, PLAN, Stall, check_books
 
 GOODS = (10_000, 6_000, 4_000)
@@ -72,7 +72,7 @@ async def buy_from_all(stalls: list[Stall], code: str) -> dict[UUID, UUID]:
     in_order = tuple(sorted(parts, key=lambda part: part.merchant_id.hex))
     cart = Cart("BRL", ADDRESS, in_order, coupons=(CartCoupon(code),))
     async with stall.database.write("test") as tx:
-        made = await checkout.place(tx, cart, checkout_id, buyer, an_act())
+        made = await checkout.place(tx, cart, checkout_id, buyer, an_act(), vault=VAULT)
         tenders = [Tender("sandbox_approve", made.total_minor)]
         async with tx.as_platform() as platform:
             await payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=an_act())
