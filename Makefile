@@ -24,10 +24,11 @@ bench: $(STAMP)  ## Every benchmark, one table each
 
 SOAK_STEPS ?= 20000
 SEED       ?= 1
-soak: $(STAMP)  ## Long random stories against the model: SOAK_STEPS of them, SEED to replay
-	SOAK_STEPS=$(SOAK_STEPS) $(BIN)/pytest -s tests/model --hypothesis-seed=$(SEED)
+REPLAY     ?=
+soak: $(STAMP)  ## Long random stories against the model, SOAK_STEPS steps from SEED; REPLAY tells one failed batch again
+	$(BIN)/python -m tests.model.soak --steps $(SOAK_STEPS) --seed $(SEED) $(if $(REPLAY),--replay $(REPLAY))
 
-kill: $(STAMP)  ## Settlement and payouts stopped at every place, killed at 200 random moments; sequencers killed 300 times
+kill: $(STAMP)  ## Worker, database and API stopped at every place and killed at 200 random moments each; 300 sequencers killed
 	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 $(BIN)/pytest -s tests/kill
 
 FUZZ_SECONDS ?= 600

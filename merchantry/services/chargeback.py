@@ -9,6 +9,7 @@ everybody gets back what was taken.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,8 @@ from merchantry.domain.act import Act
 from merchantry.domain.dispute import Divided
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import ChargebackRefused, InvalidInput, NotFound
-from merchantry.services import audit, chargeback_case, chargeback_entries, dispute, order, refund, tender
+from merchantry.domain.order import OrderStatus
+from merchantry.services import audit, chargeback_case, chargeback_entries, dispute, order, refund, split, tender
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.notification import notify
 from merchantry.services.tender import Back
@@ -44,6 +46,7 @@ class NewChargeback:
 MOST = 50
 """How many chargebacks of an order are shown with it."""
 
+ENDED = (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
 COLUMNS = [chargeback.c[name] for name in Chargeback.__slots__]
 
 
@@ -132,6 +135,8 @@ async def win(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: Act)
         back: tuple[Back, ...] = ()
         if before is not None and before.entry_seq is not None:
             changes["entry_seq"], back = await chargeback_entries.give_again(session, found, before, ground, act)
+            if found.status in ENDED:  # nothing else will release what came back
+                await split.release_rest(session, found, ground.terms, act)
         await chargeback_entries.book_fee(session, found, row, act)
         await _end(session, row, changes, act)
     async with tx.as_platform() as platform:
@@ -172,7 +177,7 @@ async def _opened(session: MerchantSession, known: Chargeback, did: str) -> Char
 
 
 async def _lost_before(session: MerchantSession, row: Chargeback) -> Chargeback | None:
-    """The round that was lost and has not come back since; None where the money is not with the bank."""
+    """The round whose loss was booked and has not come back since; None where the money is not with the bank."""
     statement = select(*COLUMNS).where(
         chargeback.c.merchant_id == row.merchant_id,
         chargeback.c.provider_reference == row.provider_reference,
@@ -181,7 +186,8 @@ async def _lost_before(session: MerchantSession, row: Chargeback) -> Chargeback 
     rounds = [Chargeback(**each._asdict()) for each in await session.execute(statement.order_by(chargeback.c.round))]
     if not rounds or rounds[-1].status != "lost":
         return None
-    return next((each for each in reversed(rounds) if each.status == "lost" and each.entry_seq is not None), rounds[-1])
+    since_won = list(takewhile(lambda each: each.status == "lost", reversed(rounds)))
+    return next((each for each in since_won if each.entry_seq is not None), rounds[-1])
 
 
 async def _end(session: MerchantSession, row: Chargeback, changes: dict[str, Any], act: Act) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, exists, func, insert, select
 
 from merchantry.domain import entries, refund_entries
 from merchantry.domain import refund as rules
@@ -67,12 +67,19 @@ async def division(session: MerchantSession, found: Order, amount_minor: int, ch
     refunded: int = await session.scalar(
         select(func.coalesce(func.sum(table.amount_minor), 0)).where(table.order_id == found.id, table.kind != kind)
     )
+    later = chargeback.alias()
+    came_back = exists().where(
+        later.c.merchant_id == chargeback.c.merchant_id,
+        later.c.provider_reference == chargeback.c.provider_reference,
+        later.c.round >= chargeback.c.round,
+        later.c.status == "won",
+    )
     linked: int = await session.scalar(
         select(func.coalesce(func.sum(chargeback.c.covered_minor), 0)).where(
             chargeback.c.merchant_id == session.merchant_id,
             chargeback.c.order_id == found.id,
             chargeback.c.id != chargeback_id,
-            chargeback.c.status != "won",
+            ~came_back,
         )
     )
     return divide_chargeback(amount_minor, max(int(refunded) - int(linked), 0), rules.refundable(lines))

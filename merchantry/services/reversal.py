@@ -137,6 +137,8 @@ async def book(
         await review_hold.taken_back(session, found, entry, act)
     side = entries.platform_side(entry, earned=found.available_at is not None)
     seq = await ledger.book(session, entry, act, side)
+    if not parts:  # a bank took only what was above the sale: no line has anything to do with it
+        return seq
     figures = [
         totals.taken_back(
             category,
@@ -149,8 +151,7 @@ async def book(
     await totals.add_to_day(session, local_day(act.at, ground.terms.mall_zone), found.currency, figures, orders=0)
     of_line = {line.id: line.category for line in found.lines}
     await volume_refund.book_taken_back(session, found, taken, of_line, seq, ground.terms, act)
-    if parts:
-        await write(session, *(_counted(part, sign) for part in parts))
+    await write(session, *(_counted(part, sign) for part in parts))
     return seq
 
 

@@ -1,6 +1,7 @@
 """Whoever is killed wherever: nothing acknowledged is lost, nothing is paid twice, and no law is broken.
 
 ``KILL_EVERY=1 KILL_TIMES=200`` stops at every place and at 200 random moments (``make kill``); the suite takes samples.
+The worker is killed in a child of the driver's, the API as the process that listens to HTTP.
 """
 
 import json
@@ -15,13 +16,17 @@ from uuid import uuid4
 import pytest
 
 from merchantry.domain.payee import PayeeKind
-from merchantry.services import payee
+from merchantry.domain.permission import PlatformRole
+from merchantry.services import payee, staff
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.vault import Vault
 from merchantry.vault.keys import MasterKeys
 from merchantry.wallet_simulator.running import running
 from tenancy.database import Database
+from tenancy.directory import account_of
+from tenancy.tokens import DevelopmentIssuer
 from tests.builders import NOON, a_merchant, an_act
+from tests.services.stall import a_stall
 
 EVERY = int(os.environ.get("KILL_EVERY", "9"))
 TIMES = int(os.environ.get("KILL_TIMES", "10"))
@@ -65,10 +70,32 @@ async def a_setting(database: Database, wallet_url: str, directory: Path) -> dic
     }
 
 
-def driven(given: dict[str, Any]) -> dict[str, Any]:
+async def an_api(database: Database, setting: dict[str, str], directory: Path) -> dict[str, Any]:
+    """Somebody of the platform's finance who asks the API, and a merchant with orders to refund."""
+    stall = await a_stall(database, 1_000)
+    issuer = DevelopmentIssuer.load_or_create(directory)
+    async with database.write("test") as tx, tx.as_platform() as session:
+        account_id = await account_of(session, DevelopmentIssuer.ISSUER, "finance", None, at=NOON)
+        await staff.grant_platform_role(session, account_id, PlatformRole.FINANCE, an_act())
+    return {
+        "place": {
+            "owner_url": setting["owner_url"],
+            "data_dir": str(directory),
+            "master_keys": setting["master_keys"],
+            "token": issuer.issue("finance", None, 86_400),
+        },
+        "seller": {
+            "merchant_id": str(stall.merchant.id),
+            "slug": stall.merchant.slug,
+            "product_id": str(stall.product.id),
+        },
+    }
+
+
+def driven(given: dict[str, Any], program: str = "driver") -> dict[str, Any]:
     """What the driver came to."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kill.driver"],
+        [sys.executable, "-m", f"tests.kill.{program}"],
         input=json.dumps(given),
         capture_output=True,
         text=True,
@@ -78,7 +105,7 @@ def driven(given: dict[str, Any]) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr[-3_000:]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    print(given["action"], {name: value for name, value in result.items() if name != "wrong"})  # noqa: T201
+    print(given.get("action", program), {name: value for name, value in result.items() if name != "wrong"})  # noqa: T201
     return result
 
 
@@ -98,3 +125,16 @@ async def test_killed_at_random_moments_everything_is_done_once(
     setting = await a_setting(database, wallet, tmp_path)
     result = driven({"setting": setting, "action": "random", "times": TIMES, "seed": 7, "first_week": 1})
     assert result["wrong"] == []
+
+
+async def test_the_api_killed_over_a_mutation_and_asked_again_does_it_once(
+    database: Database, wallet: str, tmp_path: Path
+) -> None:
+    setting = await a_setting(database, wallet, tmp_path)
+    api = await an_api(database, setting, tmp_path)
+    whole = (
+        {"first_point": 1, "stride": 1, "times": TIMES} if EVERY == 1 else {"first_point": 9, "stride": 60, "times": 1}
+    )
+    result = driven({"setting": setting, **api, **whole, "seed": 7}, "api")
+    assert result["wrong"] == []
+    assert min(result["points"].values()) > 8

@@ -17,8 +17,8 @@ from tests.builders import an_act
 from tests.services.stall import DAY, Stall, a_stall, check_books
 
 
-async def open_(stall: Stall, order_id: UUID, amount_minor: int = 10_000, **more: Any) -> UUID:
-    new = NewChargeback(order_id, "CB-1", amount_minor, "not received", **more)
+async def open_(stall: Stall, order_id: UUID, amount_minor: int = 10_000, reference: str = "CB-1", **more: Any) -> UUID:
+    new = NewChargeback(order_id, reference, amount_minor, "not received", **more)
     async with stall.database.write("test") as tx:
         return await chargeback.open_(tx, stall.merchant.id, new, an_act("platform:test", at=stall.now))
 
@@ -165,4 +165,58 @@ async def test_what_the_bank_takes_above_the_capture_is_borne_as_the_fee_is(
     await check_books(database)
     await win(stall, await open_(stall, order_id, 10_300, fee_borne_by=bearer))
     assert await stall.balances() == {"buyer_funds": -10_000, "merchant_pending": 8_750, "platform_commission": 1_250}
+    await check_books(database)
+
+
+async def test_what_only_goes_above_the_sale_is_borne_too(database: Database) -> None:
+    stall = await a_stall(database)
+    order_id = await stall.sell()
+    await lose(stall, await open_(stall, order_id))
+    await lose(stall, await open_(stall, order_id, 4_000, reference="CB-2"))
+    assert await stall.balances() == {"merchant_available": -4_000, "buyer_funds": 4_000}
+    await check_books(database)
+
+
+async def test_a_refund_is_linked_anew_once_the_chargeback_about_it_was_won(database: Database) -> None:
+    stall = await a_stall(database)
+    order_id = await stall.sell()
+    await give_back(stall, order_id, 10_000)
+    await stall.work()
+    await lose(stall, await open_(stall, order_id))
+    await win(stall, await open_(stall, order_id))
+    other = await open_(stall, order_id, reference="CB-2")
+    await lose(stall, other)
+    assert ((await row_of(stall, other)).covered_minor, await stall.balances()) == (10_000, {})
+    await check_books(database)
+
+
+async def test_a_loss_comes_back_once_however_often_the_bank_asks_again(database: Database) -> None:
+    stall = await a_stall(database)
+    order_id = await stall.sell()
+    await lose(stall, await open_(stall, order_id))
+    await win(stall, await open_(stall, order_id))
+    await give_back(stall, order_id, 10_000)
+    await stall.work()
+    await lose(stall, await open_(stall, order_id))
+    await win(stall, await open_(stall, order_id))
+    assert await stall.balances() == {}
+    assert (await stall.kinds()).count("chargeback_reversed") == 1
+    await check_books(database)
+
+
+async def test_what_comes_back_of_an_order_that_has_ended_is_available_at_once(database: Database) -> None:
+    stall = await a_stall(database)
+    order_id = await stall.sell()
+    await lose(stall, await open_(stall, order_id, 6_000))
+    await give_back(stall, order_id, 4_000)
+    await stall.work()
+    assert (await stall.order(order_id)).status == "to_ship"
+    async with stall.database.write("test") as tx:
+        await refund.cancel(tx, stall.merchant.id, order_id, "gone", an_act("staff:test", at=stall.now))
+    await win(stall, await open_(stall, order_id, 6_000))
+    assert await stall.balances() == {
+        "buyer_funds": -6_000,
+        "merchant_available": 5_250,
+        "platform_commission": 750,
+    }
     await check_books(database)
