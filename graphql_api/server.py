@@ -24,7 +24,7 @@ from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs import working
+from merchantry.jobs import telling, working
 from merchantry.jobs.tools import BackupPlan, Tools
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop
@@ -115,7 +115,9 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     backups=settings.backups,
                     witness_policy=settings.witness_policy,
                 )
-                await stack.enter_async_context(_working(tools))
+                await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
+            else:
+                await stack.enter_async_context(_going_on(partial(telling.tell_forever, database, clock)))
             yield
 
     return create_app(
@@ -149,10 +151,10 @@ def _rules(settings: Settings) -> Rules:
 
 
 @asynccontextmanager
-async def _working(tools: Tools) -> AsyncIterator[None]:
-    """A worker beside the server; the jobs that it is doing are finished before the block ends."""
+async def _going_on(work: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+    """Work beside the server; what is under way is finished before the block ends."""
     stop = asyncio.Event()
-    task = asyncio.create_task(working.work_forever(tools, stop))
+    task = asyncio.ensure_future(work(stop))
     try:
         yield
     finally:
