@@ -4,7 +4,7 @@ A cursor is the number of the last event that was read. Numbers are given after 
 number below one that was told before; of two changes of which the second waited for the first, the first is told first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -181,11 +181,12 @@ async def read(
     limit: int = BATCH,
     *,
     merchant_id: UUID | None = None,
-    kinds: Sequence[EventKind] | None = None,
+    kinds: Collection[EventKind] | None = None,
+    subject: tuple[str, str] | None = None,
 ) -> list[Event]:
     """The next events after a cursor: a merchant's session reads its own, the platform's a merchant's or all.
 
-    Raises CursorExpired.
+    ``subject`` is a fact and its value. Raises CursorExpired.
     """
     if isinstance(session, MerchantSession):
         merchant_id = session.merchant_id
@@ -194,21 +195,40 @@ async def read(
         statement = statement.where(outbox.c.merchant_id == merchant_id)
     if kinds is not None:
         statement = statement.where(outbox.c.kind == func.any([kind.value for kind in kinds]))
-    return await _read(session, statement, after)
+    return await _read(session, _about(statement, subject), after)
 
 
-async def read_for_buyer(session: PlatformSession, buyer_id: UUID, after: int, limit: int = BATCH) -> list[Event]:
-    """The next events about a buyer's orders, of kinds that buyers are told of. Raises CursorExpired."""
+async def read_for_buyer(
+    session: PlatformSession,
+    buyer_id: UUID,
+    after: int,
+    limit: int = BATCH,
+    *,
+    subject: tuple[str, str] | None = None,
+) -> list[Event]:
+    """The next events about a buyer's orders, or one thing of theirs, of kinds that buyers are told of.
+
+    Raises CursorExpired.
+    """
     told = [kind.value for kind in EventKind if kind.declared.to_buyer]
     statement = _after(_with_buyers(is_outer=False), after, limit).where(
         buyer_order.c.buyer_id == buyer_id, outbox.c.order_id.is_not(None), outbox.c.kind == func.any(told)
     )
-    return await _read(session, statement, after)
+    return await _read(session, _about(statement, subject), after)
 
 
 async def read_with_buyers(session: PlatformSession, after: int, limit: int = BATCH) -> list[Event]:
     """The next events of all, with the buyers whom they concern: for whoever hands them on. Raises CursorExpired."""
     return await _read(session, _after(_with_buyers(is_outer=True), after, limit), after)
+
+
+def _about(statement: Select[Any], subject: tuple[str, str] | None) -> Select[Any]:
+    if subject is None:
+        return statement
+    name, value = subject
+    if name == "order":
+        return statement.where(outbox.c.order_id == UUID(value))
+    return statement.where(outbox.c.facts[name].astext == value)
 
 
 def _with_buyers(*, is_outer: bool) -> Select[Any]:
