@@ -125,7 +125,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                 await stack.enter_async_context(_going_on(partial(telling.tell_forever, database, clock)))
             yield
 
-    return create_app(
+    app = create_app(
         schema=schema,
         directory=directory,
         verifier=settings.verifier,
@@ -141,6 +141,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             *(_development_routes(database, gateway, clock) if settings.development else ()),
         ],
     )
+    app.state.hub = hub
+    return app
 
 
 def _rules(settings: Settings) -> Rules:
