@@ -5,6 +5,7 @@ that has data and errors 294; under `application/json` both are 200, as that med
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 from graphql import OperationType
@@ -82,7 +83,8 @@ class GraphQLEndpoint:
                 raise RequestRefused(406, f"Subscriptions are answered as {EVENTS}: accept it, or use a WebSocket.")
             self._door.charge(payer, operation.cost)
             context = self._context_factory(request, request.state.caller)
-            return await events.stream(self._door, operation, payer, context)
+            lost = partial(request.state.loss, request.scope["headers"], request.state.caller)
+            return await events.stream(self._door, operation, payer, context, lost)
         if accepted is None:
             raise RequestRefused(406, f"Only subscriptions are answered as {EVENTS}: accept {RESPONSE_JSON}.")
         return await self._execute(request, operation, payer, accepted)

@@ -46,6 +46,7 @@ from graphql_api.staff import StaffMutations
 from graphql_api.statement import Statement
 from graphql_api.statement_mutations import StatementMutations
 from graphql_api.stock import StockMutations
+from graphql_api.subscription import Subscription
 from graphql_api.tax import TaxMutations
 from graphql_api.viewer import Viewer
 from graphql_api.winding_up import WindingUpMutations
@@ -127,6 +128,7 @@ class Mutation(
 schema = MarketSchema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[
         Checkout,
         Payment,

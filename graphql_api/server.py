@@ -20,13 +20,15 @@ from graphql_api import log_routes, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
+from graphql_api.hub import Hub
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs import working
+from merchantry.jobs import telling, working
 from merchantry.jobs.tools import BackupPlan, Tools
 from merchantry.services import merchant as merchants
+from merchantry.services import outbox
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
@@ -80,6 +82,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
     """The application. It connects to nothing before it is started, and gives everything back when it is stopped."""
     database = Database(settings.logins, pool_size=settings.pool_size)
     directory = Directory(database, clock)
+    hub = Hub(database)
     gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
 
     async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
@@ -94,13 +97,15 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             gateway=gateway,
             provision=provision,
             vault=settings.vault,
+            hub=hub,
         )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
-            await stack.enter_async_context(directory.listening())
+            await stack.enter_async_context(directory.listening({outbox.CHANNEL: hub.heard}))
+            await stack.enter_async_context(hub.following())
             if tracing.is_configured():
                 await stack.enter_async_context(tracing.traced(app, database, schema))
             if settings.with_worker:
@@ -115,10 +120,12 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     backups=settings.backups,
                     witness_policy=settings.witness_policy,
                 )
-                await stack.enter_async_context(_working(tools))
+                await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
+            else:
+                await stack.enter_async_context(_going_on(partial(telling.tell_forever, database, clock)))
             yield
 
-    return create_app(
+    app = create_app(
         schema=schema,
         directory=directory,
         verifier=settings.verifier,
@@ -134,6 +141,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             *(_development_routes(database, gateway, clock) if settings.development else ()),
         ],
     )
+    app.state.hub = hub
+    return app
 
 
 def _rules(settings: Settings) -> Rules:
@@ -149,10 +158,10 @@ def _rules(settings: Settings) -> Rules:
 
 
 @asynccontextmanager
-async def _working(tools: Tools) -> AsyncIterator[None]:
-    """A worker beside the server; the jobs that it is doing are finished before the block ends."""
+async def _going_on(work: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+    """Work beside the server; what is under way is finished before the block ends."""
     stop = asyncio.Event()
-    task = asyncio.create_task(working.work_forever(tools, stop))
+    task = asyncio.ensure_future(work(stop))
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from graphql_api.door import Door, Payer
 from graphql_api.errors import log_fault
 from graphql_api.http import ContextFactory
 from graphql_api.origin import is_welcome
-from tenancy.middleware import MerchantRefused
+from tenancy.middleware import Loss, MerchantRefused
 from tenancy.principals import Caller
 from tenancy.tokens import TokenRefused
 
@@ -32,6 +32,11 @@ MAX_OPERATIONS = 100
 """At once over one connection."""
 MAX_ID_LENGTH = 100
 
+CLOSE_SECONDS = 5.0
+SEND_SECONDS = 30.0
+"""How long a client may leave a message in the way of the next."""
+
+Lost = Callable[[Collection[tuple[bytes, bytes]], Caller], Awaitable[Loss]]
 Identify = Callable[[Collection[tuple[bytes, bytes]]], Awaitable[Caller]]
 
 
@@ -73,24 +78,53 @@ class _Conversation:
         self._door = door
         self._context_factory = context_factory
         self._caller: Caller | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._ending: asyncio.Future[_Closed] = asyncio.get_running_loop().create_future()
+        self._guard: asyncio.Task[None] | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
 
     async def hold(self, init_seconds: float) -> None:
         """Talk until one side ends it; operations end with it."""
         closed: _Closed | None = None
         try:
-            await self._talk(init_seconds)
+            closed = await self._until_ended(init_seconds)
         except _Closed as error:
             closed = error
         except WebSocketDisconnect:
             pass
         finally:
-            under_way = list(self._operations.values())
+            under_way = [*self._operations.values(), *([self._guard] if self._guard else [])]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
         if closed:
-            await self._socket.close(closed.code, closed.reason)
+            with suppress(TimeoutError, WebSocketDisconnect):
+                await asyncio.wait_for(self._socket.close(closed.code, closed.reason), CLOSE_SECONDS)
+
+    async def _until_ended(self, init_seconds: float) -> _Closed | None:
+        """Talk until something else ends it. Raises what talking raises."""
+        talk = asyncio.create_task(self._talk(init_seconds))
+        either: set[asyncio.Future[Any]] = {talk, self._ending}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not talk.done():
+                talk.cancel()
+                await asyncio.wait({talk})
+        if self._ending.done():
+            return self._ending.result()
+        await talk
+        return None
+
+    def _end(self, closed: _Closed) -> None:
+        if not self._ending.done():
+            self._ending.set_result(closed)
+
+    async def _guarded(self, caller: Caller) -> None:
+        """End the connection once its caller is no longer who it was."""
+        lost: Lost = self._socket.scope["state"]["loss"]
+        loss = await lost(self._headers, caller)
+        self._end(_Closed(4403, loss.value))
 
     async def _talk(self, init_seconds: float) -> None:
         try:
@@ -151,7 +185,8 @@ class _Conversation:
         except (TokenRefused, MerchantRefused) as error:
             raise _Closed(4403, "Forbidden") from error
         await self._send({"type": "connection_ack"})
-        self._caller = caller
+        self._caller, self._headers = caller, headers
+        self._guard = asyncio.create_task(self._guarded(caller))
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         if self._caller is None:
@@ -204,7 +239,12 @@ class _Conversation:
         await self._send({"id": name, "type": "next", "payload": answer})
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._socket.send_text(orjson.dumps(message).decode())
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send_text(orjson.dumps(message).decode())
+        except TimeoutError:
+            self._end(_Closed(4290, "Too slow"))
+            raise WebSocketDisconnect(4290) from None
 
 
 def _id_of(message: dict[str, Any]) -> str:

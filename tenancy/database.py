@@ -71,6 +71,10 @@ class Session:
         """The first column of the first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
 
+    def wake(self, name: str) -> None:
+        """Once the transaction is committed, tell whoever in this process waits for that (``Database.woken_by``)."""
+        self._transaction.wakes.add(name)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Where a database error is an expected answer: the rest of the transaction survives it."""
@@ -109,6 +113,7 @@ class Transaction:
         self._current: Session | None = None
         self._role: str | None = None
         self._task = asyncio.current_task()
+        self.wakes: set[str] = set()
 
     def connection_of(self, session: Session) -> AsyncConnection:
         """The connection, for the session that the transaction is at present."""
@@ -195,6 +200,7 @@ class Database:
         self.analyst = make_engine(logins.analyst, ANALYST_READS * 3, "analyst")
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
         self.pages = make_engine(logins.analyst, pool_size, "pages")
+        self.woken_by: dict[str, Callable[[], None]] = {}
         self._timeouts = {"statement_timeout": str(statement_timeout_ms), "lock_timeout": str(lock_timeout_ms)}
 
     @asynccontextmanager
@@ -247,6 +253,8 @@ class Database:
                 if error.connection_invalidated or sqlstate(error) is None:
                     raise CommitUnknown("the database did not answer COMMIT") from error
                 raise
+            for name in transaction.wakes & self.woken_by.keys():
+                self.woken_by[name]()
 
     async def close(self) -> None:
         """Give all connections back."""

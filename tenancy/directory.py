@@ -6,7 +6,7 @@ at most. Whoever holds a connection open for a caller is woken by what changes a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import structlog
+from psycopg import sql
 from sqlalchemy import Uuid, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -120,9 +121,10 @@ class Directory:
             del self._watched[woken]
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        """Cache look-ups while the block runs."""
-        task = asyncio.create_task(self._listen())
+    async def listening(self, others: Mapping[str, Callable[[str], None]] | None = None) -> AsyncIterator[None]:
+        """Cache look-ups while the block runs. ``others`` are told what is said on their channels, by channel: one
+        connection listens for the whole process."""
+        task = asyncio.create_task(self._listen(others or {}))
         try:
             async with self._uses.written():
                 yield
@@ -131,13 +133,14 @@ class Directory:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _listen(self) -> None:
+    async def _listen(self, others: Mapping[str, Callable[[str], None]]) -> None:
         while True:
             try:
                 connection = await psycopg.AsyncConnection.connect(self._database.logins.listen, autocommit=True)
                 async with connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    while await self._heard(connection):
+                    for channel in (CHANNEL, *others):
+                        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                    while await self._heard(connection, others):
                         pass
                 log.warning("directory.listener_deaf")
             except (psycopg.Error, TimeoutError) as error:
@@ -148,13 +151,17 @@ class Directory:
             self._wake()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _heard(self, connection: psycopg.AsyncConnection[object]) -> bool:
+    async def _heard(
+        self, connection: psycopg.AsyncConnection[object], others: Mapping[str, Callable[[str], None]]
+    ) -> bool:
         """Listen for a while, and to a probe of our own first: a pooler or a dead line may swallow what others say."""
         probe, heard = f"{PROBE}{uuid4()}", False
         async with asyncio.timeout(2 * PROBE_SECONDS):
             await connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, probe])
             async for notice in connection.notifies(timeout=PROBE_SECONDS):
-                if notice.payload == probe:
+                if notice.channel != CHANNEL:
+                    others[notice.channel](notice.payload)
+                elif notice.payload == probe:
                     heard = True
                     if not self._fresh:
                         self._forget()

@@ -4,9 +4,12 @@ Unknown, suspended and foreign merchants, and whatever names a merchant in a way
 and the same refusal, so that it says nothing about which merchants exist.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Protocol
 
 import orjson
@@ -66,6 +69,18 @@ OnRefused = Callable[[Principal, str, str | None], Awaitable[None]]
 """Told who asked, which merchant was named, and the request's id."""
 
 
+RETRY_SECONDS = 1.0
+CHECKS = 2
+"""Connections that are looked at again at once, after somebody's rights have changed."""
+
+
+class Loss(Enum):
+    """Why a connection that lasts must end. The values are told."""
+
+    EXPIRED = "Token expired"
+    RIGHTS = "Forbidden"
+
+
 class MerchantRefused(Exception):
     """The one refusal, of whatever names no merchant that the caller may act for."""
 
@@ -89,6 +104,7 @@ class TenancyMiddleware:
         self._verifier = verifier
         self._domain = "." + mall_domain.lower().strip(".")
         self._on_refused = on_refused
+        self._checks = asyncio.Semaphore(CHECKS)
         self._prefixes = tuple(prefix.rstrip("/") for prefix in prefixes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +125,7 @@ class TenancyMiddleware:
         scope.setdefault("state", {})["caller"] = caller
         if scope["type"] == "websocket":
             scope["state"]["identify"] = self.caller  # browsers can't send headers with a WebSocket: it asks later
-        scope["state"]["watching"] = self._directory.watching
+        scope["state"]["loss"] = self.loss
         await self._app(scope, receive, send)
 
     def _guards(self, path: str) -> bool:
@@ -145,6 +161,36 @@ class TenancyMiddleware:
         principal = await self._directory.principal(found.issuer, found.subject, found.email)
         client = f"token:{found.token_id}" if found.token_id else "token"
         return Caller(principal, None, client, found.expires_at)
+
+    async def loss(self, headers: Collection[tuple[bytes, bytes]], caller: Caller) -> Loss:
+        """Wait until the caller of a connection is no longer who it was when it came: the token has ended, or merchant
+        or rights have changed. Nobody in particular stays so for ever."""
+        if caller.principal.is_anonymous:
+            await asyncio.Event().wait()
+        remaining = None if caller.expires_at is None else (caller.expires_at - datetime.now(UTC)).total_seconds()
+        try:
+            async with asyncio.timeout(remaining):
+                with self._directory.watching(caller.principal, caller.merchant) as woken:
+                    woken.set()  # something may have changed before anybody watched
+                    while True:
+                        await woken.wait()
+                        woken.clear()
+                        if await self._differs(headers, caller):
+                            return Loss.RIGHTS
+        except TimeoutError:
+            return Loss.EXPIRED
+
+    async def _differs(self, headers: Collection[tuple[bytes, bytes]], caller: Caller) -> bool:
+        """Whether these headers now say something else. Where nobody can tell, it is found out later."""
+        while True:
+            try:
+                async with self._checks:
+                    return await self.caller(headers) != caller
+            except (MerchantRefused, TokenRefused):
+                return True
+            except Exception as error:  # the database or an issuer is away: nothing is delivered meanwhile
+                log.warning("connection.not_checked", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _slug(self, host: str | None, header: str | None) -> str | None:
         """The merchant that host and header name, if any; refused where they disagree or one is malformed."""

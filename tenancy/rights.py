@@ -32,7 +32,7 @@ def declared(tables: Iterable[Table], who: str) -> set[Right]:
 
 def _of_table(table: Table, grants: str) -> Iterator[Right]:
     for right in granted(table, grants):
-        if right.column or right.privilege in ("INSERT", "DELETE"):
+        if right.column or right.privilege == "DELETE":
             yield right
         else:
             yield from (Right(table.name, right.privilege, column.name) for column in table.c)

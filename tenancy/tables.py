@@ -39,6 +39,11 @@ def grants(**rights: str) -> dict[str, dict[str, str]]:
     return {"grants": rights}
 
 
+def wakes(name: str) -> dict[str, str]:
+    """A table's ``info`` beside its grants: what ``tenancy.writes.write`` of a row wakes once it is committed."""
+    return {"wakes": name}
+
+
 GRANTEES = {"platform": PLATFORM, "merchant": MERCHANT, "public": PUBLIC, "analyst": ANALYST}
 
 merchant = Table(

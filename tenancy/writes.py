@@ -66,6 +66,9 @@ async def write(session: Session, *writes: Write) -> None:
         for name, value in part.items()
     }
     await session.execute(_statement(tuple(map(_shape, single))), parameters)
+    for each in single:
+        if name := each.table.info.get("wakes"):
+            session.wake(name)
 
 
 def _single(writes: Iterable[Write]) -> Iterator[Single]:

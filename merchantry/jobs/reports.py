@@ -19,9 +19,10 @@ import structlog
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import MarketError, NotFound
+from merchantry.domain.event import EventKind
 from merchantry.domain.report_request import ReportRequest
 from merchantry.jobs.tools import ACTOR, Job, Tools
-from merchantry.services import notification, queue, report_writing, saved_report
+from merchantry.services import outbox, queue, report_writing, saved_report
 from merchantry.services.report_rows import ReportRows, open_report
 from merchantry.services.saved_report import KEPT_FOR, AnySession, ReportFile, SavedReport
 from merchantry.tables.platform import NOBODY
@@ -171,9 +172,8 @@ async def _produced(tx: Transaction, made: ReportFile, due_at: datetime) -> bool
     async with _whose(tx, made.merchant_id) as session:
         is_kept = await saved_report.produced(session, made, due_at)
         if is_kept and isinstance(session, MerchantSession):
-            subject = {"report": str(made.report_id), "file": str(made.id), "name": made.name}
-            act = Act(ACTOR, made.produced_at, made.produced_at)
-            await notification.notify(session, "report.produced", subject, act)
+            facts, act = {"report": made.report_id, "file": made.id}, Act(ACTOR, made.produced_at, made.produced_at)
+            await outbox.publish(session, EventKind.REPORT_PRODUCED, facts, act, news={"name": made.name})
         return is_kept
 
 
@@ -181,8 +181,8 @@ async def _failed(tx: Transaction, job: Job, found: SavedReport, message: str, n
     async with _whose(tx, job.merchant_id) as session:
         await saved_report.failed(session, job.merchant_id, found.id, job.due_at, message, now, last=last)
         if last and isinstance(session, MerchantSession):
-            subject = {"report": str(found.id), "name": found.name, "reason": message}
-            await notification.notify(session, "report.failed", subject, Act(ACTOR, now, now))
+            news, act = {"name": found.name, "reason": message}, Act(ACTOR, now, now)
+            await outbox.publish(session, EventKind.REPORT_FAILED, {"report": found.id}, act, news=news)
 
 
 async def _finished(tx: Transaction, job: Job) -> None:

@@ -27,9 +27,10 @@ from merchantry.domain.case import (
     refuse_unless_open,
 )
 from merchantry.domain.errors import InvalidInput, NotFound
+from merchantry.domain.event import EventKind
 from merchantry.domain.money import format_minor
 from merchantry.domain.permission import Permission, may
-from merchantry.services import audit
+from merchantry.services import audit, outbox
 from merchantry.services.approval_chain import chain_of
 from merchantry.tables.case import case_event, review_case
 from merchantry.tables.platform import NOBODY
@@ -167,7 +168,12 @@ async def open_case(session: AnySession, new: NewCase, act: Act) -> UUID:
     did = CaseAct.OPEN if case.id == new.id else CaseAct.ASK
     details = _details(case, [*new.evidence, *_another_amount(case, new)], [*new.parties, act.actor])
     after = {"kind": new.kind, "subject": f"{new.subject_kind} {new.subject_id}", "title": new.title}
-    await write(session, event(case, did, act, new.title, details), trail(session, case, did, act, after))
+    await write(
+        session,
+        event(case, did, act, new.title, details),
+        trail(session, case, did, act, after),
+        *(_told(session, case, EventKind.CASE_OPENED, {}, act) if did is CaseAct.OPEN else ()),
+    )
     return case.id
 
 
@@ -242,6 +248,22 @@ def event(case: Case, did: CaseAct, act: Act, said: str, details: dict[str, Any]
         "occurred_at": act.at,
     }
     return New(case_event, row)
+
+
+def told_of_end(session: AnySession, case: Case, act: Act) -> list[New]:
+    """The event of a case's end, whatever ended it; the merchant's news have title and reason too."""
+    granted = {} if case.granted_minor is None else {"granted_minor": case.granted_minor, "currency": case.currency}
+    return _told(session, case, EventKind.CASE_DECIDED, granted, act)
+
+
+def _told(session: AnySession, case: Case, kind: EventKind, more: dict[str, Any], act: Act) -> list[New]:
+    """Of what is the platform's own affair only the platform is told."""
+    facts = {"case": case.id, "kind": case.kind, "status": case.status, **more}
+    is_told = isinstance(session, MerchantSession) or case.concerns_merchant
+    if not is_told and case.merchant_id != NOBODY:
+        facts["merchant"] = case.merchant_id
+    news = {"title": case.title, "reason": case.reason}
+    return outbox.published(session, kind, facts, act, merchant_id=case.merchant_id if is_told else None, news=news)
 
 
 def trail(

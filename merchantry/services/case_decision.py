@@ -10,12 +10,10 @@ from sqlalchemy import select
 from merchantry.domain import case as rules
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseState, CaseStatus, Decision, Vote
-from merchantry.services.case import Case, CaseAct, event, held, key_of, sealed, trail
-from merchantry.services.notification import notify
+from merchantry.services.case import Case, CaseAct, event, held, key_of, sealed, told_of_end, trail
 from merchantry.tables.case import case_event, review_case
-from merchantry.tables.platform import NOBODY
 from tenancy.database import PlatformSession, Transaction
-from tenancy.writes import Changed, write
+from tenancy.writes import Changed, Write, write
 
 Effect = Callable[[Transaction, Case, Decision, Act], Awaitable[None]]
 """What follows once a case is approved or rejected; never both, and never twice. It raises to refuse the decision."""
@@ -53,7 +51,6 @@ async def decide(
         decision = Decision(decided.status, reason, act.actor, granted_minor)
         if effect := effects.get(case.kind):
             await effect(tx, decided, decision, act)
-        await _tell(tx, decided, act)
     return decided
 
 
@@ -80,18 +77,10 @@ async def _write(session: PlatformSession, case: Case, decided: Case, vote: Vote
     after: dict[str, Any] = {"status": decided.status, "reason": reason}
     after |= {} if decided.granted_minor is None else {"granted_minor": decided.granted_minor}
     ended = Changed(review_case, key_of(case), {name: getattr(decided, name) for name in names})
+    told: list[Write] = [ended, *told_of_end(session, decided, act)] if decided is not case else []
     await write(
         session,
         event(case, did, act, reason, {}),
         trail(session, case, did, act, after, {"status": case.status}),
-        *([ended] if decided is not case else []),
+        *told,
     )
-
-
-async def _tell(tx: Transaction, case: Case, act: Act) -> None:
-    if case.merchant_id == NOBODY or not case.concerns_merchant:
-        return
-    subject: dict[str, Any] = {"case": str(case.id), "kind": case.kind, "title": case.title, "reason": case.reason}
-    subject |= {} if case.granted_minor is None else {"granted_minor": case.granted_minor, "currency": case.currency}
-    async with tx.as_merchant(case.merchant_id) as session:
-        await notify(session, f"case.{case.status}", subject, act)

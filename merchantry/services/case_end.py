@@ -1,13 +1,14 @@
 """Cases that end without a vote: withdrawn by whoever opened them, or settled because their matter came to its end."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, refuse_unless_open
-from merchantry.services.case import Case, CaseAct, Fact, add_evidence, event, held, key_of, trail
+from merchantry.services.case import Case, CaseAct, Fact, add_evidence, event, held, key_of, told_of_end, trail
 from merchantry.tables.case import review_case
 from tenancy.database import PlatformSession
 from tenancy.writes import Changed, write
@@ -55,9 +56,11 @@ async def settle(
 
 
 async def _end(session: PlatformSession, case: Case, did: CaseAct, status: CaseStatus, reason: str, act: Act) -> None:
+    ended = replace(case, status=status, reason=reason, decided_at=act.at)
     await write(
         session,
         Changed(review_case, key_of(case), {"status": status, "reason": reason, "decided_at": act.at}),
         event(case, did, act, reason, {}),
         trail(session, case, did, act, {"status": status, "reason": reason}, {"status": case.status}),
+        *told_of_end(session, ended, act),
     )

@@ -11,9 +11,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, ProductIncomplete
+from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.text import check_text, check_web_address
-from merchantry.services import audit, listing
+from merchantry.services import audit, listing, outbox
 from merchantry.services.category import require_category
 from merchantry.services.variant import (
     MAX_TITLE,
@@ -205,7 +206,11 @@ async def _set_status(session: MerchantSession, held: Row[Any], status: str, act
     await session.execute(change.values(status=status, updated_at=act.at))
     verb = "publish" if status == "published" else "unpublish"
     before, after = {"status": held.status}, {"status": status}
-    await audit.record(session, session.merchant_id, act, f"product.{verb}", str(held.id), before, after)
+    await write(
+        session,
+        audit.event(session, session.merchant_id, act, f"product.{verb}", str(held.id), before, after),
+        *outbox.published(session, EventKind(f"product.{verb}ed"), {"product": held.id}, act),
+    )
 
 
 async def _show(session: MerchantSession, product_id: UUID, act: Act) -> None:

@@ -19,10 +19,20 @@ from merchantry.domain.act import Act
 from merchantry.domain.dispute import Divided
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import ChargebackRefused, InvalidInput, NotFound
+from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
-from merchantry.services import audit, chargeback_case, chargeback_entries, dispute, order, refund, split, tender
+from merchantry.services import (
+    audit,
+    chargeback_case,
+    chargeback_entries,
+    dispute,
+    order,
+    outbox,
+    refund,
+    split,
+    tender,
+)
 from merchantry.services.chargeback_entries import Chargeback
-from merchantry.services.notification import notify
 from merchantry.services.tender import Back
 from merchantry.tables.dispute import chargeback
 from tenancy.database import MerchantSession, PlatformSession, Transaction
@@ -42,6 +52,8 @@ class NewChargeback:
     respond_by: datetime | None = None
     id: UUID = field(default_factory=uuid4)
 
+
+TOLD = {"open": EventKind.CHARGEBACK_OPENED, "won": EventKind.CHARGEBACK_WON, "lost": EventKind.CHARGEBACK_LOST}
 
 MOST = 50
 """How many chargebacks of an order are shown with it."""
@@ -200,8 +212,11 @@ async def _tell(
     session: MerchantSession, chargeback_id: UUID, order_id: UUID, did: str, facts: dict[str, Any], act: Act
 ) -> None:
     after = {"order": str(order_id), **facts}
-    await audit.record(session, session.merchant_id, act, f"chargeback.{did}", str(chargeback_id), None, after)
-    await notify(session, f"chargeback.{did}", {"chargeback": str(chargeback_id), **after}, act)
+    await write(
+        session,
+        audit.event(session, session.merchant_id, act, f"chargeback.{did}", str(chargeback_id), None, after),
+        *outbox.published(session, TOLD[did], {"chargeback": chargeback_id, **after}, act),
+    )
 
 
 async def find(session: MerchantSession | PlatformSession, merchant_id: UUID, chargeback_id: UUID) -> Chargeback | None:

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.errors import ChargebackRefused, InvalidInput, NotFound
+from merchantry.domain.event import EventKind
 from merchantry.domain.money import format_minor
-from merchantry.services import audit, case, case_end, case_list, queue
+from merchantry.services import audit, case, case_end, case_list, outbox, queue
 from merchantry.services.case import Case, CaseAct, Fact, NewCase, event, held, key_of, trail
 from merchantry.services.chargeback_entries import Chargeback
-from merchantry.services.notification import notify
 from merchantry.services.order import Order
 from merchantry.services.queue import JobKind
 from merchantry.tables.case import review_case
@@ -62,7 +62,9 @@ async def respond(
     Raises NotFound, ChargebackRefused unless it is open.
     """
     table = chargeback.c
-    chosen = select(table.status, table.evidence).where(table.merchant_id == merchant_id, table.id == chargeback_id)
+    chosen = select(table.status, table.evidence, table.order_id).where(
+        table.merchant_id == merchant_id, table.id == chargeback_id
+    )
     row = (await session.execute(chosen.with_for_update())).one_or_none()
     if row is None:
         raise NotFound(what="chargeback", path=("chargeback_id",))
@@ -70,11 +72,13 @@ async def respond(
         raise ChargebackRefused(status=row.status, act="respond")
     sent = [{"name": fact.name, "value": fact.value, "sent_at": act.at.isoformat()} for fact in evidence]
     after = {"evidence": [*row.evidence, *sent]}
+    facts = {"chargeback": chargeback_id, "order": row.order_id}
     await write(
         session,
         Changed(chargeback, {"merchant_id": merchant_id, "id": chargeback_id}, after),
         audit.event(session, merchant_id, act, "chargeback.respond", str(chargeback_id), None, {"evidence": sent}),
         queue.done(merchant_id, JobKind.CHARGEBACK_RESPOND, chargeback_id),
+        *outbox.published(session, EventKind.CHARGEBACK_RESPONDED, facts, act, merchant_id=merchant_id),
     )
     if found := await _open_case(session, merchant_id, chargeback_id):
         await case.add_evidence(session, merchant_id, found.id, evidence, act)
@@ -94,11 +98,18 @@ async def remind(tx: Transaction, merchant_id: UUID, chargeback_id: UUID, act: A
         said = f"The bank wanted an answer until {found.due_at.isoformat()}, and was sent nothing."
         did = CaseAct.OVERDUE
         await write(
-            session, event(found, did, act, said, {}), trail(session, found, did, act, {"due": str(found.due_at)})
+            session,
+            event(found, did, act, said, {}),
+            trail(session, found, did, act, {"due": str(found.due_at)}),
+            *outbox.published(
+                session,
+                EventKind.CHARGEBACK_OVERDUE,
+                {"chargeback": chargeback_id, "case": found.id},
+                act,
+                merchant_id=merchant_id,
+                news={"respond_by": found.due_at.isoformat()},
+            ),
         )
-    async with tx.as_merchant(merchant_id) as merchant_session:
-        subject = {"chargeback": str(chargeback_id), "case": str(found.id), "respond_by": found.due_at.isoformat()}
-        await notify(merchant_session, "chargeback.overdue", subject, act)
     return True
 
 

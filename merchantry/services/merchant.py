@@ -15,12 +15,13 @@ from sqlalchemy import RowMapping, Select, func, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, SlugTaken
+from merchantry.domain.event import EventKind
 from merchantry.domain.permission import MerchantRole
 from merchantry.domain.price import check_currency, check_prices
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
-from merchantry.services import audit
+from merchantry.services import audit, outbox
 from merchantry.services import schedule as schedules
 from merchantry.tables.platform import merchant_profile
 from merchantry.tables.settlement import settlement_schedule, settlement_terms
@@ -209,6 +210,8 @@ def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop,
             raise InvalidInput(reason="There is no such account; check the owner's id.", path=("owner",)) from error
         after["owner"] = str(shop.owner)
     audit.record_as_owner(connection, shop.id, act, "merchant.create", str(shop.id), None, after)
+    facts = {"merchant": shop.id, "slug": shop.slug}
+    outbox.publish_as_owner(connection, shop.id, EventKind.MERCHANT_CREATED, facts, act)
 
 
 def _insert(connection: psycopg.Connection[tuple[object, ...]], table: str, row: Mapping[str, Any]) -> None:
@@ -241,7 +244,12 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
     if held.status != status:
         await session.execute(update(merchant).where(table.id == held.id).values(status=status))
         before, after = {"status": held.status}, {"status": status}
-        await audit.record(session, held.id, act, "merchant.set_status", str(held.id), before, after)
+        kind = EventKind.MERCHANT_SUSPENDED if status == "suspended" else EventKind.MERCHANT_RESUMED
+        await write(
+            session,
+            audit.event(session, held.id, act, "merchant.set_status", str(held.id), before, after),
+            *outbox.published(session, kind, {"merchant": held.id, "slug": slug}, act, merchant_id=held.id),
+        )
         await announce(session, held.id)
     return Merchant(held.id, slug, status)
 

@@ -31,19 +31,19 @@ class Notification:
 
 async def notify(session: MerchantSession, kind: str, subject: Mapping[str, Any], act: Act) -> None:
     """Tell the merchant of the session. ``kind`` is a noun and a past tense (``order.created``)."""
-    await write(session, news(session, kind, subject, act))
+    await write(session, row(session.merchant_id, kind, subject, act))
 
 
-def news(session: MerchantSession, kind: str, subject: Mapping[str, Any], act: Act) -> New:
-    """What :func:`notify` writes, to be written together with what is new."""
-    row = {
-        "merchant_id": session.merchant_id,
+def row(merchant_id: UUID, kind: str, subject: Mapping[str, Any], act: Act) -> New:
+    """What :func:`notify` writes, to be written together with what is new (``services.outbox`` does)."""
+    values = {
+        "merchant_id": merchant_id,
         "id": uuid4(),
-        "kind": kind,
+        "kind": str(kind),
         "subject": dict(subject),
         "created_at": act.booked_at,
     }
-    return New(notification, row)
+    return New(notification, values)
 
 
 async def find(session: MerchantSession, notification_id: UUID) -> Notification | None:

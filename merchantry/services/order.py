@@ -16,11 +16,12 @@ from merchantry.domain.act import Act
 from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.domain.entries import Collector
 from merchantry.domain.errors import CashNotAccepted, NotFound, OrderTransitionRefused, ReferenceTaken
+from merchantry.domain.event import EventKind
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit, queue
+from merchantry.services import audit, outbox, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile
@@ -175,6 +176,16 @@ CHANGE_STOCK = (
 )
 UNIQUE_VIOLATION = "23505"
 SOLD_BY = select(orders.c.sold_by, orders.c.legal_name).where(orders.c.id == bindparam("order"))
+TOLD = {
+    OrderAct.PAY: EventKind.ORDER_PAID,
+    OrderAct.SHIP: EventKind.ORDER_SHIPPED,
+    OrderAct.DELIVER: EventKind.ORDER_DELIVERED,
+    OrderAct.CONFIRM_RECEIPT: EventKind.ORDER_COMPLETED,
+    OrderAct.COMPLETE: EventKind.ORDER_COMPLETED,
+    OrderAct.CANCEL: EventKind.ORDER_CANCELLED,
+    OrderAct.EXPIRE: EventKind.ORDER_CANCELLED,
+    OrderAct.REFUND: EventKind.ORDER_REFUNDED,
+}
 PIECES = ("shipped", "delivered", "cancelled", "refunded")
 PROFILE = select(
     merchant_profile.c.time_zone,
@@ -451,7 +462,7 @@ async def move(
     *beside: Write,
     **changes: Any,
 ) -> Order:
-    """Write what became of an order: its row and lines, an event, buyer's index, audit trail, and ``beside``.
+    """Write what became of an order: its row and lines, its story, buyer's index, audit trail, event, and ``beside``.
 
     Pieces that are cancelled or refunded are written with what was refunded of them (``services.reversal``).
     """
@@ -463,6 +474,7 @@ async def move(
         Changed(orders, {"id": order.id}, {"status": state.status, "events": seq, **changes}),
         event(order.id, seq, did, act, details),
         audit.event(session, session.merchant_id, act, f"order.{did}", str(order.id), before, after),
+        *_told(session, order, state, did, details, act),
         *([indexed] if state.status is not order.status else []),
         *_advanced(order, state),
         *beside,
@@ -470,6 +482,20 @@ async def move(
     moved = {line.id: line for line in state.lines}
     lines = tuple(replace(line, **{name: getattr(moved[line.id], name) for name in PIECES}) for line in order.lines)
     return replace(order, status=state.status, events=seq, lines=lines, **changes)
+
+
+def _told(
+    session: MerchantSession,
+    order: Order,
+    state: OrderState,
+    did: OrderAct,
+    details: Mapping[str, Any],
+    act: Act,
+) -> list[New]:
+    kind = TOLD[did]
+    more = {fact.name: details[fact.name] for fact in kind.declared.facts if fact.name in details}
+    facts = {"order": order.id, "number": order.number, "status": state.status, **more}
+    return outbox.published(session, kind, facts, act)
 
 
 def _advanced(order: Order, state: OrderState) -> list[Changed]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from merchantry.domain.act import Act
 from merchantry.domain.case import person
 from merchantry.domain.errors import Busy, NotFound, OwnAct
+from merchantry.domain.event import EventKind
 from merchantry.domain.payee import (
     ALLOWED,
     PayeeAct,
@@ -26,8 +27,7 @@ from merchantry.domain.payee import (
 )
 from merchantry.domain.text import check_text
 from merchantry.gateways.payout import Payee
-from merchantry.services import audit
-from merchantry.services.notification import news
+from merchantry.services import audit, outbox
 from merchantry.services.payee_details import NewAccount, checked, from_bytes, number_of, to_bytes
 from merchantry.services.vault import Vault
 from merchantry.tables.merchant_settlement import payee_account
@@ -270,8 +270,8 @@ def _told(
     act: Act,
 ) -> list[Write]:
     """The act in the audit trail and in the merchant's news; neither knows more of the number than is shown."""
-    subject = {"payee_account": str(account_id), **after}
+    kind = EventKind(f"payee_account.{PAST[what]}")
     return [
         audit.event(session, session.merchant_id, act, f"payee_account.{what}", str(account_id), before, after),
-        news(session, f"payee_account.{PAST[what]}", subject, act),
+        *outbox.published(session, kind, {"payee_account": account_id}, act, news=after),
     ]

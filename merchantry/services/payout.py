@@ -17,12 +17,12 @@ from merchantry.domain import entries
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, person
 from merchantry.domain.errors import InvalidInput, NotFound, OwnAct, PayoutRefused
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import EntryKind
 from merchantry.domain.payout import OPEN, Booking, Heard, PayoutStatus, TransferState, Word, cut, hear, status_of
 from merchantry.domain.review import Outcome
-from merchantry.services import audit, case, case_list, ledger, payee, queue
+from merchantry.services import audit, case, case_list, ledger, outbox, payee, queue
 from merchantry.services.case import Fact, NewCase
-from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
 from merchantry.tables.case import review_case
 from merchantry.tables.payout import payout, payout_instruction
@@ -162,7 +162,7 @@ async def plan(session: MerchantSession, planned: Planned, act: Act) -> None:
     await write(
         session,
         New(payout, row),
-        news(session, "payout.planned", {"payout": str(planned.id), "number": planned.number}, act),
+        *_told(session, planned, PayoutStatus.PLANNED, act),
         audit.event(session, session.merchant_id, act, "payout.plan", str(planned.id), None, after),
         *([asked] if planned.release_above_minor is None else []),
     )
@@ -450,12 +450,13 @@ async def _attempts(session: MerchantSession, payout_id: UUID) -> Sequence[Trans
 async def _set_status(
     session: MerchantSession, found: Payout, status: PayoutStatus, act: Act, *beside: Write, **changes: Any
 ) -> Payout:
-    told = [] if status is found.status else [_news(session, found, status, act)]
+    told = [] if status is found.status else _told(session, found, status, act)
     return await _changed(session, found, act, status, *beside, *told, status=status.value, **changes)
 
 
-def _news(session: MerchantSession, found: Payout, status: PayoutStatus, act: Act) -> New:
-    return news(session, f"payout.{status}", {"payout": str(found.id), "number": found.number}, act)
+def _told(session: MerchantSession, found: Payout | Planned, status: PayoutStatus, act: Act) -> list[New]:
+    facts = {name: getattr(found, name) for name in ("number", "amount_minor", "currency")}
+    return outbox.published(session, EventKind(f"payout.{status}"), {"payout": found.id, **facts}, act)
 
 
 async def _changed(

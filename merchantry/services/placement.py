@@ -8,10 +8,10 @@ from sqlalchemy import Integer, bindparam, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
+from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit, contact
-from merchantry.services.notification import news
+from merchantry.services import audit, contact, outbox
 from merchantry.services.order import event
 from merchantry.services.pricing import PricedPart
 from merchantry.services.vault import Vault
@@ -80,7 +80,7 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing:
         New(orders, row),
         sealed.key,
         event(order_id, 1, "place", act, {}),
-        news(session, "order.created", {"order": str(order_id), "number": number}, act),
+        *outbox.published(session, EventKind.ORDER_CREATED, {"order": order_id, **after}, act),
         audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),
         *(New(order_line, line) for line in _line_rows(order_id, part)),
     )

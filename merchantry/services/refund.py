@@ -15,6 +15,7 @@ from merchantry.domain import order as order_rules
 from merchantry.domain import refund as rules
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, OrderTransitionRefused
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import EntryKind, Json
 from merchantry.domain.order import OrderAct, OrderState, OrderStatus
 from merchantry.domain.refund import Asked, RefundKind, RefundPart
@@ -25,6 +26,7 @@ from merchantry.services import (
     commission,
     ledger,
     order,
+    outbox,
     queue,
     reversal,
     review,
@@ -290,7 +292,12 @@ async def _owe(
     }
     await session.execute(insert(refund).values(row))
     after = {"order": str(new.order_id), "amount_minor": planned.amount_minor, "reason": new.reason}
-    await audit.record(session, session.merchant_id, act, "refund.create", str(new.id), None, after)
+    facts = {"refund": new.id, "order": new.order_id, "amount_minor": planned.amount_minor, "status": row["status"]}
+    await write(
+        session,
+        audit.event(session, session.merchant_id, act, "refund.create", str(new.id), None, after),
+        *outbox.published(session, EventKind.REFUND_REQUESTED, facts, act),
+    )
     if not is_offline:
         await queue.enqueue(session, session.merchant_id, JobKind.REFUND_SEND, new.id, act.at)
 

@@ -17,9 +17,10 @@ from sqlalchemy import Row, select
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.errors import InvalidInput, NotFound, RefundRefused
+from merchantry.domain.event import EventKind
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.gateways.payment import Tender as GatewayTender
-from merchantry.services import audit, case, case_end, case_list, payment, queue
+from merchantry.services import audit, case, case_end, case_list, outbox, payment, queue
 from merchantry.services import refund as refunds
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.queue import JobKind
@@ -38,6 +39,16 @@ STATUS_OF = {
     ChargeStatus.DECLINED: "failed",
     ChargeStatus.CANCELLED: "failed",
 }
+
+
+TOLD = {
+    "pending": EventKind.REFUND_REQUESTED,
+    "sent": EventKind.REFUND_SENT,
+    "offline": EventKind.REFUND_SENT,
+    "failed": EventKind.REFUND_FAILED,
+    "unknown": EventKind.REFUND_UNKNOWN,
+}
+"""A refund that is sent again is requested again."""
 
 
 class RefundOutcome(StrEnum):
@@ -208,10 +219,12 @@ async def _write(
     session: MerchantSession, row: Row[Any], act: Act, did: str, changes: dict[str, Any], **more: str
 ) -> None:
     before, after = {"status": row.status}, {"status": changes["status"], "amount_minor": row.amount_minor, **more}
+    facts = {"refund": row.id, "order": row.order_id, "amount_minor": row.amount_minor, "status": changes["status"]}
     await write(
         session,
         Changed(refund, {"id": row.id}, changes),
         audit.event(session, session.merchant_id, act, did, str(row.id), before, after),
+        *outbox.published(session, TOLD[changes["status"]], facts, act),
     )
 
 

@@ -22,10 +22,10 @@ from merchantry.domain.dispute import (
     step,
 )
 from merchantry.domain.errors import InvalidInput, InvalidQuantity, NotFound, QuantityRefused, ReturnRefused
+from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.refund import Asked, RefundKind
-from merchantry.services import audit, dispute, order, queue, refund
-from merchantry.services.notification import notify
+from merchantry.services import audit, dispute, order, outbox, queue, refund
 from merchantry.services.order import Order
 from merchantry.services.queue import JobKind
 from merchantry.services.refund import NewRefund
@@ -39,6 +39,15 @@ OPEN = (ReturnStatus.REQUESTED, ReturnStatus.APPROVED)
 JOBS = {ReturnStatus.REQUESTED: JobKind.RETURN_DECIDE, ReturnStatus.APPROVED: JobKind.RETURN_EXPIRE}
 """What the clock does about a return that stands there."""
 
+
+TOLD = {
+    "request": EventKind.RETURN_REQUESTED,
+    ReturnAct.APPROVE: EventKind.RETURN_APPROVED,
+    ReturnAct.REJECT: EventKind.RETURN_REJECTED,
+    ReturnAct.RECEIVE: EventKind.RETURN_RECEIVED,
+    ReturnAct.WITHDRAW: EventKind.RETURN_WITHDRAWN,
+    ReturnAct.EXPIRE: EventKind.RETURN_EXPIRED,
+}
 
 MOST = 50
 """How many returns of an order are shown with it."""
@@ -208,8 +217,11 @@ async def _step(session: MerchantSession, found: Return, did: ReturnAct, act: Ac
 
 async def _tell(session: MerchantSession, return_id: UUID, order_id: UUID, did: str, act: Act) -> None:
     after = {"order": str(order_id)}
-    await audit.record(session, session.merchant_id, act, f"return.{did}", str(return_id), None, after)
-    await notify(session, f"return.{did}", {"return": str(return_id), **after}, act)
+    await write(
+        session,
+        audit.event(session, session.merchant_id, act, f"return.{did}", str(return_id), None, after),
+        *outbox.published(session, TOLD[did], {"return": return_id, **after}, act),
+    )
 
 
 async def find(

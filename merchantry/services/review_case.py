@@ -14,10 +14,10 @@ import structlog
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
+from merchantry.domain.event import EventKind
 from merchantry.domain.review import KEPT_BACK, Outcome, ReviewStatus, RuleSubject, Verdict, due_at, odd, worst
-from merchantry.services import audit, case, order, queue, review_hold
+from merchantry.services import audit, case, order, outbox, queue, review_hold
 from merchantry.services.case import Case, CaseAct, Fact, NewCase
-from merchantry.services.notification import news
 from merchantry.services.order import Order
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import orders
@@ -126,12 +126,12 @@ async def decided(tx: Transaction, found: Case, decision: Decision, act: Act) ->
 
 
 async def _end_review(session: MerchantSession, held: Order, status: ReviewStatus, act: Act) -> None:
-    seq, subject = held.events + 1, {"order": str(held.id), "number": held.number}
+    seq, facts = held.events + 1, {"order": held.id, "number": held.number, "status": status}
     before, after = {"review_status": held.review_status}, {"review_status": status}
     await write(
         session,
         Changed(orders, {"id": held.id}, {"review_status": status, "events": seq}),
         order.event(held.id, seq, f"review.{status}", act, {}),
-        news(session, f"order.{status}", subject, act),
+        *outbox.published(session, EventKind.REVIEW_DECIDED, facts, act),
         audit.event(session, session.merchant_id, act, "order.review", str(held.id), before, after),
     )

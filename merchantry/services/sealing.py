@@ -7,7 +7,8 @@ import psycopg
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound
-from merchantry.services import audit
+from merchantry.domain.event import EventKind
+from merchantry.services import audit, outbox
 from merchantry.services.winding_up import CLOSED, CLOSING
 from merchantry.tables.blueprint import MERCHANT_TABLES
 from tenancy.directory import CHANNEL
@@ -33,7 +34,7 @@ def seal(owner_url: str, merchant_id: UUID, is_settled: Callable[[], bool], act:
         connection.execute(
             "UPDATE platform.winding_up SET closed_at = %s WHERE merchant_id = %s", [act.booked_at, merchant_id]
         )
-        _move(connection, merchant_id, CLOSING, CLOSED, "merchant.seal", None, act)
+        _move(connection, merchant_id, CLOSING, CLOSED, "merchant.seal", EventKind.MERCHANT_CLOSED, None, act)
     return True
 
 
@@ -44,7 +45,7 @@ def reopen(owner_url: str, merchant_id: UUID, reason: str, act: Act) -> None:
             raise InvalidInput(reason="Only a closed merchant can be opened again.", path=("slug",))
         make_writable(connection, schema_of(merchant_id), MERCHANT_TABLES)
         connection.execute("UPDATE platform.winding_up SET closed_at = NULL WHERE merchant_id = %s", [merchant_id])
-        _move(connection, merchant_id, CLOSED, CLOSING, "merchant.reopen", reason, act)
+        _move(connection, merchant_id, CLOSED, CLOSING, "merchant.reopen", EventKind.MERCHANT_REOPENED, reason, act)
 
 
 def _locked(connection: Connection, merchant_id: UUID) -> str:
@@ -56,9 +57,17 @@ def _locked(connection: Connection, merchant_id: UUID) -> str:
 
 
 def _move(
-    connection: Connection, merchant_id: UUID, before: str, after: str, what: str, reason: str | None, act: Act
+    connection: Connection,
+    merchant_id: UUID,
+    before: str,
+    after: str,
+    what: str,
+    kind: EventKind,
+    reason: str | None,
+    act: Act,
 ) -> None:
     connection.execute("UPDATE platform.merchant SET status = %s WHERE id = %s", [after, merchant_id])
     facts = {"status": after, **({"reason": reason} if reason else {})}
     audit.record_as_owner(connection, merchant_id, act, what, str(merchant_id), {"status": before}, facts)
+    outbox.publish_as_owner(connection, merchant_id, kind, {"merchant": merchant_id}, act)
     connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, "changed"])

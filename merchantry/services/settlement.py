@@ -17,13 +17,24 @@ from merchantry.domain import closing, entries
 from merchantry.domain import statement as statements
 from merchantry.domain.act import Act
 from merchantry.domain.closing import Claimable, Payable
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.review import Outcome, RulesInForce, RuleSubject, Verdict, worst
 from merchantry.domain.settlement import Period, Schedule, period_at
 from merchantry.domain.statement import Statement, StatementLine
-from merchantry.services import audit, invoice, ledger, log_requirement, payee, payout, queue, review, review_rules
+from merchantry.services import (
+    audit,
+    invoice,
+    ledger,
+    log_requirement,
+    outbox,
+    payee,
+    payout,
+    queue,
+    review,
+    review_rules,
+)
 from merchantry.services.log_requirement import LogRequirement
-from merchantry.services.notification import news
 from merchantry.services.queue import JobKind
 from merchantry.services.review_case import Reviewed
 from merchantry.services.schedule import parsed, schedules_as_text
@@ -350,14 +361,13 @@ class _Desk:
             "closed_at": act.booked_at,
             "accept_by": accept_by,
         }
-        subject = {"statement": str(statement_id), "number": made.number}
         after = {"number": made.number, "closing_minor": made.closing_minor, "currency": made.currency}
         await write(
             self.session,
             New(statement, row),
             Changed(counter, {"name": "statement"}, {"value": self.numbers["statement"]}),
             queue.asked(self.session.merchant_id, JobKind.STATEMENT_ACCEPT, statement_id, accept_by),
-            news(self.session, "statement.closed", subject, act),
+            *outbox.published(self.session, EventKind.STATEMENT_CLOSED, {"statement": statement_id, **after}, act),
             audit.event(self.session, self.session.merchant_id, act, "statement.close", str(statement_id), None, after),
         )
         rows = [
@@ -432,8 +442,8 @@ async def plan_payout(
     """
     account = await payee.usable_account(session, currency, act.booked_at)
     if account is None:
-        subject = {"statement": str(statement_id), "number": statement_number}
-        await write(session, news(session, "payout.no_payee_account", subject, act))
+        facts = {"statement": statement_id, "number": statement_number}
+        await outbox.publish(session, EventKind.PAYOUT_NO_PAYEE_ACCOUNT, facts, act)
         return None
     counted: int = await session.scalar(NEXT_PAYOUT)
     payout_id, number = uuid4(), f"{conditions.number}-P{counted:05d}"

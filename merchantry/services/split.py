@@ -14,6 +14,7 @@ from merchantry.domain.category import order_hold_days
 from merchantry.domain.closing import Charges, charge_details, summed
 from merchantry.domain.commission import LineCommission, LineToRate
 from merchantry.domain.entries import Collector
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import Json
 from merchantry.domain.order import OrderAct, OrderStatus
 from merchantry.domain.release import Left, left
@@ -23,8 +24,7 @@ from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.domain.tiers import Volume
-from merchantry.services import audit, ledger, order, queue, review, review_hold, totals, volume
-from merchantry.services.notification import news
+from merchantry.services import audit, ledger, order, outbox, queue, review, review_hold, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
@@ -145,6 +145,7 @@ async def capture(
         {"commission_minor": split.charged_minor},
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
         *held.changed(division.commission.volumes, trued_up),
+        *_recorded(session, found, split, seq, act),
         *_reviewed(session, found, verdicts, act),
         captured_at=act.at,
         capture_seq=seq,
@@ -155,9 +156,22 @@ async def capture(
     return Captured(moved, verdicts)
 
 
+def _recorded(session: MerchantSession, found: Order, split: OrderSplit, seq: int, act: Act) -> list[New]:
+    facts = {
+        "order": found.id,
+        "number": found.number,
+        "currency": split.currency,
+        "merchant_minor": sum(line.merchant_minor for line in split.lines),
+        "commission_minor": split.charged_minor,
+        "entry": seq,
+    }
+    return outbox.published(session, EventKind.SPLIT_RECORDED, facts, act)
+
+
 def _reviewed(session: MerchantSession, found: Order, verdicts: Sequence[Verdict], act: Act) -> list[New]:
     """The verdicts on an order; the merchant is told where its money will be held."""
-    told = [news(session, "order.held", {"order": str(found.id), "number": found.number}, act)]
+    facts = {"order": found.id, "number": found.number}
+    told = outbox.published(session, EventKind.ORDER_HELD, facts, act)
     return [*review.written(verdicts, found.id, found.id, act), *(told if worst(verdicts) is Outcome.HOLD else [])]
 
 
@@ -237,11 +251,13 @@ async def _release(session: MerchantSession, found: Order, rest: Left, terms: Te
     await totals.add_to_period(session, local_day(at, terms.mall_zone), period, found.currency, payable)
     await review_hold.keep(session, found, payable, act)
     seq, after = found.events + 1, {"payable_minor": payable}
+    facts = {"order": found.id, "number": found.number, "currency": found.currency, **after}
     await write(
         session,
         Changed(orders, {"id": found.id}, {"available_at": at, "events": seq}),
         order.event(found.id, seq, "release", act, after),
         audit.event(session, session.merchant_id, act, "split.release", str(found.id), None, after),
+        *outbox.published(session, EventKind.SPLIT_RELEASED, facts, act),
         queue.done(session.merchant_id, JobKind.HOLD_RELEASE, found.id),
     )
 

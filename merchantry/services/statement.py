@@ -13,10 +13,10 @@ from merchantry.domain import statement as statements
 from merchantry.domain.act import Act
 from merchantry.domain.closing import Claimable
 from merchantry.domain.errors import InvalidInput, NotFound, StatementDecided
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import EntryKind
 from merchantry.domain.settlement import Period, period_at
-from merchantry.services import audit, ledger, payout, queue, settlement
-from merchantry.services.notification import news
+from merchantry.services import audit, ledger, outbox, payout, queue, settlement
 from merchantry.services.queue import JobKind
 from merchantry.services.settlement import Conditions, PlannedPayout
 from merchantry.tables.merchant import balance, ledger_entry, orders
@@ -199,6 +199,7 @@ async def accept(session: MerchantSession, statement_id: UUID, act: Act) -> Clos
         Changed(statement, {"id": statement_id}, {"status": "accepted", "decided_at": act.at}),
         queue.done(session.merchant_id, JobKind.STATEMENT_ACCEPT, statement_id),
         audit.event(session, session.merchant_id, act, "statement.accept", str(statement_id)),
+        *outbox.published(session, EventKind.STATEMENT_ACCEPTED, _facts(found), act),
     )
     return replace(found, status="accepted", decided_at=act.at)
 
@@ -239,15 +240,19 @@ async def object_to(
         held_seq = await ledger.book(session, entry, act)
     instead = await _plan_the_rest(session, conditions, found, available - held_minor, act) if planned else None
     after = {"amount_minor": amount_minor, "held_minor": held_minor, "reason": reason}
-    subject = {"statement": str(statement_id), "number": found.number}
+    facts = {**_facts(found), "amount_minor": amount_minor}
     await write(
         session,
         Changed(statement, {"id": statement_id}, {"status": "objected", "decided_at": act.at}),
         queue.done(session.merchant_id, JobKind.STATEMENT_ACCEPT, statement_id),
-        news(session, "statement.objected", subject, act),
+        *outbox.published(session, EventKind.STATEMENT_OBJECTED, facts, act),
         audit.event(session, session.merchant_id, act, "statement.object", str(statement_id), None, after),
     )
     return Objection(replace(found, status="objected", decided_at=act.at), held_minor, held_seq, planned, instead)
+
+
+def _facts(found: ClosedStatement) -> dict[str, Any]:
+    return {"statement": found.id, "number": found.number}
 
 
 async def decide_objection(

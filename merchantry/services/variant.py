@@ -12,12 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, SkuTaken, StockRefused
+from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import MAX_STOCK
 from merchantry.domain.text import Path, check_text
-from merchantry.services import audit
+from merchantry.services import audit, outbox
 from merchantry.tables import merchant as tables
 from tenancy.database import MerchantSession, sqlstate
+from tenancy.writes import write
 
 MAX_TITLE = 300
 MAX_SKU = 100
@@ -81,7 +83,11 @@ async def adjust_stock(session: MerchantSession, variant_id: UUID, change: int, 
     if on_hand is None:
         raise await _stock_refusal(session, variant_id, change)
     before, after = {"on_hand": on_hand - change}, {"on_hand": on_hand}
-    await audit.record(session, session.merchant_id, act, "stock.adjust", str(variant_id), before, after)
+    await write(
+        session,
+        audit.event(session, session.merchant_id, act, "stock.adjust", str(variant_id), before, after),
+        *outbox.published(session, EventKind.STOCK_ADJUSTED, {"variant": variant_id, **after}, act),
+    )
     return on_hand
 
 

@@ -23,13 +23,14 @@ from merchantry.domain.errors import (
     MerchantRestoring,
     NotFound,
 )
+from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import Account, EntryKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.payout import PayoutStatus
 from merchantry.domain.settlement import local_day
 from merchantry.domain.text import check_text
 from merchantry.domain.winding_up import Blocker, Obstacle, Standing
-from merchantry.services import audit, ledger, payee, settlement, totals
+from merchantry.services import audit, ledger, outbox, payee, settlement, totals
 from merchantry.services import schedule as schedules
 from merchantry.services.queue import JobKind
 from merchantry.services.review_case import ask_people_of
@@ -89,6 +90,7 @@ async def begin(session: PlatformSession, merchant_id: UUID, reason: str, act: A
         session,
         New(winding_up, row),
         audit.event(session, merchant_id, act, "merchant.close", str(merchant_id), before, after),
+        *outbox.published(session, EventKind.MERCHANT_CLOSING, {"merchant": merchant_id}, act, merchant_id=merchant_id),
     )
     await announce(session, merchant_id)
 

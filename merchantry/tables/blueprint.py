@@ -11,6 +11,7 @@ from merchantry.tables import dispute as _dispute
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
+from merchantry.tables import outbox as _outbox
 from merchantry.tables import payout as _payout
 from merchantry.tables import platform as _platform
 from merchantry.tables import price_terms as _price_terms
@@ -33,6 +34,7 @@ _defined = (
     _log,
     _merchant,
     _merchant_settlement,
+    _outbox,
     _payout,
     _platform,
     _price_terms,

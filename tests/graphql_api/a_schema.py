@@ -234,6 +234,10 @@ class Subscription:
 class MemoryDirectory:
     """One merchant with one member."""
 
+    async def change(self, since: int) -> int:
+        await asyncio.Event().wait()
+        return since
+
     async def merchant_by_slug(self, slug: str) -> Merchant | None:
         return TEA if slug == TEA.slug else None
 

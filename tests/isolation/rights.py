@@ -20,14 +20,13 @@ def tried(connection: Connection, tables: Iterable[Table], schema: str) -> set[R
 
 def _commands(table: Table, schema: str) -> Iterator[tuple[Right, sql.Composed]]:
     name = sql.Identifier(schema, table.name)
-    first = sql.Identifier(next(iter(table.c)).name)
-    nothing = sql.SQL("INSERT INTO {} ({}) SELECT NULL WHERE false").format(name, first)
-    yield Right(table.name, "INSERT"), nothing
     yield Right(table.name, "DELETE"), sql.SQL("DELETE FROM {} WHERE false").format(name)
     yield Right(table.name, "TRUNCATE"), sql.SQL("TRUNCATE {}").format(name)
     for column in table.c:
         named = sql.Identifier(column.name)
         yield Right(table.name, "SELECT", column.name), sql.SQL("SELECT {} FROM {} LIMIT 0").format(named, name)
+        nothing = sql.SQL("INSERT INTO {} ({}) SELECT NULL WHERE false").format(name, named)
+        yield Right(table.name, "INSERT", column.name), nothing
         change = sql.SQL("UPDATE {} SET {} = NULL WHERE false").format(name, named)
         yield Right(table.name, "UPDATE", column.name), change
 

@@ -131,7 +131,7 @@ async def test_an_approval_has_its_effect_and_is_told_to_the_merchant(database: 
     assert await effects_of(database) == [{"status": "approved", "reason": "because approve", "by": finance}]
     async with database.read("test") as tx, tx.as_merchant(merchant.id) as session:
         (news,) = await notifications(session, 10)
-    assert (news.kind, news.subject["case"]) == ("case.approved", str(new.id))
+    assert (news.kind, news.subject["case"]) == ("case.decided", str(new.id))
     assert news.subject["reason"] == "because approve"
 
 

@@ -1,0 +1,283 @@
+"""Events: written in the transaction of the change, numbered once that is committed, read in the order of the numbers.
+
+A cursor is the number of the last event that was read. Numbers are given after commit, so nothing is ever told with a
+number below one that was told before; of two changes of which the second waited for the first, the first is told first.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+from sqlalchemy import BigInteger, Select, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from merchantry.domain.act import Act
+from merchantry.domain.event import EventKind, FactType, check
+from merchantry.services import notification
+from merchantry.tables.outbox import outbox, outbox_consumer, outbox_head
+from merchantry.tables.platform import NOBODY, buyer_order
+from tenancy.database import MerchantSession, PlatformSession, Session
+from tenancy.writes import New, write
+
+CHANNEL: Final = "merchantry_outbox"
+"""Where the number of the newest event is told."""
+
+BATCH: Final = 500
+OLDEST: Final = 0
+"""The cursor before the first event."""
+
+
+class CursorExpired(Exception):
+    """Events after the cursor are no longer kept: read anew what you have derived from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. ``id`` is the same however often it is read; ``facts`` are as its kind declares them.
+
+    ``merchant_id`` is NOBODY's where no merchant is told. ``actor`` is the kind of actor: buyer, staff, platform,
+    system. ``buyer_id`` is known only where the platform reads for buyers.
+    """
+
+    seq: int
+    merchant_id: UUID
+    id: UUID
+    kind: EventKind
+    version: int
+    order_id: UUID | None
+    facts: Mapping[str, Any]
+    actor: str
+    occurred_at: datetime
+    booked_at: datetime
+    buyer_id: UUID | None = None
+
+
+COLUMNS = [outbox.c[name] for name in Event.__slots__ if name != "buyer_id"]
+
+
+async def publish(
+    session: MerchantSession | PlatformSession,
+    kind: EventKind,
+    facts: Mapping[str, Any],
+    act: Act,
+    *,
+    merchant_id: UUID | None = None,
+    news: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell of a change, in its transaction; see :func:`published`."""
+    await write(session, *published(session, kind, facts, act, merchant_id=merchant_id, news=news))
+
+
+def published(
+    session: MerchantSession | PlatformSession,
+    kind: EventKind,
+    facts: Mapping[str, Any],
+    act: Act,
+    *,
+    merchant_id: UUID | None = None,
+    news: Mapping[str, Any] | None = None,
+) -> list[New]:
+    """What :func:`publish` writes, to be written together with the change.
+
+    A merchant's session tells as that merchant; the platform's as ``merchant_id``, or as NOBODY, of which only the
+    platform is told. ``news`` are words that the merchant's notification has beside the facts.
+    """
+    if isinstance(session, MerchantSession):
+        merchant_id = session.merchant_id
+    row = _row(merchant_id or NOBODY, kind, facts, act)
+    written = [New(outbox, row)]
+    if kind.declared.is_news and row["merchant_id"] != NOBODY:
+        written.append(notification.row(row["merchant_id"], kind, {**row["facts"], **(news or {})}, act))
+    return written
+
+
+def publish_as_owner(
+    connection: psycopg.Connection[tuple[object, ...]],
+    merchant_id: UUID,
+    kind: EventKind,
+    facts: Mapping[str, Any],
+    act: Act,
+) -> None:
+    """:func:`publish` where the owner of the tables acts: for what changes schemas and roles."""
+    row = _row(merchant_id, kind, facts, act)
+    connection.execute(
+        "INSERT INTO platform.outbox"
+        " (merchant_id, id, kind, version, order_id, facts, actor, occurred_at, booked_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [Jsonb(value) if isinstance(value, dict) else value for value in row.values()],
+    )
+
+
+def _row(merchant_id: UUID, kind: EventKind, facts: Mapping[str, Any], act: Act) -> dict[str, Any]:
+    given = {name: value for name, value in facts.items() if value is not None}
+    check(kind, given)
+    types = {fact.name: fact.type for fact in kind.declared.facts}
+    return {
+        "merchant_id": merchant_id,
+        "id": uuid4(),
+        "kind": kind.value,
+        "version": kind.declared.version,
+        "order_id": given.get("order") if types.get("order") is FactType.ID else None,
+        "facts": {name: _plain(value) for name, value in given.items()},
+        "actor": act.actor.partition(":")[0],
+        "occurred_at": act.at,
+        "booked_at": act.booked_at,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int) else value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+_WAITING = (
+    select(outbox.c.merchant_id, outbox.c.id, func.row_number().over(order_by=outbox.c.position).label("place"))
+    .where(outbox.c.seq.is_(None))
+    .order_by(outbox.c.position)
+    .limit(bindparam("most"))
+    .cte("waiting")
+)
+_NUMBERED = (
+    update(outbox)
+    .where(outbox.c.merchant_id == _WAITING.c.merchant_id, outbox.c.id == _WAITING.c.id)
+    .values(seq=bindparam("last", type_=BigInteger) + _WAITING.c.place)
+    .returning(outbox.c.seq)
+    .cte("numbered")
+)
+NUMBER = select(func.count().label("told"), func.max(_NUMBERED.c.seq).label("newest")).select_from(_NUMBERED)
+HEAD = select(outbox_head.c.seq).with_for_update()
+WAITS = select(outbox.c.id).where(outbox.c.seq.is_(None)).limit(1)
+TOLD = update(outbox_head).values(seq=bindparam("newest", type_=BigInteger))
+
+
+async def number(session: PlatformSession, most: int = BATCH) -> int:
+    """Give committed events their numbers, and tell every process. Returns how many there were.
+
+    Whoever holds the head gives the next numbers, after all whom it waited for: so each number is below those of all
+    that were committed later. Only this tells by NOTIFY; transactions that did would commit one after the other.
+    """
+    if await session.scalar(WAITS) is None:
+        return 0
+    last = await session.scalar(HEAD)
+    row = (await session.execute(NUMBER, {"most": most, "last": last})).one()
+    if row.told:
+        told = TOLD.returning(func.pg_notify(CHANNEL, bindparam("word")))
+        await session.execute(told, {"newest": row.newest, "word": str(row.newest)})
+    return int(row.told)
+
+
+async def newest(session: MerchantSession | PlatformSession) -> int:
+    """The cursor after the last event that has a number."""
+    found: int = await session.scalar(select(outbox_head.c.seq))
+    return found
+
+
+async def read(
+    session: MerchantSession | PlatformSession,
+    after: int,
+    limit: int = BATCH,
+    *,
+    merchant_id: UUID | None = None,
+    kinds: Collection[EventKind] | None = None,
+    subject: tuple[str, str] | None = None,
+) -> list[Event]:
+    """The next events after a cursor: a merchant's session reads its own, the platform's a merchant's or all.
+
+    ``subject`` is a fact and its value. Raises CursorExpired.
+    """
+    if isinstance(session, MerchantSession):
+        merchant_id = session.merchant_id
+    statement = _after(select(*COLUMNS), after, limit)
+    if merchant_id is not None:
+        statement = statement.where(outbox.c.merchant_id == merchant_id)
+    if kinds is not None:
+        statement = statement.where(outbox.c.kind == func.any([kind.value for kind in kinds]))
+    return await _read(session, _about(statement, subject), after)
+
+
+async def read_for_buyer(
+    session: PlatformSession,
+    buyer_id: UUID,
+    after: int,
+    limit: int = BATCH,
+    *,
+    subject: tuple[str, str] | None = None,
+) -> list[Event]:
+    """The next events about a buyer's orders, or one thing of theirs, of kinds that buyers are told of.
+
+    Raises CursorExpired.
+    """
+    told = [kind.value for kind in EventKind if kind.declared.to_buyer]
+    statement = _after(_with_buyers(is_outer=False), after, limit).where(
+        buyer_order.c.buyer_id == buyer_id, outbox.c.order_id.is_not(None), outbox.c.kind == func.any(told)
+    )
+    return await _read(session, _about(statement, subject), after)
+
+
+async def read_with_buyers(session: PlatformSession, after: int, limit: int = BATCH) -> list[Event]:
+    """The next events of all, with the buyers whom they concern: for whoever hands them on. Raises CursorExpired."""
+    return await _read(session, _after(_with_buyers(is_outer=True), after, limit), after)
+
+
+def _about(statement: Select[Any], subject: tuple[str, str] | None) -> Select[Any]:
+    if subject is None:
+        return statement
+    name, value = subject
+    if name == "order":
+        return statement.where(outbox.c.order_id == UUID(value))
+    return statement.where(outbox.c.facts[name].astext == value)
+
+
+def _with_buyers(*, is_outer: bool) -> Select[Any]:
+    of_order = (buyer_order.c.merchant_id == outbox.c.merchant_id) & (buyer_order.c.order_id == outbox.c.order_id)
+    return select(*COLUMNS, buyer_order.c.buyer_id).select_from(outbox.join(buyer_order, of_order, isouter=is_outer))
+
+
+def _after(statement: Select[Any], after: int, limit: int) -> Select[Any]:
+    return statement.where(outbox.c.seq > after).order_by(outbox.c.seq).limit(limit)
+
+
+async def _read(session: Session, statement: Select[Any], after: int) -> list[Event]:
+    rows = await session.execute(statement)
+    found = [Event(**{**row._asdict(), "kind": EventKind(row.kind)}) for row in rows]
+    if OLDEST < after < await session.scalar(select(outbox_head.c.pruned_to)):
+        raise CursorExpired
+    return found
+
+
+async def position(session: PlatformSession, consumer: str, merchant_id: UUID = NOBODY) -> int:
+    """Up to where a consumer has read; OLDEST where it is new. Held until the transaction ends."""
+    table = outbox_consumer.c
+    statement = select(table.seq).where(table.name == consumer, table.merchant_id == merchant_id).with_for_update()
+    found: int | None = await session.scalar(statement)
+    return OLDEST if found is None else found
+
+
+_MOVED = insert(outbox_consumer)
+MOVE = _MOVED.on_conflict_do_update(
+    index_elements=["merchant_id", "name"], set_={"seq": _MOVED.excluded.seq, "updated_at": _MOVED.excluded.updated_at}
+)
+
+
+async def read_up_to(
+    session: PlatformSession, consumer: str, seq: int, now: datetime, merchant_id: UUID = NOBODY
+) -> None:
+    """Remember that a consumer has done with everything up to here: in the transaction of what it did."""
+    row = {"name": consumer, "merchant_id": merchant_id, "seq": seq, "updated_at": now}
+    await session.execute(MOVE, row)
+
+
+async def prune(session: PlatformSession, before: datetime, most: int = 10_000) -> int:
+    """Forget the oldest events, booked before a moment. Returns how many."""
+    table = outbox.c
+    oldest = select(table.seq, table.booked_at).where(table.seq.is_not(None)).order_by(table.seq).limit(most).subquery()
+    old = select(func.max(oldest.c.seq)).where(oldest.c.booked_at < before)
+    up_to = await session.scalar(old)
+    if up_to is None:
+        return 0
+    gone = await session.execute(delete(outbox).where(table.seq <= up_to))
+    await session.execute(update(outbox_head).values(pruned_to=up_to))
+    return int(gone.rowcount)
