@@ -29,6 +29,7 @@ from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.services.listing import ListingSort
 from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
 
@@ -48,6 +49,7 @@ __all__ = [
     "FileKind",
     "InvoiceKind",
     "LineStatus",
+    "ListingSort",
     "MatchedBy",
     "MerchantRole",
     "Obstacle",
@@ -95,6 +97,12 @@ strawberry.enum(Dimension, name="ReportDimension", description="What a report's 
 strawberry.enum(FileKind, name="BankFileKind", description="What a file of a bank or a provider is.")
 strawberry.enum(InvoiceKind, description="What a commission document does.")
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
+strawberry.enum(
+    ListingSort,
+    name="ListingSort",
+    description="In which order listings come. RELEVANCE is the default where words are searched for, NEWEST where none"
+    " are. Prices need a currency.",
+)
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")

@@ -82,6 +82,7 @@ async def a_product(
     merchant: Merchant,
     *,
     title: str = "Kite",
+    description: str | None = None,
     category: str = "toys",
     prices: Mapping[str, int] | None = None,
     on_hand: int = 10,
@@ -96,7 +97,7 @@ async def a_product(
         product_id = await catalogue.create_product(
             session,
             title=title,
-            description=f"A {title}",
+            description=f"A {title}" if description is None else description,
             category=category,
             image_urls=["https://images.test/1.jpg"],
             variants=[usual] if variants is None else variants,

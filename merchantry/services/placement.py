@@ -10,7 +10,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit, contact
+from merchantry.services import audit, contact, listing_stock
 from merchantry.services.notification import news
 from merchantry.services.order import event
 from merchantry.services.pricing import PricedPart
@@ -89,6 +89,7 @@ async def _reserve(session: MerchantSession, part: PricedPart) -> None:
     """The variants are locked already; the table's CHECK is the last judge."""
     rows = [{"variant": line.wanted.variant_id, "more": line.wanted.quantity} for line in part.lines]
     await session.execute(RESERVE, rows)
+    await listing_stock.moved(session, [(line.wanted.variant_id, -line.wanted.quantity) for line in part.lines])
 
 
 def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from merchantry.domain.errors import InvalidInput, NotFound, SkuTaken, StockRefu
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import MAX_STOCK
 from merchantry.domain.text import Path, check_text
-from merchantry.services import audit
+from merchantry.services import audit, listing_stock
 from merchantry.tables import merchant as tables
 from tenancy.database import MerchantSession, sqlstate
 
@@ -80,6 +80,7 @@ async def adjust_stock(session: MerchantSession, variant_id: UUID, change: int, 
     on_hand: int | None = await session.scalar(statement)
     if on_hand is None:
         raise await _stock_refusal(session, variant_id, change)
+    await listing_stock.moved(session, [(variant_id, change)])
     before, after = {"on_hand": on_hand - change}, {"on_hand": on_hand}
     await audit.record(session, session.merchant_id, act, "stock.adjust", str(variant_id), before, after)
     return on_hand
