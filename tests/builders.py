@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from merchantry.domain.act import Act
-from merchantry.services import catalogue
+from merchantry.services import catalogue, queue
 from merchantry.services import category as product_categories
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop, ShippingOption
+from merchantry.services.queue import JobKind
 from merchantry.services.variant import NewVariant
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint
@@ -105,6 +106,7 @@ async def a_product(
         )
         if is_published:
             await catalogue.publish(session, product_id, an_act(at=at))
+            await queue.dequeue(session, merchant.id, JobKind.SEARCH_LEARN, merchant.id)  # as if a worker had been here
         return await catalogue.product(session, product_id)
 
 

@@ -50,10 +50,10 @@ async def put(session: MerchantSession, product: Mapping[str, Any], variants: Se
 
 async def remove(session: MerchantSession, product_id: UUID) -> None:
     """Show a product no longer. Its words stay known: they are words all the same."""
+    await _forget(session, product_id)
     await session.execute(
         delete(listing).where(listing.c.merchant_id == session.merchant_id, listing.c.product_id == product_id)
     )
-    await _forget(session, product_id)
 
 
 async def lock_variants(session: MerchantSession, product_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """One merchant's part of a checkout becomes an order, in that merchant's schema."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -89,7 +90,10 @@ async def _reserve(session: MerchantSession, part: PricedPart) -> None:
     """The variants are locked already; the table's CHECK is the last judge."""
     rows = [{"variant": line.wanted.variant_id, "more": line.wanted.quantity} for line in part.lines]
     await session.execute(RESERVE, rows)
-    await listing_stock.moved(session, [(line.wanted.variant_id, -line.wanted.quantity) for line in part.lines])
+    pieces: Counter[UUID] = Counter()
+    for line in part.lines:
+        pieces[line.wanted.variant_id] -= line.wanted.quantity
+    await listing_stock.moved(session, pieces.items())
 
 
 def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Tables of ``platform`` that listings are found and sorted by, and shown with."""
 
-from sqlalchemy import ARRAY, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import ARRAY, Column, ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, Table, Text
 
 from merchantry.tables.columns import count, id_of, minor, words
 from tenancy.tables import grants, platform_metadata
@@ -15,10 +15,14 @@ listing_price = Table(
     words("currency"),
     minor("amount_minor"),
     PrimaryKeyConstraint("merchant_id", "product_id", "currency"),
+    ForeignKeyConstraint(
+        ["merchant_id", "product_id"], ["platform.listing.merchant_id", "platform.listing.product_id"]
+    ),
     Index(None, "currency", "amount_minor", "product_id", "merchant_id"),
     info=grants(platform="SELECT", merchant=OWN, public="SELECT"),
 )
-"""The lowest price of a listing's variants in each currency: what lists sort and filter by."""
+"""The lowest price of a listing's variants in each currency: what lists sort and filter by. The reference tells
+PostgreSQL's planner that each has exactly one listing; without it pages by price were read as a whole."""
 
 listing_stock = Table(
     "listing_stock",
@@ -28,6 +32,9 @@ listing_stock = Table(
     id_of("product_id"),
     count("available"),
     PrimaryKeyConstraint("merchant_id", "variant_id"),
+    ForeignKeyConstraint(
+        ["merchant_id", "product_id"], ["platform.listing.merchant_id", "platform.listing.product_id"]
+    ),
     Index(None, "merchant_id", "product_id"),
     info=grants(platform="SELECT", merchant=OWN, public="SELECT"),
 )

@@ -59,6 +59,11 @@ def _listings() -> None:
         sa.Column("product_id", sa.Uuid(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["merchant_id", "product_id"],
+            ["platform.listing.merchant_id", "platform.listing.product_id"],
+            name=op.f("listing_price_merchant_id_product_id_fkey"),
+        ),
         sa.PrimaryKeyConstraint("merchant_id", "product_id", "currency", name=op.f("listing_price_pkey")),
         schema="platform",
     )
@@ -74,6 +79,11 @@ def _listings() -> None:
         sa.Column("variant_id", sa.Uuid(), nullable=False),
         sa.Column("product_id", sa.Uuid(), nullable=False),
         sa.Column("available", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["merchant_id", "product_id"],
+            ["platform.listing.merchant_id", "platform.listing.product_id"],
+            name=op.f("listing_stock_merchant_id_product_id_fkey"),
+        ),
         sa.PrimaryKeyConstraint("merchant_id", "variant_id", name=op.f("listing_stock_pkey")),
         schema="platform",
     )
