@@ -30,6 +30,7 @@ from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.services.listing import ListingSort
 from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
 
@@ -49,6 +50,7 @@ __all__ = [
     "FileKind",
     "InvoiceKind",
     "LineStatus",
+    "ListingSort",
     "MatchedBy",
     "MerchantRole",
     "Obstacle",
@@ -106,6 +108,12 @@ strawberry.enum(
     " platform in its own name, and it owes the merchant the price.",
 )
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
+strawberry.enum(
+    ListingSort,
+    name="ListingSort",
+    description="In which order listings come. RELEVANCE is the default where words are searched for, NEWEST where none"
+    " are. Prices need a currency.",
+)
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")

@@ -35,7 +35,6 @@ from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
-from graphql_api.listing import Shop
 from graphql_api.machine_token import MachineToken
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
 from graphql_api.payee import PayeeAccount
@@ -48,6 +47,7 @@ from graphql_api.saved_report import SavedReport
 from graphql_api.selection import selects_anywhere
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
+from graphql_api.shop import Shop
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from graphql_api.statement import Statement

@@ -34,13 +34,13 @@ from graphql_api import (
 from graphql_api.approval_chain import ApprovalChain
 from graphql_api.audit import AuditEvent, AuditFilterInput
 from graphql_api.case import Case
+from graphql_api.category import Category
 from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.debt import Debt
 from graphql_api.enums import CaseKind, CaseStatus, Dimension, OrderSort, PayoutStatus
-from graphql_api.listing import Category
 from graphql_api.log_mutations import LogRequirement
 from graphql_api.machine_token import MachineToken
 from graphql_api.merchant_record import MerchantRecord
@@ -408,12 +408,12 @@ class PlatformMutations:
         """Add a category to the mall. Needs platform.category.create."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_CREATE)
 
-        async def work(tx: Transaction) -> category.Category:
+        async def work(tx: Transaction) -> Category:
             async with tx.as_platform() as session:
-                return await category.create_category(session, input.code, input.name, allowed.act, parent=input.parent)
+                await category.create_category(session, input.code, input.name, allowed.act, parent=input.parent)
+                return Category.tree(await category.categories(session))[input.code]
 
-        made = await info.context.database.run(allowed.act.actor, work)
-        return CategoryCreated(category=Category.of(made))
+        return CategoryCreated(category=await info.context.database.run(allowed.act.actor, work))
 
     @mutation(problems=[InvalidInput, NotFound, NotPermitted])
     async def category_days_set(self, info: Info, input: CategoryDaysSetInput) -> CategoryDaysWereSet:
@@ -421,8 +421,9 @@ class PlatformMutations:
         allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_WRITE)
         days = Days(input.hold_days, input.return_days)
 
-        async def work(tx: Transaction) -> category.Category:
+        async def work(tx: Transaction) -> Category:
             async with tx.as_platform() as session:
-                return await category.set_days(session, input.code, days, allowed.act)
+                await category.set_days(session, input.code, days, allowed.act)
+                return Category.tree(await category.categories(session))[input.code]
 
-        return CategoryDaysWereSet(category=Category.of(await info.context.database.run(allowed.act.actor, work)))
+        return CategoryDaysWereSet(category=await info.context.database.run(allowed.act.actor, work))

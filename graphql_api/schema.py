@@ -8,6 +8,7 @@ from graphql_api import log, merchant, platform, relay, saved_report, viewer
 from graphql_api.approval_chain import ApprovalChainMutations
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
+from graphql_api.category import CategoryQueries
 from graphql_api.chargeback_mutations import ChargebackMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.commission import CommissionPlanMutations
@@ -19,7 +20,7 @@ from graphql_api.engine import MarketSchema
 from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
 from graphql_api.invoice import CommissionInvoice
-from graphql_api.listing import Listing, ListingQueries, Shop
+from graphql_api.listing import Listing
 from graphql_api.log import TransparencyLog
 from graphql_api.log_mutations import LogMutations
 from graphql_api.machine_token import MachineTokenMutations
@@ -41,6 +42,7 @@ from graphql_api.review import ReviewMutations
 from graphql_api.saved_report import ReportForm, SavedReport
 from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations
+from graphql_api.shop import ListingQueries, Shop
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
 from graphql_api.statement import Statement
@@ -53,7 +55,7 @@ from graphql_api.winding_up import WindingUpMutations
 
 
 @strawberry.type
-class Query(ListingQueries):
+class Query(ListingQueries, CategoryQueries):
     @strawberry.field
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         """What an id stands for; null for what is missing and for what the caller may not see, alike."""

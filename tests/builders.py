@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from merchantry.domain.act import Act
-from merchantry.services import catalogue
+from merchantry.services import catalogue, queue
 from merchantry.services import category as product_categories
 from merchantry.services import merchant as merchants
 from merchantry.services.merchant import NewShop, ShippingOption
+from merchantry.services.queue import JobKind
 from merchantry.services.variant import NewVariant
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint
@@ -82,6 +83,7 @@ async def a_product(
     merchant: Merchant,
     *,
     title: str = "Kite",
+    description: str | None = None,
     category: str = "toys",
     prices: Mapping[str, int] | None = None,
     on_hand: int = 10,
@@ -96,7 +98,7 @@ async def a_product(
         product_id = await catalogue.create_product(
             session,
             title=title,
-            description=f"A {title}",
+            description=f"A {title}" if description is None else description,
             category=category,
             image_urls=["https://images.test/1.jpg"],
             variants=[usual] if variants is None else variants,
@@ -104,6 +106,7 @@ async def a_product(
         )
         if is_published:
             await catalogue.publish(session, product_id, an_act(at=at))
+            await queue.dequeue(session, merchant.id, JobKind.SEARCH_LEARN, merchant.id)  # as if a worker had been here
         return await catalogue.product(session, product_id)
 
 

@@ -7,6 +7,7 @@ from merchantry.cli import (
     contacts,
     import_,
     keys,
+    listings,
     log,
     merchant,
     plan,
@@ -59,6 +60,7 @@ app.add_typer(merchant.app, name="merchant")
 app.add_typer(plan.app, name="plan")
 app.add_typer(review.app, name="review")
 app.add_typer(keys.app, name="keys")
+app.add_typer(listings.app, name="listings")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(verify.app, name="verify")
 app.add_typer(import_.app, name="import")

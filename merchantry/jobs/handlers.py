@@ -20,6 +20,7 @@ from merchantry.services import (
     return_request,
     review_case,
     split,
+    vocabulary,
 )
 from merchantry.services.queue import JobKind
 from merchantry.services.refund_sending import refund_to_send
@@ -150,6 +151,17 @@ async def case_overdue(tools: Tools, job: Job) -> None:
     await tools.database.run(ACTOR, work)
 
 
+async def search_learn(tools: Tools, job: Job) -> None:
+    """A merchant's listings have changed: their new words are what mistyped ones are corrected to."""
+
+    async def work(tx: Transaction) -> None:
+        async with tx.as_platform() as session:
+            await vocabulary.learn(session, job.merchant_id)
+            await queue.finished(session, job.merchant_id, JobKind.SEARCH_LEARN, job.merchant_id, job.due_at)
+
+    await tools.database.run(ACTOR, work)
+
+
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
@@ -171,6 +183,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.BACKUP_TAKE: backing_up.back_up,
     JobKind.RESTORE_FINISH: backing_up.restore_finish,
     JobKind.BUYER_ERASE: erasure.buyer_erase,
+    JobKind.SEARCH_LEARN: search_learn,
 }
 
 EXPECTED = (MarketError, StillOpen)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from merchantry.domain.act import Act
 from merchantry.jobs.restored_work import Progress, RestoreRefused, Work, as_owner, clean_up, drop_prior, replace
+from merchantry.services import catalogue, restore_gap, restore_write_off, restored_schema, restoring
 from merchantry.services import merchant as merchants
-from merchantry.services import restore_gap, restore_write_off, restored_schema, restoring
 from merchantry.services.lost_books import WRITTEN_OFF
 from merchantry.services.restore_gap import Gap
 from merchantry.services.restoring import LOADING, QUARANTINED, REPLAYING, Restore
@@ -164,5 +164,6 @@ async def _finish(tx: Transaction, restore: Restore, act: Act) -> None:
     await restore_write_off.book(tx, restore.merchant_id, given_up, act)
     async with tx.as_merchant(restore.merchant_id) as own:
         await restoring.unlist(own, given_up)
+        await catalogue.relist(own, act)
     async with tx.as_platform() as session:
         await restoring.finish(session, restore, act)

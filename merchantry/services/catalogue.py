@@ -14,7 +14,7 @@ from merchantry.domain.errors import InvalidInput, NotFound, ProductIncomplete
 from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.text import check_text, check_web_address
-from merchantry.services import audit, listing, outbox
+from merchantry.services import audit, listing_index, outbox
 from merchantry.services.category import require_category
 from merchantry.services.variant import (
     MAX_TITLE,
@@ -127,7 +127,17 @@ async def unpublish(session: MerchantSession, product_id: UUID, act: Act) -> Non
     """Show the product no longer; it is a draft again. Raises NotFound."""
     held = await _lock(session, product_id)
     await _set_status(session, held, "draft", act)
-    await listing.remove(session, product_id)
+    await listing_index.remove(session, product_id)
+
+
+async def relist(session: MerchantSession, act: Act) -> int:
+    """Show all that is published as it is now, where the mall's copy may be another one; returns how many."""
+    published = select(tables.product.c.id).where(tables.product.c.status == "published").order_by(tables.product.c.id)
+    ids = (await session.execute(published)).scalars().all()
+    for product_id in ids:
+        await _lock(session, product_id)
+        await _show(session, product_id, act)
+    return len(ids)
 
 
 async def set_price(session: MerchantSession, variant_id: UUID, currency: str, amount_minor: int, act: Act) -> None:
@@ -214,16 +224,13 @@ async def _set_status(session: MerchantSession, held: Row[Any], status: str, act
 
 
 async def _show(session: MerchantSession, product_id: UUID, act: Act) -> None:
+    await listing_index.lock_variants(session, product_id)
     shown = await product(session, product_id)
-    priced = [
-        {"id": str(variant.id), "sku": variant.sku, "title": variant.title, "prices": dict(variant.prices)}
-        for variant in shown.variants
-        if variant.prices
-    ]
+    priced = [variant for variant in shown.variants if variant.prices]
     if not priced:
         raise ProductIncomplete(missing=("a variant with a price",))
     texts = {name: getattr(shown, name) for name in ("id", "title", "description", "category", "image_urls")}
-    await listing.put(session, texts, priced, act)
+    await listing_index.put(session, texts, priced, act)
 
 
 async def _with_variants(session: MerchantSession, rows: Sequence[Row[Any]]) -> list[Product]:

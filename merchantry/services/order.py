@@ -21,7 +21,7 @@ from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit, outbox, queue
+from merchantry.services import audit, listing_stock, outbox, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile
@@ -441,6 +441,8 @@ async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *,
     ]
     if rows:
         await session.execute(CHANGE_STOCK, rows)
+        more = on_hand - reserved
+        await listing_stock.moved(session, [(variant_id, more * pieces[variant_id]) for variant_id in sorted(pieces)])
 
 
 async def _schedule_completion(session: MerchantSession, order: Order) -> None:

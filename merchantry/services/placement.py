@@ -1,5 +1,6 @@
 """One merchant's part of a checkout becomes an order, in that merchant's schema."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from merchantry.domain.checkout import Cart
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.tax import LineTax, Remitter
-from merchantry.services import audit, contact, outbox
+from merchantry.services import audit, contact, listing_stock, outbox
 from merchantry.services.order import event
 from merchantry.services.pricing import PricedPart
 from merchantry.services.vault import Vault
@@ -91,6 +92,10 @@ async def _reserve(session: MerchantSession, part: PricedPart) -> None:
     """The variants are locked already; the table's CHECK is the last judge."""
     rows = [{"variant": line.wanted.variant_id, "more": line.wanted.quantity} for line in part.lines]
     await session.execute(RESERVE, rows)
+    pieces: Counter[UUID] = Counter()
+    for line in part.lines:
+        pieces[line.wanted.variant_id] -= line.wanted.quantity
+    await listing_stock.moved(session, pieces.items())
 
 
 def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ class JobKind(StrEnum):
     BACKUP_TAKE = "backup.take"
     RESTORE_FINISH = "restore.finish"
     BUYER_ERASE = "buyer.erase"
+    SEARCH_LEARN = "search.learn"
 
 
 _NEW = insert(job)

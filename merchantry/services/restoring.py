@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, CaseStatus, Decision
 from merchantry.domain.errors import InvalidInput, NotFound
-from merchantry.services import audit, case, case_end, case_list, queue, restore_gap
+from merchantry.services import audit, case, case_end, case_list, listing_index, queue, restore_gap
 from merchantry.services.case import Case, Fact, NewCase
 from merchantry.services.queue import JobKind
 from merchantry.services.restore_gap import Gap
 from merchantry.tables.backup import merchant_restore
-from merchantry.tables.platform import listing
 from tenancy.database import MerchantSession, PlatformSession, Transaction
 from tenancy.directory import announce
 from tenancy.tables import merchant
@@ -146,11 +145,9 @@ async def finish(session: PlatformSession, restore: Restore, act: Act) -> None:
 
 async def unlist(session: MerchantSession, gaps: Sequence[Gap]) -> None:
     """What is on sale and written off is taken from the mall."""
-    lost = [UUID(each.subject) for each in gaps if each.kind == restore_gap.PRODUCT]
-    if lost:
-        await session.execute(
-            delete(listing).where(listing.c.merchant_id == session.merchant_id, listing.c.product_id.in_(lost))
-        )
+    for each in gaps:
+        if each.kind == restore_gap.PRODUCT:
+            await listing_index.remove(session, UUID(each.subject))
 
 
 async def open_restore(session: PlatformSession, merchant_id: UUID) -> Restore | None:

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, se
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound
 from merchantry.domain.stock import Stock, StockMode
-from merchantry.services import audit, bulk
+from merchantry.services import audit, bulk, listing_stock
 from merchantry.services.bulk import Refused
 from merchantry.tables.merchant import variant
 from tenancy.database import MerchantSession
@@ -75,6 +75,9 @@ async def set_many(session: MerchantSession, rows: Sequence[StockRow], batch_id:
     if changed:
         given = {"ids": [each.variant_id for each in changed], "on_hands": [each.on_hand for each in changed]}
         await session.execute(_SET, given)
+        await listing_stock.moved(
+            session, [(each.variant_id, each.on_hand - before[each.variant_id].on_hand) for each in changed]
+        )
         await _audited(session, before, changed, batch_id, act)
     refused = {at: each for at, each in enumerate(outcomes) if isinstance(each, Refused)}
     await bulk.record(session, act, EVENT, batch_id, rows=len(rows), refused=refused)

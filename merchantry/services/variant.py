@@ -16,7 +16,7 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import MAX_STOCK
 from merchantry.domain.text import Path, check_text
-from merchantry.services import audit, outbox
+from merchantry.services import audit, listing_stock, outbox
 from merchantry.tables import merchant as tables
 from tenancy.database import MerchantSession, sqlstate
 from tenancy.writes import write
@@ -82,6 +82,7 @@ async def adjust_stock(session: MerchantSession, variant_id: UUID, change: int, 
     on_hand: int | None = await session.scalar(statement)
     if on_hand is None:
         raise await _stock_refusal(session, variant_id, change)
+    await listing_stock.moved(session, [(variant_id, change)])
     before, after = {"on_hand": on_hand - change}, {"on_hand": on_hand}
     await write(
         session,

@@ -8,6 +8,7 @@ from merchantry.tables import backup as _backup
 from merchantry.tables import case as _case
 from merchantry.tables import contact as _contact
 from merchantry.tables import dispute as _dispute
+from merchantry.tables import listing as _listing
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
@@ -31,6 +32,7 @@ _defined = (
     _case,
     _contact,
     _dispute,
+    _listing,
     _log,
     _merchant,
     _merchant_settlement,

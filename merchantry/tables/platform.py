@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from merchantry.tables.columns import count, document, flag, id_of, instant, minor, words
 from tenancy.tables import grants, merchant, platform_metadata
@@ -98,9 +99,13 @@ listing = Table(
     document("variants"),
     instant("published_at"),
     instant("updated_at"),
+    words("title_key", server_default=""),
+    Column("document", TSVECTOR, nullable=False, server_default=""),
     PrimaryKeyConstraint("merchant_id", "product_id"),
     Index(None, "published_at", "product_id"),
     Index(None, "category", "published_at", "product_id"),
+    Index(None, "title_key", "product_id"),
+    Index(None, "document", postgresql_using="gin"),
     info=grants(platform=READ, merchant="SELECT, INSERT, UPDATE, DELETE", public=READ),
 )
 

@@ -1,0 +1,72 @@
+"""The mall's categories: one tree."""
+
+from collections.abc import Collection
+
+import strawberry
+
+from graphql_api.context import Info
+from merchantry.domain.dispute import RETURN_DAYS
+from merchantry.services import category
+
+ACTOR = "public"
+
+
+@strawberry.type(description="A category of products.")
+class Category:
+    code: str
+    name: str
+    parent: str | None = strawberry.field(description="The code of the category above it.")
+    children: list["Category"] = strawberry.field(description="The categories right below it, by code.")
+    path: list["Category"] = strawberry.field(description="The way down to it from the top, itself included.")
+    hold_days: int | None = strawberry.field(
+        description="Days from completion until the money is available, of its own or from above; null: the plan's."
+    )
+    return_days: int = strawberry.field(description="Days in which a return can be asked for; 0: none can.")
+    own_hold_days: int | None = strawberry.field(description="What it says itself; null inherits.")
+    own_return_days: int | None = strawberry.field(description="What it says itself; null inherits.")
+
+    @staticmethod
+    def tree(found: Collection[category.Category]) -> "dict[str, Category]":
+        """All categories by code, each with those above and below it."""
+        made = {each.code: _alone(each) for each in found}
+        for each in made.values():
+            if each.parent is not None:
+                made[each.parent].children.append(each)
+            at: str | None = each.code
+            while at is not None:
+                each.path.insert(0, made[at])
+                at = made[at].parent
+        return made
+
+
+def _alone(found: category.Category) -> Category:
+    in_force, own = found.in_force, found.own
+    return Category(
+        code=found.code,
+        name=found.name,
+        parent=found.parent,
+        children=[],
+        path=[],
+        hold_days=in_force.hold_days,
+        return_days=RETURN_DAYS if in_force.return_days is None else in_force.return_days,
+        own_hold_days=own.hold_days,
+        own_return_days=own.return_days,
+    )
+
+
+@strawberry.type
+class CategoryQueries:
+    @strawberry.field
+    async def categories(self, info: Info) -> list[Category]:
+        """All categories of the mall, by code; those without a parent are the tops of the tree."""
+        return list((await _tree(info)).values())
+
+    @strawberry.field
+    async def category(self, info: Info, code: str) -> Category | None:
+        """One category by its code."""
+        return (await _tree(info)).get(code)
+
+
+async def _tree(info: Info) -> dict[str, Category]:
+    async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
+        return Category.tree(await category.categories(session))
