@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
 import httpx
 import strawberry
@@ -234,10 +234,6 @@ class Subscription:
 class MemoryDirectory:
     """One merchant with one member."""
 
-    async def change(self, since: int) -> int:
-        await asyncio.Event().wait()
-        return since
-
     async def merchant_by_slug(self, slug: str) -> Merchant | None:
         return TEA if slug == TEA.slug else None
 
@@ -245,7 +241,7 @@ class MemoryDirectory:
         if subject == "outage":
             raise ConnectionError("no route to 10.0.0.7")
         roles = {TEA.id: frozenset({"owner"})} if subject == "owner" else {}
-        return Principal(uuid4(), roles, frozenset())
+        return Principal(uuid5(TEA.id, subject), roles, frozenset())
 
     async def machine(self, token: str) -> Principal:
         raise TokenRefused("of no machine")
