@@ -34,6 +34,13 @@ def _permissions() -> dict[str, str]:
 
 VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "Permission": _permissions(),
+    "ListingSort": {
+        "RELEVANCE": "What fits the words best, first.",
+        "NEWEST": "What was published last, first.",
+        "PRICE_ASC": "The cheapest first.",
+        "PRICE_DESC": "The dearest first.",
+        "TITLE": "By title.",
+    },
     "SellerOfRecord": {
         "AGENT": "The merchant sells; the platform takes a commission.",
         "PRINCIPAL": "The platform sells, and owes the merchant for the goods.",

@@ -33,6 +33,11 @@ GIVEN = "what the client or the staff gave for one thing; inputs bound it"
 KINDS = "one for each value of an enum, or each currency in use"
 WORDS = "a mutation's input bounds it"
 BOUNDED = {
+    "Category.children": "the platform's own categories, which people made",
+    "Shop.categories": "the platform's own categories, which people made",
+    "ListingFacets.categories": "the platform's own categories, which people made",
+    "ListingFacets.merchants": "the most frequent",
+    "ListingFacets.prices": "a fixed number of ranges",
     "MachineToken.scopes": "each permission once",
     "ViewerMachine.scopes": "each permission once",
     "Checkout.coupons": "10 codes at most",
