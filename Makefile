@@ -10,7 +10,7 @@ demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
 	$(BIN)/merchantry demo
 
 test: $(STAMP)  ## All tests, on a real PostgreSQL that they start themselves
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## Style, types, and what the tree promises: floors, documents, schema.graphql, fresh equals migrated
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class Limits:
     length: int = 50_000
     tokens: int = 2500
     depth: int = 15
-    fields: int = 1000
+    fields: int = 1500
     root_fields: int = 20
     aliases: int = 50
     directives: int = 50

@@ -10,7 +10,7 @@ from tests.isolation.generator import below, node_types
 from tests.isolation.samples import arguments
 from tests.isolation.world import Asker, Sphere, World, leaves
 
-NAME_OF_ACT = re.compile(r"[a-z_]+\.[a-z_]+")
+NAME_OF_ACT = re.compile(r"[a-z_]+\.[a-z_]+|[a-z]+(_[a-z]+)+")
 """Such as ``order.ship``: of the program, though which of them a page of the audit trail shows is chance."""
 
 PUBLIC = {"Listing", "Shop"}

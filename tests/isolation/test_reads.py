@@ -147,6 +147,7 @@ async def test_a_cursor_of_another_list_is_refused(world: World, name: str) -> N
 async def test_a_buyers_list_shows_another_only_their_own(world: World, read: Read, name: str) -> None:
     taken = field_document("viewer", "Viewer", name, arguments(world.victim), first=1)
     own = await world.send(Asker("buyer", world.victim.buyer), taken.text)
+    assert "data" in own.body, own.text
     cursor = own.body["data"]["viewer"][name]["pageInfo"]["endCursor"]
     assert cursor, own.text
     document = field_document("viewer", "Viewer", name, arguments(world.victim), after=cursor)

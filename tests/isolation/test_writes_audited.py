@@ -10,8 +10,11 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from merchantry.domain import entries
 from merchantry.domain.permission import PlatformRole
+from merchantry.services import ledger
 from tenancy.logins import Logins
+from tests.builders import an_act
 from tests.graphql_api.documents import ADDRESS
 from tests.isolation.generator import input_of, mutation_document, success_of
 from tests.isolation.samples import inputs
@@ -61,8 +64,17 @@ async def run(world: World) -> Run:
         if mutation == "commissionPlanReject":
             await done(world, sphere, "commissionPlanPropose", {**samples, **again})
             samples["version"] = 2
+        if mutation == "exchangeBook":
+            await _credited(world, sphere)
         made.events[mutation] = await done(world, sphere, mutation, samples)
     return made
+
+
+async def _credited(world: World, sphere: Sphere) -> None:
+    """Something is available that can be exchanged, whatever was paid out before."""
+    credit = entries.adjustment(100_000, "BRL", occurred_at=world.mall.clock(), details={"reason": "a credit"})
+    async with world.mall.database.write("test") as tx, tx.as_merchant(sphere.merchant.id) as session:
+        await ledger.book(session, credit, an_act(), entries.platform_side(credit, earned=True))
 
 
 async def done(world: World, sphere: Sphere, mutation: str, samples: dict[str, Any]) -> list[dict[str, Any]]:
