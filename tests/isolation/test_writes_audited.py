@@ -3,7 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -25,12 +25,13 @@ from tests.isolation.world import Asker, Sphere, World
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOT_AUDITED = {
+    "merchantFinish": "where something stands in the way it changes nothing; what it settles is audited step by step",
     "checkoutQuote": "nothing is reserved or promised: a quote is a question, and is forgotten",
     "commissionPlanReplay": "nothing is changed: it reckons what a plan would have charged",
 }
 """Mutations that leave no event, and why."""
 
-LAST = ("viewerErase", "buyerErase", "merchantSuspend", "merchantReactivate", "merchantClose")
+LAST = ("viewerErase", "buyerErase", "merchantSuspend", "merchantReactivate", "merchantClose", "merchantFinish")
 PLAN = {"name": "audited", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1}}
 STATEMENT = b"date,amount,currency,reference,provider_reference,kind\n2026-03-01,-1.00,EUR,PO-1,W1,payout\n"
 OWN_SAMPLES = {
@@ -66,8 +67,27 @@ async def run(world: World) -> Run:
             samples["version"] = 2
         if mutation == "exchangeBook":
             await _credited(world, sphere)
+        if mutation == "reviewRulesReject":
+            await done(world, sphere, "reviewRulesPropose", {**samples, **again})
+        if mutation in NEWEST:
+            samples[f"{mutation[0].upper()}{mutation[1:]}Input.version"] = _newest(world, NEWEST[mutation])
         made.events[mutation] = await done(world, sphere, mutation, samples)
     return made
+
+
+NEWEST = {
+    "approvalChainApprove": "SELECT max(version) FROM platform.approval_chain",
+    "reviewRulesApprove": "SELECT max(version) FROM platform.review_rule_set",
+    "reviewRulesReject": "SELECT max(version) FROM platform.review_rule_set",
+}
+"""Which version is decided on: the one that was proposed last."""
+
+
+def _newest(world: World, query: LiteralString) -> int:
+    with psycopg.connect(world.mall.database.logins.owner) as connection:
+        row = connection.execute(query).fetchone()
+    assert row
+    return int(row[0])
 
 
 async def _credited(world: World, sphere: Sphere) -> None:
