@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -234,6 +235,14 @@ async def test_a_draft_of_another_merchant_can_be_neither_quoted_nor_told_from_n
             assert drafted.without(variant) == other.without(missing)
 
 
+def newest_rules(world: World) -> int:
+    """The version of the review rules that was proposed last."""
+    with psycopg.connect(world.mall.database.logins.owner) as connection:
+        row = connection.execute("SELECT max(version) FROM platform.review_rule_set").fetchone()
+    assert row
+    return int(row[0])
+
+
 async def succeeds(world: World, asker: Asker, mutation: str, **changed: Any) -> None:
     """The mutation with the victim's samples, as somebody who may."""
     given = {**input_of(mutation, inputs(world.victim)), **changed}
@@ -283,5 +292,10 @@ async def test_the_platforms_mutations_succeed_for_whoever_may(world: World) -> 
     await succeeds(world, admin, "merchantFinish", merchant=encode_id("MerchantRecord", leaving.id))
     closing = {"merchantClose", "merchantFinish"}
     done = {*of_finance, *closing, "approvalChainApprove", "commissionPlanApprove", "commissionPlanReject"}
+    reviewer = Asker("reviewer", world.platform_roles[PlatformRole.REVIEWER])
+    for decision in ("reviewRulesReject", "reviewRulesApprove"):
+        await succeeds(world, admin, "reviewRulesPropose")
+        await succeeds(world, reviewer, decision, version=newest_rules(world))
+    done |= {"reviewRulesPropose", "reviewRulesReject", "reviewRulesApprove"}
     for mutation in [name for name, whose in MUTATIONS.items() if whose in OF_PLATFORM and name not in done]:
         await succeeds(world, finance if mutation.startswith("payeeAccount") else admin, mutation)
