@@ -20,6 +20,11 @@ from merchantry.tables.platform import listing
 from tenancy.database import MerchantSession
 
 TITLE_KEY: Final = 100
+WEIGHTS: Final[Mapping[str, ColumnElement[Any]]] = {
+    TITLE: literal_column("'A'::\"char\""),
+    BODY: literal_column("'D'::\"char\""),
+}
+"""As PostgreSQL's type of one byte, which a parameter can't have."""
 
 
 async def put(session: MerchantSession, product: Mapping[str, Any], variants: Sequence[Variant], act: Act) -> None:
@@ -76,7 +81,7 @@ def _document(texts: Sequence[Text], category: str) -> ColumnElement[Any]:
     for each in texts:
         if configuration := CONFIGURATIONS.get(each.language or ""):
             stems = func.to_tsvector(cast(f"pg_catalog.{configuration}", REGCONFIG), each.text)
-            made = made.op("||")(func.setweight(stems, literal_column(f"'{each.weight}'::\"char\"")))
+            made = made.op("||")(func.setweight(stems, WEIGHTS[each.weight]))
     return made
 
 

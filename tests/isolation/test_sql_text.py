@@ -27,6 +27,7 @@ ALLOWED = {
     ("merchantry/services/restored_schema.py", "fill"): "a rendered revision, with a schema's name made from a UUID",
     ("merchantry/services/restored_schema.py", "refuse_divergence"): "psycopg's own composition of constants",
     ("migrations/platform/versions/v0011_backups.py", "upgrade"): "constants of the revision itself",
+    ("migrations/platform/versions/v0019_listing_search.py", "upgrade"): "constants of the revision itself",
     ("tenancy/migrations.py", "migrate_platform"): "a rendered revision of our own, without parameters",
     ("tenancy/migrations.py", "_attempt"): "a rendered revision, with a schema's name that the one parser accepted",
     ("tenancy/bootstrap.py", "prepare"): "psycopg's own composition of identifiers that are constants",

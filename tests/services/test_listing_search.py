@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from merchantry.domain.errors import InvalidInput
-from merchantry.services import category, listing, listing_facets, listing_search, merchant, variant, vocabulary
+from merchantry.services import category, listing, listing_facets, listing_search, merchant, stock, variant, vocabulary
 from merchantry.services.listing import ListingSort
 from merchantry.services.listing_facets import Facets
 from merchantry.services.listing_search import Wanted
+from merchantry.services.stock import StockRow
 from merchantry.services.variant import NewVariant
 from tenancy.database import Database
 from tenancy.principals import Merchant
@@ -147,6 +149,9 @@ async def test_stock_is_what_it_is_in_the_transaction_that_changes_it(database: 
     assert await available() == [0]
     assert await titles(database, in_stock=True) == []
     assert await titles(database) == ["Kite"]
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        await stock.set_many(session, [StockRow(7, variant_id=made.variants[0].id)], uuid4(), an_act())
+    assert await available() == [7]
 
 
 async def test_facets_count_what_the_other_conditions_leave(database: Database) -> None:
