@@ -14,7 +14,8 @@ from merchantry.tables.platform import audit_event
 from tenancy.directory import Directory
 from tenancy.machine_tokens import new_token
 from tenancy.tables import machine_token
-from tests.builders import a_merchant, an_act
+from tests.builders import a_merchant, a_product, an_act
+from tests.graphql_api.documents import REFUND, a_line, buy
 from tests.graphql_api.mall import Answer, Mall
 
 SHOWN = "machineToken { id name scopes createdByEmail madeByStaff expiresAt previousUntil revokedAt lastUsedAt }"
@@ -152,6 +153,17 @@ async def test_a_revoked_token_is_refused_at_once_and_for_good(kites: Mall) -> N
     await until_status(kites, made["secret"], 401)
     again = await kites.ask(ROTATE, {"i": given}, who="owner", merchant="kites")
     assert again.data["machineTokenRotate"]["__typename"] == "InvalidInput"
+
+
+async def test_a_machines_refund_waits_for_people(mall: Mall) -> None:
+    kites = await a_merchant(mall.database, "kites")
+    await mall.hire("olga", kites, MerchantRole.OWNER)
+    order = (await buy(mall, "bea", a_line(kites, await a_product(mall.database, kites))))["orders"][0]
+    secret = (await create(mall, "olga", "kites", "REFUND_WRITE", "ORDER_READ"))["secret"]
+    given = {"orderId": order["id"], "reason": "late", "idempotencyKey": "from the ERP"}
+    made = (await ask_by(mall, secret, REFUND, "kites", input=given)).data["refundCreate"]
+    assert (made["__typename"], made["refund"]) == ("RefundCreated", None)
+    assert made["approvalCaseId"]
 
 
 async def test_a_token_ends_at_its_expiry(kites: Mall) -> None:
