@@ -118,7 +118,8 @@ class Hub:
                 log.warning("hub.round_failed", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._told.wait()
 
     async def _hand_on(self) -> int:
         """Read what is new and hand it on; nobody reads where nobody listens."""

@@ -99,7 +99,8 @@ class _Conversation:
             await asyncio.gather(*under_way, return_exceptions=True)
         if closed:
             with suppress(TimeoutError, WebSocketDisconnect):
-                await asyncio.wait_for(self._socket.close(closed.code, closed.reason), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._socket.close(closed.code, closed.reason)
 
     async def _until_ended(self, init_seconds: float) -> _Closed | None:
         """Talk until something else ends it. Raises what talking raises."""

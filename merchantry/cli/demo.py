@@ -82,7 +82,13 @@ def demo(
                 witness_policy=stack.enter_context(auditor(opened.data_dir / WITNESS, opened.log_keys)),
                 payouts=payees.providers(opened.data_dir / BANK, wallet),
             )
-            serve_app(build_app(settings), bound, announce=lambda: typer.echo(_welcome(opened, address, wallet)))
+            app = build_app(settings)
+            serve_app(
+                app,
+                bound,
+                announce=lambda: typer.echo(_welcome(opened, address, wallet)),
+                leave=app.state.leaving.begin,
+            )
 
 
 def _build(opened: Installation, page_url: str) -> None:

@@ -118,10 +118,12 @@ def serve(
                 budget_per_second=budget,
                 witness_policy=policy,
             )
+            app = build_app(settings)
             serve_app(
-                build_app(settings),
+                app,
                 bound,
                 announce=child.say_ready if child else announce,
+                leave=app.state.leaving.begin,
                 drain_seconds=drain,
                 ends_with_stdin=child is not None,
             )

@@ -75,10 +75,11 @@ def serve_app(
     bound: socket.socket,
     *,
     announce: Callable[[], None],
+    leave: Callable[[], None] = lambda: None,
     drain_seconds: float = 0,
     ends_with_stdin: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. ``announce`` is called once requests are answered.
+    """Serve until SIGINT or SIGTERM. ``announce`` is called once requests are answered, ``leave`` at the signal.
 
     ``drain_seconds`` pass between a signal and the end of listening. ``ends_with_stdin`` is for a child of a process.
     """
@@ -92,7 +93,7 @@ def serve_app(
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, app.state.leaving.begin, drain_seconds)
+    server = _Server(config, leave, drain_seconds)
     server.announce = announce
     asyncio.run(_serve(server, bound, ends_with_stdin=ends_with_stdin))
 

@@ -151,7 +151,8 @@ async def ask_forever(tools: Tools, stop: asyncio.Event, *, look_every_seconds: 
         except Exception as error:  # the next look may go well
             log.exception("backup.look_failed", error=type(error).__name__)
         try:
-            await asyncio.wait_for(stop.wait(), look_every_seconds)
+            async with asyncio.timeout(look_every_seconds):
+                await stop.wait()
         except TimeoutError:
             continue
 

@@ -24,7 +24,8 @@ async def heartbeat(every_seconds: float, beat: Callable[[], Awaitable[object]])
 async def _beat_until(is_over: asyncio.Event, every_seconds: float, beat: Callable[[], Awaitable[object]]) -> None:
     while not is_over.is_set():
         try:
-            await asyncio.wait_for(is_over.wait(), every_seconds)
+            async with asyncio.timeout(every_seconds):
+                await is_over.wait()
         except TimeoutError:
             try:
                 await beat()

@@ -52,7 +52,8 @@ async def sequence_forever(
         except Exception as error:  # the next round may go well, and nobody else does the work
             log.exception("log.round_failed", error=type(error).__name__)
         try:
-            await asyncio.wait_for(stop.wait(), pause)
+            async with asyncio.timeout(pause):
+                await stop.wait()
         except TimeoutError:
             continue
 

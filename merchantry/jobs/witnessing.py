@@ -52,7 +52,8 @@ async def _ask_forever(desk: "Desk", stop: asyncio.Event, every_seconds: float) 
             log.exception("log.witnessing_failed", witness=desk.client.name, error=type(error).__name__)
         pause = min(every_seconds * 2 ** min(failures, 10), LONGEST_SECONDS)
         try:
-            await asyncio.wait_for(stop.wait(), pause)
+            async with asyncio.timeout(pause):
+                await stop.wait()
         except TimeoutError:
             continue
 

@@ -41,7 +41,8 @@ async def run_forever(tools: Tools, stop: asyncio.Event, *, poll_seconds: float 
             done = 0
         if done == 0:
             try:
-                await asyncio.wait_for(stop.wait(), poll_seconds)
+                async with asyncio.timeout(poll_seconds):
+                    await stop.wait()
             except TimeoutError:
                 continue
 

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -14,6 +13,7 @@ from graphql_api.admission import Admission, Busy
 from graphql_api.asking import RequestRefused
 from graphql_api.door import Door, Payer, Rules
 from tenancy.database import Database
+from tenancy.principals import ANONYMOUS, Caller, Machine, Merchant
 from tests.graphql_api.a_schema import a_market_schema
 
 
@@ -61,9 +61,11 @@ async def test_who_stops_waiting_leaves_the_queue() -> None:
         await asyncio.wait({waiting})
         second = asyncio.create_task(_enter(admission, "b"))
         await settle()
-    await asyncio.wait_for(second, 5)
+    async with asyncio.timeout(5):
+        await second
     async with AsyncExitStack() as stack:
-        await asyncio.wait_for(stack.enter_async_context(held()), 5)
+        async with asyncio.timeout(5):
+            await stack.enter_async_context(held())
 
 
 async def _enter(admission: Admission, group: str) -> None:
@@ -100,9 +102,12 @@ async def test_what_takes_too_long_is_cancelled_in_the_database(database: Databa
         assert await session.scalar(running) == 0
 
 
-def test_a_payer_is_the_account_or_the_address() -> None:
-    caller = cast(Any, SimpleNamespace(principal=SimpleNamespace(account_id=None), merchant=None))
-    assert Payer.of(caller, "192.0.2.1").group == "192.0.2.1"
-    caller.principal.account_id, caller.merchant = UUID(int=1), SimpleNamespace(id=UUID(int=2))
-    payer = Payer.of(caller, "192.0.2.1")
-    assert (payer.who, payer.group) == (UUID(int=1), UUID(int=2))
+def test_a_payer_is_the_account_or_machine_or_the_address() -> None:
+    kites = Merchant(UUID(int=2), "kites", "active")
+    assert Payer.of(Caller(ANONYMOUS, None), "192.0.2.1").group == "192.0.2.1"
+    for principal in (
+        replace(ANONYMOUS, account_id=UUID(int=1)),
+        replace(ANONYMOUS, machine=Machine(UUID(int=1), "ERP", None)),
+    ):
+        payer = Payer.of(Caller(principal, kites), "192.0.2.1")
+        assert (payer.who, payer.group) == (UUID(int=1), UUID(int=2))

@@ -99,7 +99,7 @@ def test_facts_have_their_types() -> None:
         "union StockTakeResult = StockTaken | OutOfStock | PriceChanged | CheckoutRejected | PlanInvalid | "
         "QuoteExpired | NotFound | InvalidQuantity | InvalidInput | UnknownCurrency" in sdl
     )
-    assert "  stockTake(input: StockTakeInput!): StockTakeResult!" in sdl
+    assert "    input: StockTakeInput!\n  ): StockTakeResult!" in sdl
     assert '"""Take pieces out of stock."""' in sdl
 
 

@@ -158,7 +158,7 @@ async def test_a_revoked_token_is_refused_at_once_and_for_good(kites: Mall) -> N
 async def test_a_machines_refund_waits_for_people(mall: Mall) -> None:
     kites = await a_merchant(mall.database, "kites")
     await mall.hire("olga", kites, MerchantRole.OWNER)
-    order = (await buy(mall, "bea", a_line(kites, await a_product(mall.database, kites))))["orders"][0]
+    order = (await buy(mall, "bea", a_line(kites, await a_product(mall.database, kites), price="50.00")))["orders"][0]
     secret = (await create(mall, "olga", "kites", "REFUND_WRITE", "ORDER_READ"))["secret"]
     given = {"orderId": order["id"], "reason": "late", "idempotencyKey": "from the ERP"}
     made = (await ask_by(mall, secret, REFUND, "kites", input=given)).data["refundCreate"]

@@ -47,7 +47,8 @@ async def say(socket: ClientConnection, message: object) -> None:
 
 
 async def hear(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    async with asyncio.timeout(5):
+        message: dict[str, Any] = json.loads(await socket.recv())
     return message
 
 
@@ -55,7 +56,8 @@ async def closed_with(socket: ClientConnection) -> tuple[int, str]:
     """Close code and reason, whatever was said before."""
     with suppress(ConnectionClosed):
         while True:
-            await asyncio.wait_for(socket.recv(), 5)
+            async with asyncio.timeout(5):
+                await socket.recv()
     return socket.close_code or 0, socket.close_reason or ""
 
 

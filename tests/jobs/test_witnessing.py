@@ -95,7 +95,8 @@ async def test_witnesses_are_asked_for_ever_and_a_slow_one_delays_nobody(
         policy = a_policy(1, PolicyWitness(NOWHERE.key, slow), anna.seat)
         await grow(database, merchant_id, 1, 2)
         task = asyncio.create_task(witness_forever(database, policy, now, stop, every_seconds=0.05))
-        await asyncio.wait_for(asked.wait(), 10)
+        async with asyncio.timeout(10):
+            await asked.wait()
         for size in (2, 3, 4):
             if size > 2:
                 await grow(database, merchant_id, size)
