@@ -4,7 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench soak kill fuzz conformance lock clean
+.PHONY: demo test check bench soak kill fuzz conformance attacks lock clean
+LONG   := -o faulthandler_timeout=0
 
 demo: $(STAMP)  ## A small lively mall at http://127.0.0.1:8000
 	$(BIN)/merchantry demo
@@ -29,11 +30,11 @@ soak: $(STAMP)  ## Long random stories against the model, SOAK_STEPS steps from 
 	$(BIN)/python -m tests.model.soak --steps $(SOAK_STEPS) --seed $(SEED) $(if $(REPLAY),--replay $(REPLAY))
 
 kill: $(STAMP)  ## Worker, database and API stopped at every place and killed at 200 random moments each; 300 sequencers killed
-	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 $(BIN)/pytest -s tests/kill
+	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 $(BIN)/pytest $(LONG) -s tests/kill
 
 FUZZ_SECONDS ?= 600
 fuzz: $(STAMP)  ## Hostile requests made up for FUZZ_SECONDS: no 500, no text of ours that is not for others
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -s tests/graphql_api/test_fuzz.py
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest $(LONG) -s tests/graphql_api/test_fuzz.py
 
 conformance: $(STAMP)  ## Audits and clients that other people wrote, against `merchantry serve`; needs Node and npm
 	cd conformance && npm ci --no-audit --no-fund
@@ -42,7 +43,7 @@ conformance: $(STAMP)  ## Audits and clients that other people wrote, against `m
 	$(BIN)/python conformance/run.py
 
 attacks: $(STAMP)  ## 10,000 random attacks on a copy of the database by its superuser, each found and named; SEED to replay
-	ATTACKS=10000 SEED=$(SEED) $(BIN)/pytest -s tests/attacks
+	ATTACKS=10000 SEED=$(SEED) $(BIN)/pytest $(LONG) -s tests/attacks
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Merchantry needs Python 3.11 or newer: make PYTHON=python3.12 …")'
