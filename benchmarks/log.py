@@ -118,9 +118,14 @@ class Bench:
                 size = max(size, row.leaf_index + 1)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def all_signed(self) -> None:
+        """Wait until a head covers everything that was booked; the sequencer's own start is waited for likewise."""
+        while not self.committed.keys() <= self.signed.keys():
+            await asyncio.sleep(LOOK_SECONDS)
+
     def latencies(self) -> list[float]:
         """Seconds from commit to signed, of every entry."""
-        return [self.signed[key] - at for key, at in self.committed.items() if key in self.signed]
+        return [self.signed[key] - at for key, at in self.committed.items()]
 
 
 async def measured(bench: Bench, seconds: float, rounds: int) -> dict[str, list[float]]:
@@ -133,10 +138,12 @@ async def measured(bench: Bench, seconds: float, rounds: int) -> dict[str, list[
     found: dict[str, list[float]] = {name: [] for name in kinds}
     for work in kinds.values():
         await rate(work, WRITERS, seconds / 4)
+    await bench.all_signed()
+    bench.committed.clear()
     for _ in range(rounds):
         for name, work in kinds.items():
             found[name].append(await rate(work, WRITERS, seconds))
-    await asyncio.sleep(1)
+    await bench.all_signed()
     return found
 
 
