@@ -88,6 +88,7 @@ class Bench:
         self.merchants = merchants
         self.committed: dict[tuple[UUID, int], float] = {}
         self.signed: dict[tuple[UUID, int], float] = {}
+        self._caught_up = asyncio.Event()
 
     async def logged(self, writer: int) -> None:
         """As the program books."""
@@ -116,12 +117,14 @@ class Bench:
             for row in rows:
                 self.signed[row.merchant_id, row.seq] = time.perf_counter()
                 size = max(size, row.leaf_index + 1)
+            if self.committed.keys() <= self.signed.keys():
+                self._caught_up.set()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def all_signed(self) -> None:
         """Wait until a head covers everything that was booked; the sequencer's own start is waited for likewise."""
-        while not self.committed.keys() <= self.signed.keys():
-            await asyncio.sleep(LOOK_SECONDS)
+        self._caught_up.clear()
+        await self._caught_up.wait()
 
     def latencies(self) -> list[float]:
         """Seconds from commit to signed, of every entry."""

@@ -7,6 +7,7 @@ import structlog
 from graphql import GraphQLError
 
 from graphql_api.metrics import FAULTS
+from graphql_api.outages import outage
 from merchantry.domain.errors import MarketError
 
 # Messages quote what they complain of: a short request must not be answered at length.
@@ -42,6 +43,7 @@ def answered(errors: list[GraphQLError]) -> list[dict[str, Any]]:
 
 def _answered(error: GraphQLError) -> dict[str, Any]:
     cause = _cause(error)
+    cause = cause and (outage(cause) or cause)
     shown: dict[str, Any] = dict(error.formatted)
     shown["message"] = error.message[:MAX_MESSAGE_LENGTH]
     if "locations" in shown:

@@ -15,15 +15,14 @@ from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
 from uuid import UUID
 
 import strawberry
-from sqlalchemy.exc import DBAPIError
 
 from graphql_api.context import Context
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
 from graphql_api.trail import refused
 from merchantry.domain import errors
-from merchantry.domain.errors import Busy, MarketError, OutcomeUnknown
-from tenancy.database import CommitUnknown, sqlstate
+from merchantry.domain.errors import MarketError, OutcomeUnknown
+from tenancy.database import CommitUnknown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +30,6 @@ T = TypeVar("T")
 SHUT: tuple[type[MarketError], ...] = (errors.MerchantClosed, errors.MerchantQuarantined, errors.MerchantRestoring)
 """Why nothing can be done with what a merchant has; mutations that act on a merchant's books declare all three."""
 
-LOCK_NOT_AVAILABLE = "55P03"
 ROW_KINDS = {"variant_id": "Variant", "line_id": "OrderLine"}
 """Which kind of thing a fact names, for ids that the client has not named itself."""
 
@@ -189,10 +187,6 @@ def mutation(
                 return await resolver(*args, **kwargs)
             except CommitUnknown as error:
                 raise OutcomeUnknown from error
-            except DBAPIError as error:
-                if sqlstate(error) == LOCK_NOT_AVAILABLE:
-                    raise Busy from error
-                raise
             except MarketError as error:
                 await refused(_context(args, kwargs), _camel(resolver.__name__), error, _given(args, kwargs))
                 if type(error) not in expected:

@@ -190,6 +190,21 @@ class Busy(MarketError):
 
 
 @dataclass(eq=False, kw_only=True)
+class Overloaded(MarketError):
+    """Too much is being done at once; repeat the request in a moment, a mutation with the same idempotencyKey."""
+
+
+@dataclass(eq=False, kw_only=True)
+class TookTooLong(MarketError):
+    """This took longer than it may and was called off; ask for less, or repeat it when less is going on."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Unavailable(MarketError):
+    """The data can't be reached at present; repeat the request in a moment, a mutation with the same idempotencyKey."""
+
+
+@dataclass(eq=False, kw_only=True)
 class PaymentDeclined(MarketError):
     """The payment was declined ({reason}); pay by another means."""
 
