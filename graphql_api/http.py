@@ -5,6 +5,7 @@ that has data and errors 294; under `application/json` both are 200, as that med
 """
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 
 import orjson
@@ -17,6 +18,7 @@ from strawberry.http.ides import get_graphql_ide_html
 from graphql_api import events
 from graphql_api.answer import answer_of
 from graphql_api.asking import GraphQLRequest, RequestRefused, read_body, read_query
+from graphql_api.connected import while_connected
 from graphql_api.context import Context
 from graphql_api.door import Door, Operation, Payer, cost_shown
 from graphql_api.negotiation import EVENTS, HTML, JSON, RESPONSE_JSON, media_ranges, preferred
@@ -91,7 +93,10 @@ class GraphQLEndpoint:
 
     async def _execute(self, request: Request, operation: Operation, payer: Payer, media_type: str) -> Response:
         standing = self._door.charge(payer, operation.cost)
-        async with self._door.admitted(payer):
+        async with AsyncExitStack() as stack:
+            if operation.kind is OperationType.QUERY:
+                await stack.enter_async_context(while_connected(request.receive))
+            await stack.enter_async_context(self._door.admitted(payer))
             context = self._context_factory(request, request.state.caller)
             result = await self._door.execute(operation, context)
         answer, status = answer_of(result, suggesting=self._door.rules.development)

@@ -15,6 +15,7 @@ import strawberry
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp
 
 from graphql_api import relay
 from graphql_api.app import create_app
@@ -290,7 +291,7 @@ def an_issuer(directory: Path) -> DevelopmentIssuer:
 
 
 @asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncIterator[str]:
     """The application behind a real port; gives its host and port."""
     config = uvicorn.Config(
         app, port=0, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio", ws_max_size=1_000_000

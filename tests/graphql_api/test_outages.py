@@ -38,7 +38,9 @@ async def test_a_row_that_others_hold_says_to_repeat(database: Database) -> None
 
 
 async def test_a_connection_that_breaks_and_a_server_that_is_away_say_to_repeat(database: Database) -> None:
-    broken = await error_of(database, "SELECT pg_terminate_backend(pg_backend_pid()) FROM set_config('role', 'none', true)")
+    broken = await error_of(
+        database, "SELECT pg_terminate_backend(pg_backend_pid()) FROM set_config('role', 'none', true)"
+    )
     assert isinstance(outage(broken), Unavailable)
     url = make_url(database.logins.app).set(query={}, host="127.0.0.1", port=1)
     away = Database(replace(database.logins, app=url.render_as_string(hide_password=False)))
