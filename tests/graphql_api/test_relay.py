@@ -191,7 +191,7 @@ def test_connections_are_named_after_their_rows() -> None:
     sdl = a_market_schema().as_str()
     assert "type OrderConnection {" in sdl
     assert "type OrderEdge {" in sdl
-    assert "nodes(ids: [ID!]!): [Node]!" in sdl
+    assert "ids: [ID!]!\n  ): [Node]!" in sdl
 
 
 async def test_missing_foreign_forbidden_and_broken_nodes_answer_alike() -> None:

@@ -231,5 +231,6 @@ async def test_news_lead_to_what_they_are_about(desk: Settled) -> None:
     found = await desk.ask("{ merchant { notifications { nodes { kind subject } } } }", "olga")
     subjects = {each["kind"]: each["subject"] for each in found["notifications"]["nodes"]}
     statement = await desk.statement()
-    assert subjects["statement.closed"] == {"statement": statement["id"], "number": statement["number"]}
+    closed = {"statement": statement["id"], "number": statement["number"], "currency": "BRL", "closing_minor": 11250}
+    assert subjects["statement.closed"] == closed
     assert subjects["payout.planned"]["payout"] == statement["payouts"][0]["id"]
