@@ -28,6 +28,7 @@ from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
+from merchantry.domain.verification import VerificationStatus
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
 from merchantry.services.listing import ListingSort
@@ -76,6 +77,7 @@ __all__ = [
     "SellerOfRecord",
     "StockMode",
     "TransferState",
+    "VerificationStatus",
     "Vote",
 ]
 
@@ -138,4 +140,5 @@ strawberry.enum(ColumnType, name="ReportColumnType", description="What a report'
 strawberry.enum(ReportFormat, description="How a report is written.")
 strawberry.enum(ReportKind, description="What a report has a row for.")
 strawberry.enum(ReportSchedule, description="How often a saved report is produced by itself.")
+strawberry.enum(VerificationStatus, description="Where a verification stands.")
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

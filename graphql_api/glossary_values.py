@@ -104,6 +104,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "SETTLEMENT_MISSED": "A run of settlement that was due did not happen.",
         "REVIEW": "A review rule has flagged or held something.",
         "RESTORE_GAP": "A restored merchant lacks something.",
+        "LAW_BROKEN": "A verification found that what is stored is not right.",
         "OTHER": "Anything else that people should look at.",
     },
     "CaseStatus": {
@@ -290,6 +291,11 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "REJECTED": "It was definitely not made.",
         "UNKNOWN": "Nobody knows.",
         "RETURNED": "It came back.",
+    },
+    "VerificationStatus": {
+        "RUNNING": "Somebody is at it, or will go on with it.",
+        "CLEAN": "Nothing is wrong.",
+        "BROKEN": "Something is not right, as its findings say.",
     },
 }
 """By the enum's name and the value's. A problem's code says what the problem says."""

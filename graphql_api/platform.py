@@ -29,6 +29,7 @@ from graphql_api import (
     settlement_terms,
     statement,
     tax,
+    verification,
     winding_up,
 )
 from graphql_api.approval_chain import ApprovalChain
@@ -59,6 +60,7 @@ from graphql_api.settlement import SettlementRun
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
 from graphql_api.tax import TaxRate
+from graphql_api.verification import Verification
 from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.category import Days
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
@@ -226,6 +228,13 @@ class Platform:
     ) -> Connection[RestoreGap] | None:
         """What a merchant's restores lacked, and what became of it. Needs platform.case.read."""
         return await restore_gap.of_platform(info, merchant, first, after)
+
+    @strawberry.field
+    async def verifications(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[Verification] | None:
+        """What the daily verifications found, the latest first. Needs platform.verification.read."""
+        return await verification.of_platform(info, first, after)
 
     @strawberry.field
     async def settlement_runs(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +67,7 @@ class Settings:
     log_keys: LogKeys | None = None
     max_cost: int = MAX_COST
     witness_policy: WitnessPolicy | None = None
+    verify_at: time | None = None
     pool_size: int = 8
     trusted_documents: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
@@ -119,6 +120,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     log_keys=settings.log_keys,
                     backups=settings.backups,
                     witness_policy=settings.witness_policy,
+                    verify_at=settings.verify_at,
                 )
                 await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
             else:

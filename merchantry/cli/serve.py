@@ -17,6 +17,7 @@ from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
+from merchantry.cli.verify_last import VerifyAt, time_of_day
 
 
 def serve(
@@ -65,12 +66,13 @@ def serve(
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
+    verify_at: VerifyAt = "03:00",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve GraphQL over HTTP until SIGINT or SIGTERM."""
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
-    policy = policy_in(witness_policy)
+    policy, at = policy_in(witness_policy), time_of_day(verify_at)
     child = Child.given()
     with ended_by_signals():
         bound = child.bound if child else listen(host, port)
@@ -117,6 +119,7 @@ def serve(
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
                 witness_policy=policy,
+                verify_at=at,
             )
             app = build_app(settings)
             serve_app(

@@ -8,11 +8,11 @@ from uuid import UUID
 import orjson
 import typer
 
-from merchantry.cli import verify_offline
+from merchantry.cli import verify_last, verify_offline
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.installation import Installation, installation
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.running import ended_by_signals, progress_bar, with_database
+from merchantry.cli.running import as_platform, ended_by_signals, progress_bar, with_database
 from merchantry.cli.verify_offline import Checkpoints, Format, Keys, Output, Quorum, Witnesses
 from merchantry.jobs import verifying
 from merchantry.jobs.verifying import Progress, Report
@@ -51,12 +51,18 @@ def everything(
     ledger: Ledgers = None,
     merchant: Slug = None,
     security: Annotated[bool, typer.Option("--security", help="Only grants, policies, roles, memberships.")] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="What the worker's last verification found, and its code.")
+    ] = False,
     output: Output = Format.TEXT,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """The log, every entry in it, all books, and what guards them. Exit code 1 where a law is broken."""
     if context.invoked_subcommand is not None:
+        return
+    if last:
+        _end_last(database_url, data_dir, output)
         return
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         trust = Trust() if security else _trust(opened, checkpoint, key, witness, quorum, mirror, ledger)
@@ -148,6 +154,15 @@ def _trust(
         raise CommandRefused("--mirror needs a --checkpoint, which says that the copy is the log's.")
     names = {leaf: name for path in ledgers or () for leaf, name in verify_offline.names_in(path)}
     return Trust(of_log, of_witnesses, quorum, heads, None if mirror is None else files_at(mirror), names)
+
+
+def _end_last(database_url: str | None, data_dir: Path | None, output: Format) -> None:
+    with ended_by_signals(), installation(database_url, data_dir) as opened:
+        found = as_platform(opened, verify_last.last)
+    document = verify_last.document(found)
+    typer.echo(orjson.dumps(document).decode() if output is Format.JSON else "\n".join(verify_last.lines(found)))
+    if not document["clean"]:
+        raise typer.Exit(BROKEN)
 
 
 def _end(report: Report, output: Format) -> None:

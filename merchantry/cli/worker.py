@@ -12,6 +12,7 @@ from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
+from merchantry.cli.verify_last import VerifyAt, time_of_day
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.working import work_forever
@@ -29,10 +30,11 @@ def worker(
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
+    verify_at: VerifyAt = "03:00",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Do due jobs, settle every hour and sign the public log, until SIGINT or SIGTERM. Any number may run at once."""
+    """Do due jobs, settle every hour, verify daily, sign the public log, until SIGINT or SIGTERM. Any number may run."""
 
     async def work(database: Database) -> None:
         from graphql_api.sandbox_page import PATH
@@ -41,12 +43,12 @@ def worker(
         with on_signals(lambda number: stop.set()):
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
-            given = (opened.vault, providers, opened.reports, plan, opened.log_keys, policy)
+            given = (opened.vault, providers, opened.reports, plan, opened.log_keys, policy, at)
             tools = Tools(database, gateway, utc_now, *given)
             await work_forever(tools, stop)
 
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
-    policy = policy_in(witness_policy)
+    policy, at = policy_in(witness_policy), time_of_day(verify_at)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging
 

@@ -31,6 +31,7 @@ class CaseKind(StrEnum):
     SETTLEMENT_MISSED = "settlement_missed"
     REVIEW = "review"
     RESTORE_GAP = "restore_gap"
+    LAW_BROKEN = "law_broken"
     OTHER = "other"
 
 

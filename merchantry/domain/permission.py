@@ -94,6 +94,7 @@ class Permission(StrEnum):
     PLATFORM_REVIEW_PROPOSE = "platform.review.propose"
     PLATFORM_REVIEW_APPROVE = "platform.review.approve"
     PLATFORM_AUDIT_READ = "platform.audit.read"
+    PLATFORM_VERIFICATION_READ = "platform.verification.read"
     PLATFORM_BUYER_ERASE = "platform.buyer.erase"
 
     @property
@@ -181,6 +182,7 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_REVIEW_PROPOSE: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_REVIEW_APPROVE: frozenset({_ADMIN, _REVIEWER}),
         _P.PLATFORM_AUDIT_READ: frozenset({_ADMIN, _AUDITOR}),
+        _P.PLATFORM_VERIFICATION_READ: frozenset({_ADMIN, _FINANCE, _AUDITOR}),
         _P.PLATFORM_BUYER_ERASE: frozenset({_ADMIN, _REVIEWER}),
     }
 )

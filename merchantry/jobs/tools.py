@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from uuid import UUID
 
@@ -55,6 +55,8 @@ class Tools:
     """What the public log is signed with; None: this process does not sequence."""
     witness_policy: WitnessPolicy | None = None
     """Who cosigns the public log; None: nobody is asked, and nothing is confirmed."""
+    verify_at: time | None = None
+    """At which time of day, in the mall's zone, everything is verified; None: not by this process."""
 
 
 class StillOpen(Exception):

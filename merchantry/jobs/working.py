@@ -2,7 +2,7 @@
 
 import asyncio
 
-from merchantry.jobs import backing_up, sequencing, settling, telling, witnessing, worker
+from merchantry.jobs import backing_up, scheduled_verification, sequencing, settling, telling, witnessing, worker
 from merchantry.jobs.tools import Tools
 
 
@@ -12,6 +12,7 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
         group.create_task(worker.run_forever(tools, stop))
         group.create_task(settling.settle_forever(tools, stop))
         group.create_task(backing_up.ask_forever(tools, stop))
+        group.create_task(scheduled_verification.verify_forever(tools, stop))
         group.create_task(telling.tell_forever(tools.database, tools.clock, stop))
         if tools.log_keys is not None:
             policy = tools.witness_policy

@@ -1,4 +1,4 @@
-"""How the mall is: work that waits, the public log, merchants by version, ages of backups. For metrics and alarms.
+"""How the mall is, for metrics and alarms: work that waits, the log, merchants by version, backups, verifications.
 
 Each is one statement over ``platform``, run by a scraper of its own and not by requests.
 """
@@ -25,6 +25,13 @@ SELECT count(*) FILTER (WHERE taken_at IS NULL), coalesce(max(extract(epoch FROM
 FROM (SELECT max(b.taken_at) AS taken_at
       FROM platform.merchant m LEFT JOIN platform.merchant_backup b ON b.merchant_id = m.id
       WHERE m.status <> 'closed' GROUP BY m.id) AS latest
+"""
+VERIFICATION: Final = """
+SELECT coalesce(extract(epoch FROM now() - coalesce((SELECT max(started_at) FROM platform.verification
+                                                     WHERE status <> 'running'),
+                                                    (SELECT min(created_at) FROM platform.merchant))), 0),
+       coalesce((SELECT broken FROM platform.verification WHERE status <> 'running'
+                 ORDER BY finished_at DESC LIMIT 1), 0)
 """
 
 
@@ -56,4 +63,6 @@ FIGURES: Final = (
     Figure("merchants", "Merchants.", ("status", "version"), MERCHANTS, 2),
     Figure("merchants_without_backup", "Merchants that were never backed up.", (), BACKUPS, 0),
     Figure("backup_oldest_seconds", "Age of the latest backup of the merchant whose is the oldest.", (), BACKUPS, 1),
+    Figure("verification_age_seconds", "Since when nothing was verified by itself.", (), VERIFICATION, 0),
+    Figure("verification_broken", "What the last verification found wrong.", (), VERIFICATION, 1),
 )

@@ -20,6 +20,7 @@ from merchantry.tables import reconciliation as _reconciliation
 from merchantry.tables import report as _report
 from merchantry.tables import review as _review
 from merchantry.tables import settlement as _settlement
+from merchantry.tables import verification as _verification
 from merchantry.tables import winding_up as _winding_up
 from tenancy.migrations import Revisions
 from tenancy.provisioning import Blueprint
@@ -44,6 +45,7 @@ _defined = (
     _report,
     _review,
     _settlement,
+    _verification,
     _winding_up,
 )
 """Importing them fills the two collections."""

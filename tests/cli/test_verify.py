@@ -9,15 +9,18 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from merchantry.cli.installation import Installation
+from merchantry.cli.installation import Installation, utc_now
 from merchantry.cli.main import app
 from merchantry.domain.tile import WIDTH, Tile
+from merchantry.gateways.sandbox import Sandbox
+from merchantry.jobs import scheduled_verification
 from merchantry.jobs.export import write_ledger
 from merchantry.jobs.sequencing import sequence_all
+from merchantry.jobs.tools import Tools
 from merchantry.services import ledger, log, receipt
 from tenancy.database import Database
 from tenancy.schemas import schema_of
-from tests.builders import NOON
+from tests.builders import NOON, a_merchant, a_vault
 from tests.cli.running import Shell
 from tests.services.books import Shelf, a_shelf
 
@@ -137,3 +140,29 @@ def test_without_a_key_nothing_is_believed(evidence: Evidence) -> None:
     refused = CliRunner().invoke(app, ["verify", "receipt", str(evidence.directory / "receipt.json")])
     assert refused.exit_code == 2
     assert "--key" in refused.stderr
+
+
+async def verified_by_itself(shell: Shell) -> None:
+    """What a worker does once a day."""
+    keys = Installation(shell.logins, shell.data_dir, is_embedded=False).log_keys
+    database = Database(shell.logins, pool_size=2)
+    await a_merchant(database)
+    await sequence_all(database, keys, NOON)
+    tools = Tools(database, Sandbox(database, utc_now, ""), utc_now, a_vault(), log_keys=keys)
+    await scheduled_verification.verify(tools)
+    await database.close()
+
+
+def test_the_last_verification_is_printed_with_its_exit_code(shell: Shell) -> None:
+    assert shell.run("verify", "--last").exit_code == 2
+    asyncio.run(verified_by_itself(shell))
+    assert "no laws broken" in shell.done("verify", "--last")
+    with psycopg.connect(shell.logins.owner) as connection:
+        connection.execute("GRANT DELETE ON platform.log_leaf TO merchantry_platform")
+    assert "no laws broken" in shell.done("verify", "--last")
+    asyncio.run(verified_by_itself(shell))
+    broken = shell.run("verify", "--last", "--format", "json")
+    assert broken.exit_code == 1
+    report = json.loads(broken.stdout)
+    assert (report["clean"], report["findings"], report["merchants"]) == (False, 1, 2)
+    assert report["broken"][0]["law"] == scheduled_verification.RIGHTS

@@ -33,6 +33,7 @@ GIVEN = "what the client or the staff gave for one thing; inputs bound it"
 KINDS = "one for each value of an enum, or each currency in use"
 WORDS = "a mutation's input bounds it"
 BOUNDED = {
+    "Verification.findings": "the first hundred; broken counts all",
     "Category.children": "the platform's own categories, which people made",
     "Shop.categories": "the platform's own categories, which people made",
     "ListingFacets.categories": "the platform's own categories, which people made",

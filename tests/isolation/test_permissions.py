@@ -71,6 +71,7 @@ PLATFORM_FIELDS = {
     "approvalChains": P.PLATFORM_CASE_READ,
     "cases": P.PLATFORM_CASE_READ,
     "restoreGaps": P.PLATFORM_CASE_READ,
+    "verifications": P.PLATFORM_VERIFICATION_READ,
     "case": P.PLATFORM_CASE_READ,
     "settlementRuns": P.PLATFORM_SETTLEMENT_READ,
     "settlementRun": P.PLATFORM_SETTLEMENT_READ,
