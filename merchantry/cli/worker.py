@@ -34,7 +34,7 @@ def worker(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Do due jobs, settle every hour, verify daily, sign the public log, until SIGINT or SIGTERM. Any number may run."""
+    """Do due jobs, settle every hour, verify daily, sign the public log, until SIGINT or SIGTERM. Several may run."""
 
     async def work(database: Database) -> None:
         from graphql_api.sandbox_page import PATH

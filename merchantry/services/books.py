@@ -56,6 +56,7 @@ class Law(StrEnum):
     STATEMENT = "a statement is its opening balance and its lines, as they were frozen"
     STATEMENT_LINE = "a statement's line says what its entry says"
     STATEMENT_CLAIMS = "what statements have closed and what they have not claimed is the available balance"
+    INVOICE = "a document says what its statement's entries charge, or what was bought with them"
     REFUND = "what was refunded is the sum of the refunds, each as its entry was booked"
     PAYOUT = "what is in payout and paid out is the sum of the payouts"
 
@@ -203,7 +204,7 @@ class Books:
         elif kind is EntryKind.FEE_TRUE_UP:
             self._count_day(day, entry, _fee_trued_up(entry, parts), orders=0)
         elif kind is EntryKind.RELEASE:
-            self._count_release(name, entry)
+            self._count_release(name, entry, parts)
 
     def _check_capture(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> None:
         lines, booked = [part.split for part in parts], entry.entry
@@ -226,7 +227,9 @@ class Books:
 
     def _check_sale(self, name: str, booked: Entry, lines: Sequence[LineSplit], seller: SellerOfRecord) -> None:
         """What the platform sells itself, and only that, is its revenue."""
-        expected = sale_details(seller, sales_minor=entries.revenue(lines))
+        self._check_sale_details(name, booked, sale_details(seller, sales_minor=entries.revenue(lines)))
+
+    def _check_sale_details(self, name: str, booked: Entry, expected: Mapping[str, Json]) -> None:
         found = {each: booked.details[each] for each in (SALES, PURCHASE) if each in booked.details}
         if expected != found:
             self.report(Law.SALES, name, expected=expected, found=found)
@@ -260,8 +263,10 @@ class Books:
             if isinstance(row, list | tuple)
         ]
 
-    def _count_release(self, name: str, entry: BookedEntry) -> None:
+    def _count_release(self, name: str, entry: BookedEntry, parts: Sequence[SplitPart]) -> None:
         booked, payable = entry.entry, _of(entry, Account.MERCHANT_AVAILABLE)
+        if parts:
+            self._check_sale_details(name, booked, sale_details(parts[0].seller, purchase_minor=payable))
         left = self.unreleased.pop(booked.order_id, 0)
         if payable != left:
             self.report(Law.RELEASE, name, expected=left, found=payable)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, exists, func, or_, select
 
 from merchantry.domain.ledger import Account
-from merchantry.domain.seller import PLATFORM_PART, SALES, SellerOfRecord, platform_part, whole
+from merchantry.domain.seller import PLATFORM_PART, PURCHASE, SALES, SellerOfRecord, platform_part, sale_details, whole
 from merchantry.services.books import Books, Law
 from merchantry.tables.merchant import ledger_entry, order_line, orders, refund
 from merchantry.tables.platform import buyer_order, payment, tender
@@ -68,9 +68,18 @@ def _check_entry(row: Row[Any], books: Books) -> None:
     if expected != found:
         books.report(Law.REFUND, f"refund {row.id}", expected=expected, found=found)
     if seller is SellerOfRecord.PRINCIPAL:
-        sales_minor = sum(line["sales_tax_minor"] for line in lines) - row.amount_minor
-        if (booked_minor := whole(row.details or {}, SALES)) != sales_minor:
-            books.report(Law.SALES, f"refund {row.id}", expected=sales_minor, found=booked_minor)
+        _check_sale(row, books, is_pending=bool(posted[Account.MERCHANT_PENDING]))
+
+
+def _check_sale(row: Row[Any], books: Books, *, is_pending: bool) -> None:
+    """What was sold is taken back; what was bought too, where it had been released before."""
+    lines = row.parties.get("lines", ())
+    sales_minor = sum(line["sales_tax_minor"] for line in lines) - row.amount_minor
+    purchase_minor = 0 if is_pending else -sum(line["merchant_minor"] for line in lines)
+    expected = sale_details(SellerOfRecord.PRINCIPAL, sales_minor=sales_minor, purchase_minor=purchase_minor)
+    found = {name: whole(row.details or {}, name) for name in (SALES, PURCHASE)}
+    if expected != found:
+        books.report(Law.SALES, f"refund {row.id}", expected=expected, found=found)
 
 
 def _excess(row: Row[Any]) -> int:

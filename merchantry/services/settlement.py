@@ -229,7 +229,7 @@ async def _unclaimed(
     }
     found: dict[str, list[Claimable]] = {}
     for row in await session.execute(UNCLAIMED, given):
-        for each in _claimables(row):
+        for each in claimables(row):
             if each.currency not in (row.claimed_in or ()):
                 found.setdefault(each.currency, []).append(each)
     return {row.currency: (row.ends_at, row.closing_minor) for row in rows}, found
@@ -501,7 +501,7 @@ def reviewed(merchant_id: UUID, planned: PlannedPayout, act: Act) -> Reviewed:
     )
 
 
-def _claimables(row: Row[Any]) -> list[Claimable]:
+def claimables(row: Row[Any]) -> list[Claimable]:
     """What a stored entry changes, one for each currency."""
     postings = tuple(map(Posting, row.account, row.currency, row.amount))
     entry = Entry(EntryKind(row.kind), None, row.available_at, row.available_at, row.reverses, postings, row.details)

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Row, Select, Table, cast, func, or_, 
 
 from merchantry.domain.entries import Collector
 from merchantry.domain.seller import SellerOfRecord
-from merchantry.services import commission, refunded_books, settled_books
+from merchantry.services import commission, invoiced_books, refunded_books, settled_books
 from merchantry.services.books import AVAILABLE_FIGURES, Books, Broken, Law, SplitPart
 from merchantry.services.lost_books import ACCEPTED, lost_of
 from merchantry.services.mall import mall_zone
@@ -76,6 +76,7 @@ async def verify_books(
             async with tx.as_merchant(merchant_id) as session:
                 await _compare(session, books)
                 await settled_books.check(session, books)
+                await invoiced_books.check(session, books)
                 await refunded_books.check(session, books)
             async with tx.as_platform() as platform:
                 await refunded_books.check_payments(platform, merchant_id, books)
