@@ -165,11 +165,12 @@ def ledger(
 
 def _audit_document(audit: LedgerAudit, newer: int) -> dict[str, Any]:
     counts = {"entries": audit.entries, "newer": newer, "faults": audit.faults}
-    return {"merchant": str(audit.merchant_id), **counts, "broken": audit.broken}
+    return {"merchant": str(audit.merchant_id), **counts, "broken": audit.broken, "written_off": audit.accepted}
 
 
 def _audit_lines(audit: LedgerAudit, newer: int, head: Checkpoint) -> Iterator[str]:
     yield from audit.broken
+    yield from audit.accepted
     logged = f"{audit.entries - newer} of them in the head of {head.size} leaves, {newer} newer than it"
     yield f"{audit.entries} entries of merchant {audit.merchant_id}, {logged}: {audit.faults or 'no'} faults."
     for (account, currency), amount in sorted(audit.balances.items()):

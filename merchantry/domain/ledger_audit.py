@@ -19,6 +19,11 @@ from merchantry.domain.receipt import Shown
 MOST: Final = 100
 """Findings that are kept; the others are counted."""
 
+WRITTEN_OFF: Final = "written_off"
+"""The detail of an adjustment that stands for entries that a restore lost: pairs of first and last number."""
+
+PAIR: Final = 2
+
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, MarketError)
 
 
@@ -73,6 +78,16 @@ def _booked(stated: Mapping[str, Any], salt: bytes, balances: Mapping[str, Any] 
     return BookedEntry(stated["seq"], entry, datetime.fromisoformat(stated["booked_at"]), salt, after, balance_salt)
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Numbers, first and last, that an entry stands for since two people gave up what a restore lost, in which case."""
+
+    first: int
+    last: int
+    seq: int
+    case: str
+
+
 @dataclass
 class LedgerAudit:
     """What the lines shown so far come to, and what is wrong with them.
@@ -89,6 +104,11 @@ class LedgerAudit:
     last_logged: int = 0
     broken: list[str] = field(default_factory=list)
     faults: int = 0
+    missing: list[tuple[int, int, int]] = field(default_factory=list)
+    """Numbers that are not in the file, first and last, and the entry that comes behind them."""
+    given_up: list[Accepted] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+    """What is missing and was given up by an entry of this ledger; known once :meth:`finish` was asked."""
 
     def report(self, fault: str) -> None:
         """Remember a fault."""
@@ -107,8 +127,12 @@ class LedgerAudit:
         name, expected = f"entry {booked.seq}", self.last_seq + 1
         if self.merchant_id not in (None, merchant_id):
             self.report(f"{name}: it is of merchant {merchant_id}, and the file of {self.merchant_id}")
-        if booked.seq != expected:
+        if booked.seq > expected:
+            self.missing.append((expected, booked.seq - 1, booked.seq))
+        elif booked.seq < expected:
             self.report(f"{name}: entry {expected} should come next")
+        if booked.entry.kind is EntryKind.ADJUSTMENT:
+            self.given_up += _given_up(booked)
         self.merchant_id, self.last_seq = merchant_id, booked.seq
         self._check_balances(name, booked)
         if self.waiting.setdefault(booked.leaf(merchant_id), booked.seq) != booked.seq:
@@ -135,7 +159,10 @@ class LedgerAudit:
         self.last_logged = max(self.last_logged, seq)
 
     def finish(self) -> int:
-        """Report entries that the log lacks. Returns how many come after all that it has, newer than its head."""
+        """Report entries that the log or the file lacks. Returns how many come after all that the log has, newer than
+        its head."""
+        for first, last, behind in self.missing:
+            self._judge_missing(first, last, behind)
         newer = 0
         for seq in self.waiting.values():
             if seq > self.last_logged:
@@ -145,3 +172,31 @@ class LedgerAudit:
         if newer and not self.last_logged:
             self.report("the log has none of these entries")
         return newer
+
+    def _judge_missing(self, first: int, last: int, behind: int) -> None:
+        """What a restore lost and two people wrote off is said to be so; what nobody gave up is a fault."""
+        while first <= last:
+            ahead = [each for each in self.given_up if each.last >= first]
+            by = min(ahead, key=lambda each: each.first, default=None)
+            if by is None or by.first > first:
+                self.report(f"entry {behind}: entry {first} should come next")
+                if by is None:
+                    return
+                first = by.first
+                continue
+            until = min(last, by.last)
+            named = f"entry {first}" if first == until else f"entries {first} to {until}"
+            self.accepted.append(f"{named}: lost by a restore and written off by entry {by.seq}, case {by.case}")
+            first = until + 1
+
+
+def _given_up(booked: BookedEntry) -> list[Accepted]:
+    """What an adjustment says that it stands for."""
+    ranges, case = booked.entry.details.get(WRITTEN_OFF), booked.entry.details.get("case")
+    found = []
+    for each in ranges if isinstance(ranges, list | tuple) else ():
+        if isinstance(each, list | tuple) and len(each) == PAIR and all(type(number) is int for number in each):
+            first, last = each
+            if isinstance(first, int) and isinstance(last, int) and first <= last < booked.seq:
+                found.append(Accepted(first, last, booked.seq, str(case)))
+    return found

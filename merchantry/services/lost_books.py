@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 
 from merchantry.domain.entries import EARNED, MIRRORED
 from merchantry.domain.ledger import Account, Json, PlatformAccount
+from merchantry.domain.ledger_audit import WRITTEN_OFF as WRITTEN_OFF_FACT
 from merchantry.domain.restore import GapStatus
 from merchantry.tables.backup import restore_gap
 from tenancy.database import PlatformSession
@@ -29,9 +30,6 @@ BACK: Final[Mapping[str, Account]] = {
     **{str(earned): MIRRORED_BACK[pending] for pending, earned in EARNED.items()},
 }
 """The merchant's account that an account of the platform's subledger mirrors; clearing mirrors none."""
-
-WRITTEN_OFF_FACT: Final = "written_off"
-"""The detail of an adjustment that stands for lost entries: ranges of their numbers, first and last."""
 
 
 @dataclass

@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from merchantry.domain.act import Act
 from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
+from merchantry.domain.ledger_audit import WRITTEN_OFF as WRITTEN_OFF_FACT
 from merchantry.services import ledger
-from merchantry.services.lost_books import WRITTEN_OFF_FACT, Sums, mirrored_back
+from merchantry.services.lost_books import Sums, mirrored_back
 from merchantry.services.restore_gap import ENTRY, Gap
 from merchantry.tables.merchant import balance, ledger_entry
 from merchantry.tables.payout import payout

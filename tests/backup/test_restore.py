@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from merchantry.domain.errors import CheckoutRejected, VotedAlready
+from merchantry.domain.ledger_audit import LedgerAudit
+from merchantry.jobs.export import write_ledger
 from tenancy.database import Database
 from tests.backup.safe import a_safe
 from tests.services.books import Shelf
@@ -117,3 +119,36 @@ async def test_what_was_paid_out_and_lost_is_not_paid_out_again(database: Databa
 def shelf_total(balances: dict[str, int]) -> dict[str, int]:
     """What the merchant has, and what is on its way."""
     return {name: balances[name] for name in ("merchant_available", "in_payout") if balances.get(name)}
+
+
+async def test_an_exported_ledger_names_what_was_written_off_and_no_other_hole(
+    database: Database, tmp_path: Path
+) -> None:
+    safe = await a_safe(database, tmp_path)
+    await safe.sell(2)
+    made = safe.back_up()
+    await safe.sell(2)
+    await safe.restore(made)
+    case = await safe.case()
+    for _ in range(2):
+        await safe.vote(case, uuid4())
+    await safe.settle()
+    await safe.sell()
+    file = tmp_path / "ledger.jsonl"
+    await write_ledger(database, safe.merchant_id, file)
+    lines = file.read_bytes().splitlines()
+    audit = audited(lines)
+    assert audit.accepted == [f"entries 3 to 4: lost by a restore and written off by entry 5, case {case.id}"]
+    assert audit.broken == ["the log has none of these entries"]
+    hidden = audited([lines[0], *lines[2:]])
+    assert hidden.accepted == [f"entries 3 to 4: lost by a restore and written off by entry 5, case {case.id}"]
+    assert "entry 5: entry 2 should come next" in hidden.broken
+
+
+def audited(lines: list[bytes]) -> LedgerAudit:
+    """The file's lines, without a log."""
+    audit = LedgerAudit()
+    for line in lines:
+        audit.add(line)
+    audit.finish()
+    return audit
