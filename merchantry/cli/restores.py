@@ -1,5 +1,6 @@
 """`merchantry merchant restore|replay|recheck|undo-restore`: one merchant as it was."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +13,11 @@ from merchantry.cli.installation import Installation, installation
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.running import ended_by_signals, now, progress_bar, with_database
 from merchantry.domain.money import format_minor
+from merchantry.jobs import receipt_replay
 from merchantry.jobs import restore as jobs
 from merchantry.jobs.restore import File, Restored
 from merchantry.services.restore_gap import Gap
+from merchantry.transparency.trust import Trust
 from merchantry.vault.container import Reader
 from tenancy.database import Database
 
@@ -46,14 +49,25 @@ def restore(
 
 def replay(
     slug: str,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False)],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…", exists=True, dir_okay=False)] = None,
+    receipts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--receipts", metavar="DIR|FILE", exists=True, help="The merchant's receipts of lost entries; repeatable."
+        ),
+    ] = None,
     plain: Plain = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Add what a quarantined merchant lacks from newer backups; each must hold every entry that is there already."""
+    """Add what a quarantined merchant lacks: from newer backups, which hold every entry that is there already, or from
+    its own receipts (--receipts), which go on behind the last entry without a hole."""
+    if bool(files) == bool(receipts):
+        raise CommandRefused("Give newer backups, or receipts with --receipts DIR|FILE.")
     with ended_by_signals(), installation(database_url, data_dir) as opened:
-        for file in sorted(files, key=lambda each: str(_read(each).manifest["taken_at"])):
+        if receipts:
+            done = _replayed(opened, slug, receipts)
+        for file in sorted(files or (), key=lambda each: str(_read(each).manifest["taken_at"])):
             done = _restored(opened, file, slug, plain=plain, continues=True)
             if not done.gaps:
                 break
@@ -97,6 +111,25 @@ def _restored(opened: Installation, path: Path, slug: str | None, *, plain: bool
         return with_database(opened, work)
     except OSError as error:
         raise CommandRefused(f"The file can't be read: {error}") from error
+
+
+def _replayed(opened: Installation, slug: str, places: list[Path]) -> Restored:
+    merchant_id = merchant_of(opened, slug)
+    files = [file for place in places for file in (sorted(place.glob("*.json")) if place.is_dir() else [place])]
+    if not files:
+        raise CommandRefused("There is no receipt (*.json) in that directory.")
+    found = [(str(file), _document(file)) for file in files]
+    trust = Trust(opened.log_keys.verifiers)
+    return with_database(
+        opened, lambda database: receipt_replay.replay(database, merchant_id, slug, found, trust, now())
+    )
+
+
+def _document(file: Path) -> object:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CommandRefused(f"{file}: it is no receipt: {error}") from error
 
 
 def _read(path: Path) -> Reader:

@@ -83,6 +83,14 @@ async def verify_books(
         yield Verified(slug, books.entries_read, tuple(books.broken))
 
 
+async def recounted(database: Database, merchant_id: UUID, accepted: Collection[str] = ACCEPTED) -> Books:
+    """What a merchant's entries add up to, whatever is kept beside them."""
+    async with database.read(ACTOR) as tx:
+        books = await _books(tx, merchant_id, accepted)
+        await _walk(tx, books)
+    return books
+
+
 async def _books(tx: Transaction, merchant_id: UUID, accepted: Collection[str]) -> Books:
     async with tx.as_platform() as session:
         schedules = await schedules_of(session, [merchant_id])
