@@ -57,7 +57,8 @@ async def verify_forever(tools: Tools, stop: asyncio.Event, *, look_every_second
         except Exception as error:  # the next look may go well, and nobody else verifies
             log.exception("verification.failed", error=type(error).__name__)
         try:
-            await asyncio.wait_for(stop.wait(), look_every_seconds)
+            async with asyncio.timeout(look_every_seconds):
+                await stop.wait()
         except TimeoutError:
             continue
 

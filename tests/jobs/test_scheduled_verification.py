@@ -1,5 +1,6 @@
 """Everything is verified once a day: the result is kept, and people are asked once about what is wrong."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -216,3 +217,20 @@ async def test_alarms_can_read_what_it_came_to(watch: Watch) -> None:
 def test_the_last_time_of_day_is_not_after_now(now: str, due: str) -> None:
     zone, at = ("Europe/Berlin", time(3, 30)) if due.endswith("02:30:00+00:00") else ("UTC", time(3))
     assert last_due(datetime.fromisoformat(now), at, ZoneInfo(zone)) == datetime.fromisoformat(due).astimezone(UTC)
+
+
+async def test_a_worker_looks_until_it_is_stopped(watch: Watch) -> None:
+    watch.tamper(watch.seller, "UPDATE platform.merchant SET created_at = '2026-03-01T00:00:00Z'")
+    stop = asyncio.Event()
+    looking = asyncio.create_task(scheduled_verification.verify_forever(watch.tools, stop, look_every_seconds=0.05))
+    async with asyncio.timeout(30):
+        while await ended(watch.database) is None:
+            await asyncio.sleep(0.05)
+        stop.set()
+        await looking
+    await scheduled_verification.verify_forever(replace(watch.tools, verify_at=None), asyncio.Event())
+
+
+async def ended(database: Database) -> Verification | None:
+    async with database.read("test") as tx, tx.as_platform() as session:
+        return await verification_run.last(session)
