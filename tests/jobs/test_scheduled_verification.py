@@ -224,7 +224,7 @@ async def test_a_worker_looks_until_it_is_stopped(watch: Watch) -> None:
     stop = asyncio.Event()
     looking = asyncio.create_task(scheduled_verification.verify_forever(watch.tools, stop, look_every_seconds=0.05))
     async with asyncio.timeout(30):
-        while await ended(watch.database) is None:
+        while await ended(watch.database) is None:  # noqa: ASYNC110  # nobody tells of its end
             await asyncio.sleep(0.05)
         stop.set()
         await looking
