@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from datetime import date, datetime
 from enum import Enum
-from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_args, get_type_hints
 from uuid import UUID
 
 import strawberry
@@ -172,9 +173,9 @@ def _id_of(fact: str, row_id: UUID, context: Context) -> strawberry.ID:
 def mutation(
     *, problems: Sequence[type[MarketError]], description: str | None = None
 ) -> Callable[[Callable[P, Awaitable[T]]], Any]:
-    """Make a mutation of an async resolver that returns its success type and raises the errors listed.
+    """Make a mutation of an async resolver that returns its success type (or one of some) and raises the errors listed.
 
-    The field's type is the union `<Mutation>Result` of the success type and the problems, in this order. An error is
+    The field's type is the union `<Mutation>Result` of the success types and the problems, in this order. An error is
     turned into its problem outside the resolver, so a transaction opened within has rolled back by then.
     """
 
@@ -204,7 +205,8 @@ def mutation(
 
 def _union(field_name: str, success: Any, expected: Sequence[type[MarketError]]) -> Any:
     name = "".join(word.capitalize() for word in field_name.split("_")) + "Result"
-    members = (success, *(PROBLEMS[error] for error in expected))
+    successes = get_args(success) if isinstance(success, UnionType) else (success,)
+    members = (*successes, *(PROBLEMS[error] for error in expected))
     return Annotated[Union[members], strawberry.union(name)]  # noqa: UP007 - made of a tuple, which `|` can't be
 
 

@@ -13,6 +13,7 @@ from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.payment_webhooks import PaymentWebhooksFile, webhook_secrets
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
@@ -62,6 +63,7 @@ def serve(
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
+    payment_webhooks: PaymentWebhooksFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
@@ -117,6 +119,7 @@ def serve(
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
                 witness_policy=policy,
+                webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
             )
             app = build_app(settings)
             serve_app(
