@@ -38,6 +38,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.gateways.payment import Charge, Tender, asked
 from merchantry.services import cash, checkout, coupon_use, payment, tracking
+from merchantry.services import guest as guests
 from merchantry.services import quote as quotes
 from merchantry.services.idempotency import claim
 from merchantry.services.quote import Quote
@@ -314,6 +315,8 @@ class CheckoutMutations:
                 if quote_id and await claim(session, NOBODY, buyer.act, access.once("quote", quote_id), checkout_id):
                     reason = "This quote was placed already; see your checkouts, or ask for a new quote."
                     raise InvalidInput(reason=reason, path=path)
+                if guest := context.caller.principal.guest:
+                    await guests.take(session, guest.id, checkout_id, buyer.act.at + context.guest_lasts)
             remember(context, cart)
             await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act, vault=context.vault)
             return checkout_id

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Settings:
     the directory of produced reports, the same for servers and workers. With ``trusted_documents``, by id, nothing else
     is run; pages of ``allowed_origins`` may call; ``budget_per_second`` is the cost an account gets back, 0 no budget.
     ``webhook_secrets`` are those of payment providers, by name; without the sandbox's its page is not served. It posts
-    through ``sandbox_transport``, None: the network.
+    through ``sandbox_transport``, None: the network. ``guest_days`` is how long a guest's token opens what was placed.
     """
 
     logins: Logins
@@ -78,6 +78,7 @@ class Settings:
     budget_per_second: int = 10_000
     webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
     sandbox_transport: httpx.AsyncBaseTransport | None = None
+    guest_days: int = 90
 
 
 def utc_now() -> datetime:
@@ -104,6 +105,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             gateway=gateway,
             provision=provision,
             vault=settings.vault,
+            guest_lasts=timedelta(days=settings.guest_days),
             hub=hub,
         )
 

@@ -55,6 +55,9 @@ def serve(
     budget: Annotated[
         int, typer.Option(min=0, help="Cost per second an account gets back, a merchant twice that; 0: no limit.")
     ] = 10_000,
+    guest_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="How long a guest's token opens what they have placed.")
+    ] = 90,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=256, help="How many serve; one or two a core.")] = 1,
     drain: Annotated[
@@ -118,6 +121,7 @@ def serve(
                 trusted_documents=trusted,
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
+                guest_days=guest_days,
                 witness_policy=policy,
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
             )
