@@ -8,6 +8,7 @@ the `errors`, as readable as a problem.
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields
 from datetime import date, datetime
 from enum import Enum
@@ -138,6 +139,44 @@ def _in_input(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return ("input", *(_camel(step) if isinstance(step, str) else step for step in path))
 
 
+@contextmanager
+def within(*prefix: str | int) -> Iterator[None]:
+    """What is done with one part of an input: problems name it by paths that begin there."""
+    try:
+        yield
+    except MarketError as error:
+        if error.path and error.path[0] != "input":
+            error.path = ("input", *prefix, *_in_input(error.path)[1:])
+        raise
+
+
+def _given_there(path: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
+    """As much of a path as leads through the input that was given; at least ``("input",)``.
+
+    Its last step may be a field that was left out. Services don't know which door they were asked through: what they
+    name beyond the input is dropped.
+    """
+    here, found = given, ["input"]
+    for step in path[1:]:
+        fields = _fields_of(here)
+        if str(step) not in fields:
+            break
+        here = fields[str(step)]
+        found.append(str(step))
+    return tuple(found)
+
+
+def _fields_of(value: object) -> dict[str, object]:
+    """What is directly inside a part of an input, by the steps that lead there."""
+    if hasattr(value, "__strawberry_definition__"):
+        return {_camel(name): each for name, each in vars(value).items()}
+    if isinstance(value, dict):
+        return {str(name): each for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return {str(position): each for position, each in enumerate(value)}
+    return {}
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -189,11 +228,14 @@ def mutation(
             except CommitUnknown as error:
                 raise OutcomeUnknown from error
             except MarketError as error:
-                await refused(_context(args, kwargs), _camel(resolver.__name__), error, _given(args, kwargs))
+                context = _context(args, kwargs)
+                await refused(context, _camel(resolver.__name__), error, _given(args, kwargs))
                 if type(error) not in expected:
                     raise
-                error.path = _in_input(error.path)
-                return problem_of(error, _context(args, kwargs))
+                error.path = _in_input(error.path or _given_path(error, context))
+                if "input" in kwargs and (error.path or isinstance(error, errors.InvalidInput)):
+                    error.path = _given_there(error.path, kwargs["input"])
+                return problem_of(error, context)
 
         signature = inspect.signature(resolver)
         result = _union(resolver.__name__, get_type_hints(resolver)["return"], expected)
