@@ -72,6 +72,13 @@ def of_buyer(context: Context) -> BuyerAccess:
     return BuyerAccess(account_id, act_of(context, "buyer"))
 
 
+def of_account(context: Context) -> BuyerAccess:
+    """Raises NotAuthenticated for nobody, for machines, and for guests, who have no account."""
+    if context.caller.principal.guest:
+        raise NotAuthenticated
+    return of_buyer(context)
+
+
 def of_merchant(context: Context, permission: Permission) -> MerchantAccess:
     """Raises NotAuthenticated, NoMerchantSelected, NotPermitted, MerchantRestoring; where it is more than reading,
     MerchantClosed and MerchantQuarantined."""

@@ -13,6 +13,7 @@ from graphql_api.address import Address
 from graphql_api.cart import CartInput, cart_of, remember
 from graphql_api.contacts import in_clear, of_buyer
 from graphql_api.context import Context, Info
+from graphql_api.enums import PaymentActionKind
 from graphql_api.money import Money, MoneyInput
 from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
 from graphql_api.problems import mutation
@@ -37,6 +38,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.gateways.payment import Charge, Tender, asked
 from merchantry.services import cash, checkout, coupon_use, payment, tracking
+from merchantry.services import guest as guests
 from merchantry.services import quote as quotes
 from merchantry.services.idempotency import claim
 from merchantry.services.quote import Quote
@@ -47,6 +49,26 @@ from tenancy.database import CommitUnknown, Transaction
 log = structlog.get_logger()
 
 
+@strawberry.type(description="What a buyer has to do before a payment can be captured.")
+class PaymentAction:
+    kind: PaymentActionKind
+    url: str | None = strawberry.field(description="Of REDIRECT: the provider's page.")
+    qr_payload: str | None = strawberry.field(description="Of QR_CODE: the text to show as a QR code.")
+    expires_at: datetime | None = strawberry.field(description="Until when it can be done, where the provider says so.")
+
+    @staticmethod
+    def of(found: payment.Payment) -> "PaymentAction | None":
+        """What is to be done for a payment, while something is."""
+        if found.action_url is None and found.action_qr is None:
+            return None
+        return PaymentAction(
+            kind=PaymentActionKind.QR_CODE if found.action_qr else PaymentActionKind.REDIRECT,
+            url=found.action_url,
+            qr_payload=found.action_qr,
+            expires_at=found.action_expires_at,
+        )
+
+
 @strawberry.type(description="A payment of a checkout.")
 class Payment(Node):
     id: strawberry.ID
@@ -54,10 +76,17 @@ class Payment(Node):
         description="processing, action_required, captured, failed or expired. Only captured means that it is paid."
     )
     amount: Money
-    action_url: str | None = strawberry.field(description="Where the buyer has to go, while status is action_required.")
+    action: "PaymentAction | None" = strawberry.field(
+        description="What the buyer has to do, while status is action_required."
+    )
+    action_url: str | None = strawberry.field(description="Where the buyer has to go, where action is REDIRECT.")
     failure: str | None
     created_at: datetime
     captured_at: datetime | None
+    late_at: datetime | None = strawberry.field(
+        description="When money came in all the same after the payment had failed or expired. It goes back by itself."
+    )
+    given_back_at: datetime | None = strawberry.field(description="When that money had gone back.")
 
     @staticmethod
     def of(found: payment.Payment) -> "Payment":
@@ -66,10 +95,13 @@ class Payment(Node):
             id=encode_id("Payment", found.id),
             status=found.status,
             amount=Money.of(found.amount_minor, found.currency),
+            action=PaymentAction.of(found),
             action_url=found.action_url,
             failure=found.failure,
             created_at=found.created_at,
             captured_at=found.captured_at,
+            late_at=found.late_at,
+            given_back_at=found.given_back_at,
         )
 
 
@@ -199,8 +231,8 @@ class CheckoutPlaceInput:
 @strawberry.input(description="One means of payment and its part of the amount.")
 class TenderInput:
     method: str = strawberry.field(
-        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_action or sandbox_delay. Or"
-        " cash_on_delivery alone, where every merchant of the checkout takes cash."
+        description="In the sandbox: sandbox_approve, sandbox_decline, sandbox_redirect, sandbox_qr or sandbox_delay."
+        " Or cash_on_delivery alone, where every merchant of the checkout takes cash."
     )
     amount: MoneyInput
 
@@ -227,6 +259,17 @@ class CheckoutPlaced:
 class CheckoutPaid:
     checkout: Checkout
     payment: Payment
+
+
+@strawberry.type(
+    description="The buyer has to do something at the provider before the payment is captured. The goods stay reserved"
+    " meanwhile; ask for the payment again, or repeat the mutation with its key, to see what became of it."
+)
+class CheckoutPayNeedsAction:
+    checkout: Checkout
+    payment: Payment
+    action: PaymentAction
+    expires_at: datetime = strawberry.field(description="When it is too late: the action's end, or the checkout's.")
 
 
 @strawberry.type(description="Every order of the checkout is cancelled and its stock free again.")
@@ -272,6 +315,8 @@ class CheckoutMutations:
                 if quote_id and await claim(session, NOBODY, buyer.act, access.once("quote", quote_id), checkout_id):
                     reason = "This quote was placed already; see your checkouts, or ask for a new quote."
                     raise InvalidInput(reason=reason, path=path)
+                if guest := context.caller.principal.guest:
+                    await guests.take(session, guest.id, checkout_id, buyer.act.at + context.guest_lasts)
             remember(context, cart)
             await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act, vault=context.vault)
             return checkout_id
@@ -294,7 +339,7 @@ class CheckoutMutations:
             IdempotencyInProgress,
         ]
     )
-    async def checkout_pay(self, info: Info, input: CheckoutPayInput) -> CheckoutPaid:
+    async def checkout_pay(self, info: Info, input: CheckoutPayInput) -> CheckoutPaid | CheckoutPayNeedsAction:
         """Pay a checkout in one or several tenders. Repeated with its key, it answers how the payment stands now."""
         context = info.context
         buyer = access.of_buyer(context)
@@ -344,6 +389,9 @@ class CheckoutMutations:
         if paid.status == "expired":
             raise PaymentNotPossible(status="expired", path=("input", "checkoutId"))
         shown = await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED))
+        if action := PaymentAction.of(paid):
+            ends_at = min(filter(None, (action.expires_at, shown.expires_at)))
+            return CheckoutPayNeedsAction(checkout=shown, payment=Payment.of(paid), action=action, expires_at=ends_at)
         return CheckoutPaid(checkout=shown, payment=Payment.of(paid))
 
     @mutation(problems=[NotFound, PaymentNotPossible, InvalidInput, IdempotencyConflict, IdempotencyInProgress])

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import strawberry
@@ -42,6 +42,8 @@ class Context:
     provision: Provision
     """Makes merchants; the one thing that the program does as the owner of the tables."""
     vault: Vault
+    guest_lasts: timedelta = timedelta(days=90)
+    """For how long a guest's token opens what they have placed."""
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
     given_ids: dict[UUID, str] = field(default_factory=dict)

@@ -80,8 +80,11 @@ class Payer:
 
     @classmethod
     def of(cls, caller: Caller, address: str) -> "Payer":
-        """The account or machine, or the address where nobody is signed in, and the merchant that is asked about."""
-        who = caller.principal.key
+        """The account or machine, or the address where nobody is signed in, and the merchant that is asked about.
+
+        Anybody can make themselves a guest, as often as they like: guests are charged by their address.
+        """
+        who = None if caller.principal.guest else caller.principal.key
         return cls(who or address, caller.merchant.id if caller.merchant else None, who is None)
 
 

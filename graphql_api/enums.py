@@ -30,6 +30,7 @@ from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.verification import VerificationStatus
 from merchantry.domain.winding_up import Obstacle
+from merchantry.gateways.payment import ActionKind as PaymentActionKind
 from merchantry.jobs.reconciliation import FileKind
 from merchantry.services.listing import ListingSort
 from merchantry.services.refund_sending import RefundOutcome
@@ -60,6 +61,7 @@ __all__ = [
     "Outcome",
     "PayeeKind",
     "PayeeStatus",
+    "PaymentActionKind",
     "PayoutStatus",
     "Permission",
     "PlatformRole",
@@ -123,6 +125,9 @@ strawberry.enum(OrderSort, description="What orders are sorted by, the greatest 
 strawberry.enum(OrderStatus, description="Where an order stands.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
+strawberry.enum(
+    PaymentActionKind, name="PaymentActionKind", description="How a buyer confirms a payment at its provider."
+)
 strawberry.enum(PayoutStatus, description="Where a payout stands.")
 strawberry.enum(Permission, description="What can be done; those that start with PLATFORM reach across merchants.")
 strawberry.enum(PlatformRole, description="What a person is at the platform.")

@@ -278,6 +278,10 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "EVERY_N_DAYS": "Every so many days.",
         "DAYS_OF_MONTH": "On certain days of the month.",
     },
+    "PaymentActionKind": {
+        "REDIRECT": "Go to a page of the provider.",
+        "QR_CODE": "Scan a code with a telephone.",
+    },
     "StockMode": {
         "SET": "So many are on hand.",
         "ADJUST": "So many came in, or (negative) are gone.",

@@ -8,10 +8,12 @@ the `errors`, as readable as a problem.
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields
 from datetime import date, datetime
 from enum import Enum
-from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_args, get_type_hints
 from uuid import UUID
 
 import strawberry
@@ -137,6 +139,44 @@ def _in_input(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return ("input", *(_camel(step) if isinstance(step, str) else step for step in path))
 
 
+@contextmanager
+def within(*prefix: str | int) -> Iterator[None]:
+    """What is done with one part of an input: problems name it by paths that begin there."""
+    try:
+        yield
+    except MarketError as error:
+        if error.path and error.path[0] != "input":
+            error.path = ("input", *prefix, *_in_input(error.path)[1:])
+        raise
+
+
+def _given_there(path: tuple[str | int, ...], given: object) -> tuple[str | int, ...]:
+    """As much of a path as leads through the input that was given; at least ``("input",)``.
+
+    Its last step may be a field that was left out. Services don't know which door they were asked through: what they
+    name beyond the input is dropped.
+    """
+    here, found = given, ["input"]
+    for step in path[1:]:
+        fields = _fields_of(here)
+        if str(step) not in fields:
+            break
+        here = fields[str(step)]
+        found.append(str(step))
+    return tuple(found)
+
+
+def _fields_of(value: object) -> dict[str, object]:
+    """What is directly inside a part of an input, by the steps that lead there."""
+    if hasattr(value, "__strawberry_definition__"):
+        return {_camel(name): each for name, each in vars(value).items()}
+    if isinstance(value, dict):
+        return {str(name): each for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return {str(position): each for position, each in enumerate(value)}
+    return {}
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -172,9 +212,9 @@ def _id_of(fact: str, row_id: UUID, context: Context) -> strawberry.ID:
 def mutation(
     *, problems: Sequence[type[MarketError]], description: str | None = None
 ) -> Callable[[Callable[P, Awaitable[T]]], Any]:
-    """Make a mutation of an async resolver that returns its success type and raises the errors listed.
+    """Make a mutation of an async resolver that returns its success type (or one of some) and raises the errors listed.
 
-    The field's type is the union `<Mutation>Result` of the success type and the problems, in this order. An error is
+    The field's type is the union `<Mutation>Result` of the success types and the problems, in this order. An error is
     turned into its problem outside the resolver, so a transaction opened within has rolled back by then.
     """
 
@@ -188,11 +228,14 @@ def mutation(
             except CommitUnknown as error:
                 raise OutcomeUnknown from error
             except MarketError as error:
-                await refused(_context(args, kwargs), _camel(resolver.__name__), error, _given(args, kwargs))
+                context = _context(args, kwargs)
+                await refused(context, _camel(resolver.__name__), error, _given(args, kwargs))
                 if type(error) not in expected:
                     raise
-                error.path = _in_input(error.path)
-                return problem_of(error, _context(args, kwargs))
+                error.path = _in_input(error.path or _given_path(error, context))
+                if "input" in kwargs and (error.path or isinstance(error, errors.InvalidInput)):
+                    error.path = _given_there(error.path, kwargs["input"])
+                return problem_of(error, context)
 
         signature = inspect.signature(resolver)
         result = _union(resolver.__name__, get_type_hints(resolver)["return"], expected)
@@ -204,7 +247,8 @@ def mutation(
 
 def _union(field_name: str, success: Any, expected: Sequence[type[MarketError]]) -> Any:
     name = "".join(word.capitalize() for word in field_name.split("_")) + "Result"
-    members = (success, *(PROBLEMS[error] for error in expected))
+    successes = get_args(success) if isinstance(success, UnionType) else (success,)
+    members = (*successes, *(PROBLEMS[error] for error in expected))
     return Annotated[Union[members], strawberry.union(name)]  # noqa: UP007 - made of a tuple, which `|` can't be
 
 

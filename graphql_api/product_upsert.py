@@ -9,7 +9,7 @@ from graphql_api import access
 from graphql_api.bulk import RowRefused
 from graphql_api.context import Info
 from graphql_api.money import MoneyInput
-from graphql_api.problems import mutation
+from graphql_api.problems import mutation, within
 from graphql_api.product import Product, run
 from graphql_api.relay import encode_id
 from merchantry.domain.errors import (
@@ -128,7 +128,8 @@ class ProductUpsertMutations:
                 done = await product_upsert.upsert(session, given, new_id, allowed.act)
             return await catalogue.product(session, done.product_id), done.was_created
 
-        found, was_created = await run(info.context, allowed, work)
+        with within("product"):
+            found, was_created = await run(info.context, allowed, work)
         return ProductUpserted(product=Product.of(allowed.merchant_id, found), was_created=was_created)
 
     @mutation(problems=[NotPermitted, InvalidInput, UnknownCurrency, IdempotencyConflict, IdempotencyInProgress])

@@ -1,18 +1,21 @@
-"""The sandbox provider's page, where a buyer approves or declines a charge that needs an action. Development only."""
+"""The sandbox provider's page, where a buyer approves or declines a charge that needs an action. Development only.
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+The provider then tells the mall by a signed webhook, over HTTP, as one outside would.
+"""
+
+from collections.abc import Sequence
 from html import escape
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from merchantry.domain.act import Act
 from merchantry.domain.errors import NotFound
 from merchantry.domain.money import format_minor
-from merchantry.gateways.payment import ChargeStatus
+from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.gateways.sandbox import ACTOR, Sandbox
+from merchantry.gateways.sandbox_webhook import SandboxWebhook
 from merchantry.services import payment
 from merchantry.services.payment import Payment
 from tenancy.database import Database
@@ -34,14 +37,20 @@ PAGE = """<!doctype html>
 {buttons}
 </html>
 """
+LATE = "late"
+"""The answer of a buyer who pays what has ended already."""
+
 BUTTONS = """<form method="post">
   <button formaction="{url}/approve">Approve</button>
   <button formaction="{url}/decline">Decline</button>
 </form>"""
+LATE_BUTTON = """<form method="post">
+  <button formaction="{url}/late">Pay all the same</button>
+</form>"""
 
 
-def routes(database: Database, gateway: Sandbox, clock: Callable[[], datetime]) -> Sequence[BaseRoute]:
-    """GET shows a charge, POST to its ``/approve`` or ``/decline`` answers it."""
+def routes(database: Database, gateway: Sandbox, webhook: SandboxWebhook) -> Sequence[BaseRoute]:
+    """GET shows a charge, POST to its ``/approve`` or ``/decline`` answers it; to ``/late`` pays it in any case."""
 
     async def show(request: Request) -> Response:
         try:
@@ -53,15 +62,12 @@ def routes(database: Database, gateway: Sandbox, clock: Callable[[], datetime]) 
 
     async def answer(request: Request) -> Response:
         charge_id = request.path_params["charge_id"]
-        status = ANSWERS.get(request.path_params["answer"])
-        if status is None:
-            return HTMLResponse("Answer approve or decline.", 404)
-        outcome = await gateway.resolve(charge_id, status)
-        act = Act(f"system:{ACTOR}", clock(), clock())
-        try:
-            await database.run(ACTOR, lambda tx: payment.settle(tx, charge_id, outcome, act))
-        except NotFound:
+        outcome = await _answered(gateway, charge_id, request.path_params["answer"])
+        if outcome is None:
+            return HTMLResponse("Answer approve, decline or late.", 404)
+        if outcome.status is ChargeStatus.UNKNOWN:
             return HTMLResponse("There is no such payment.", 404)
+        await webhook.tell(charge_id, outcome)
         return RedirectResponse(f"{PATH}/{charge_id}", 303)
 
     return [
@@ -70,8 +76,19 @@ def routes(database: Database, gateway: Sandbox, clock: Callable[[], datetime]) 
     ]
 
 
+async def _answered(gateway: Sandbox, charge_id: UUID, answer: str) -> Outcome | None:
+    if answer == LATE:
+        return await gateway.pay_anyway(charge_id)
+    return await gateway.resolve(charge_id, ANSWERS[answer]) if answer in ANSWERS else None
+
+
 def _page(found: Payment) -> str:
     amount = f"{format_minor(found.amount_minor, found.currency)} {found.currency}"
-    is_open = found.status == "action_required"
-    buttons = BUTTONS.format(url=f"{PATH}/{found.id}") if is_open else ""
-    return PAGE.format(amount=escape(amount), status=escape(found.status.replace("_", " ")), buttons=buttons)
+    buttons = _BUTTONS_OF.get(found.status, "").format(url=f"{PATH}/{found.id}")
+    status = found.status.replace("_", " ")
+    if found.late_at is not None:
+        status, buttons = "given back" if found.given_back_at else "to be given back", ""
+    return PAGE.format(amount=escape(amount), status=escape(status), buttons=buttons)
+
+
+_BUTTONS_OF = {"action_required": BUTTONS, "failed": LATE_BUTTON, "expired": LATE_BUTTON}

@@ -19,6 +19,7 @@ from graphql_api.debt import DebtMutations
 from graphql_api.engine import MarketSchema
 from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
+from graphql_api.guest import GuestMutations
 from graphql_api.invoice import CommissionInvoice
 from graphql_api.listing import Listing
 from graphql_api.log import TransparencyLog
@@ -95,6 +96,7 @@ class Query(ListingQueries, CategoryQueries):
 @strawberry.type
 class Mutation(
     CheckoutMutations,
+    GuestMutations,
     OrderMutations,
     RefundMutations,
     ReturnMutations,

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 
+import httpx
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, sandbox_page, tracing, trail
+from graphql_api import log_routes, payment_webhooks, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
@@ -25,6 +26,8 @@ from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
+from merchantry.gateways.sandbox_webhook import SandboxWebhook
+from merchantry.gateways.webhook_signature import Secrets
 from merchantry.jobs import telling, working
 from merchantry.jobs.tools import BackupPlan, Tools
 from merchantry.services import merchant as merchants
@@ -52,6 +55,8 @@ class Settings:
     """What one server is made with. ``public_url`` is where browsers reach it, without a slash at its end; ``reports``
     the directory of produced reports, the same for servers and workers. With ``trusted_documents``, by id, nothing else
     is run; pages of ``allowed_origins`` may call; ``budget_per_second`` is the cost an account gets back, 0 no budget.
+    ``webhook_secrets`` are those of payment providers, by name; without the sandbox's its page is not served. It posts
+    through ``sandbox_transport``, None: the network. ``guest_days`` is how long a guest's token opens what was placed.
     """
 
     logins: Logins
@@ -72,6 +77,9 @@ class Settings:
     trusted_documents: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
     budget_per_second: int = 10_000
+    webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
+    sandbox_transport: httpx.AsyncBaseTransport | None = None
+    guest_days: int = 90
 
 
 def utc_now() -> datetime:
@@ -98,6 +106,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             gateway=gateway,
             provision=provision,
             vault=settings.vault,
+            guest_lasts=timedelta(days=settings.guest_days),
             hub=hub,
         )
 
@@ -140,7 +149,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         lifespan=lifespan,
         extra_routes=[
             *log_routes.routes(database),
-            *(_development_routes(database, gateway, clock) if settings.development else ()),
+            *payment_webhooks.routes(database, {gateway.name: gateway}, settings.webhook_secrets, clock),
+            *(_development_routes(settings, database, gateway, clock) if settings.development else ()),
         ],
     )
     app.state.hub = hub
@@ -187,8 +197,15 @@ def _readiness(database: Database) -> Callable[[], Awaitable[bool]]:
     return ready
 
 
-def _development_routes(database: Database, gateway: Sandbox, clock: Callable[[], datetime]) -> Sequence[BaseRoute]:
-    return [Route("/", _to_graphiql), *sandbox_page.routes(database, gateway, clock)]
+def _development_routes(
+    settings: Settings, database: Database, gateway: Sandbox, clock: Callable[[], datetime]
+) -> Sequence[BaseRoute]:
+    routes: list[BaseRoute] = [Route("/", _to_graphiql)]
+    if secrets := settings.webhook_secrets.get(gateway.name):
+        url = f"{settings.public_url}{payment_webhooks.PATH}/{gateway.name}"
+        webhook = SandboxWebhook(url, secrets, clock, settings.sandbox_transport)
+        routes += sandbox_page.routes(database, gateway, webhook)
+    return routes
 
 
 async def _to_graphiql(request: Request) -> Response:

@@ -25,7 +25,7 @@ from merchantry.domain.errors import (
     UnknownCurrency,
 )
 from merchantry.domain.permission import Permission
-from merchantry.domain.settlement import Schedule
+from merchantry.domain.settlement import Schedule, TermsUnusable
 from merchantry.jobs import settlement as jobs
 from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
@@ -182,6 +182,8 @@ def _schedule(given: SettlementScheduleChangeInput, zone_before: ZoneInfo) -> Sc
             closing=_closing(given.closing),
             **facts,
         )
+    except TermsUnusable as error:
+        raise InvalidInput(reason=f"{error}.", path=(error.fact,)) from error
     except ValueError as error:
         raise InvalidInput(reason=f"{error}.", path=("input",)) from error
 

@@ -6,11 +6,12 @@ from uuid import UUID
 
 import strawberry
 
-from graphql_api import access, checkout, log, return_request
+from graphql_api import access, checkout, guest, log, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
 from graphql_api.enums import MerchantRole, Permission, PlatformRole
+from graphql_api.guest import Guest
 from graphql_api.log import Receipt
 from graphql_api.order import IN_PAGE, Order, parts_wanted
 from graphql_api.relay import Connection, connection_of, encode_id, page
@@ -36,9 +37,16 @@ class ViewerMachine:
 
 @strawberry.type(description="Whoever asks.")
 class Viewer:
-    account_id: strawberry.ID | None = strawberry.field(description="Null for nobody in particular.")
+    account_id: strawberry.ID | None = strawberry.field(
+        description="Null for nobody in particular, machines and guests."
+    )
     platform_roles: list[PlatformRole]
     machine: ViewerMachine | None = strawberry.field(description="Of a machine's token; null for people.")
+
+    @strawberry.field
+    async def guest(self, info: Info) -> Guest | None:
+        """Of a guest's token; null for everybody else."""
+        return await guest.guest_of(info)
 
     @strawberry.field
     async def memberships(self, info: Info) -> list[Membership]:
@@ -101,7 +109,7 @@ def viewer(info: Info) -> Viewer:
     """Whoever asks; never null."""
     principal = info.context.caller.principal
     return Viewer(
-        account_id=encode_id("Account", principal.account_id) if principal.account_id else None,
+        account_id=encode_id("Account", principal.account_id) if principal.account_id and not principal.guest else None,
         platform_roles=[] if principal.machine else [*map(PlatformRole, sorted(principal.platform_roles))],
         machine=_machine(principal),
     )

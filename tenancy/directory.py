@@ -6,6 +6,7 @@ at most. Whoever holds a connection open for a caller is woken by what changes a
 """
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -19,11 +20,11 @@ from sqlalchemy import Uuid, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenancy.database import Database, PlatformSession
-from tenancy.machine_tokens import KeptToken, SecretUnknown, parse_token
+from tenancy.machine_tokens import GUEST_PREFIX, KeptToken, SecretUnknown, parse_token
 from tenancy.machine_uses import Uses
 from tenancy.metrics import LISTENER_FRESH
-from tenancy.principals import Machine, Merchant, Principal
-from tenancy.tables import account, machine_token, membership, merchant, platform_role
+from tenancy.principals import Guest, Machine, Merchant, Principal
+from tenancy.tables import account, guest, machine_token, membership, merchant, platform_role
 from tenancy.tokens import TokenRefused
 
 CHANNEL = "merchantry_directory"
@@ -33,6 +34,7 @@ PROBE = "probe "
 PROBE_SECONDS = 3.0
 """How long a dead connection can go unnoticed: twice this."""
 RETRY_SECONDS = 1.0
+NO_HASH = bytes(32)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -97,6 +99,14 @@ class Directory:
         if kept.merchant_id is None:
             return Principal(None, {}, kept.scopes, machine)
         return Principal(None, {kept.merchant_id: kept.scopes}, frozenset(), machine)
+
+    async def guest(self, token: str) -> Principal:
+        """The principal of a guest's token, which the database is asked for each time. Raises TokenRefused."""
+        async with self._database.read(ACTOR) as tx, tx.as_platform() as session:
+            found = await guest_of(session, token, self._clock())
+        if found is None:
+            raise TokenRefused("of no guest")
+        return Principal(found.id, {}, frozenset(), guest=found)
 
     async def _kept(self, token_id: UUID) -> KeptToken | None:
         if self._fresh and token_id in self._machines:
@@ -252,6 +262,20 @@ async def _kept_token(session: PlatformSession, token_id: UUID) -> KeptToken | N
     columns = [machine_token.c[name] for name in KeptToken.__slots__]
     row = (await session.execute(select(*columns).where(machine_token.c.id == token_id))).one_or_none()
     return KeptToken(**{**row._asdict(), "scopes": frozenset(row.scopes)}) if row else None
+
+
+async def guest_of(session: PlatformSession, token: str, at: datetime) -> Guest | None:
+    """Whose token this is; None for one that has ended, was claimed or never was. One statement for each alike."""
+    parsed = parse_token(token, GUEST_PREFIX)
+    if parsed is None:
+        return None
+    table = guest.c
+    statement = select(table.secret_hash, table.expires_at, table.claimed_at).where(table.id == parsed[0])
+    row = (await session.execute(statement)).one_or_none()
+    is_theirs = hmac.compare_digest(bytes(row.secret_hash) if row else NO_HASH, parsed[1])
+    if row is None or not is_theirs or row.claimed_at is not None or row.expires_at <= at:
+        return None
+    return Guest(parsed[0], row.expires_at)
 
 
 async def announce(session: PlatformSession, *changed: UUID) -> None:

@@ -1,4 +1,5 @@
-"""Tokens of machines: ``mt_<id>_<secret><checksum>``, a secret of 256 random bits of which only a hash is kept.
+"""Tokens of machines (``mt_<id>_<secret><checksum>``) and of guests (``gt_…``): 256 random bits of which only a
+hash is kept.
 
 The checksum tells a mistyped or cut token from a wrong one without a look-up, and lets scanners of leaked secrets be
 sure of what they found.
@@ -14,25 +15,26 @@ from datetime import datetime
 from uuid import UUID
 
 PREFIX = "mt_"
+GUEST_PREFIX = "gt_"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
-_FORM = re.compile(rf"mt_([0-9a-f]{{32}})_([0-9A-Za-z]{{{_SECRET_LENGTH}}})([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})")
+_FORM = re.compile(rf"(mt_|gt_)([0-9a-f]{{32}})_([0-9A-Za-z]{{{_SECRET_LENGTH}}})([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})")
 
 
-def new_token(token_id: UUID) -> tuple[str, bytes]:
-    """A new secret for this id: the token as its machine sends it, and the hash that is kept of it."""
+def new_token(token_id: UUID, prefix: str = PREFIX) -> tuple[str, bytes]:
+    """A new secret for this id: the token as its holder sends it, and the hash that is kept of it."""
     secret = _base62(secrets.randbits(256), _SECRET_LENGTH)
-    body = f"{PREFIX}{token_id.hex}_{secret}"
+    body = f"{prefix}{token_id.hex}_{secret}"
     return body + _checksum(body), _hash(secret)
 
 
-def parse_token(token: str) -> tuple[UUID, bytes] | None:
+def parse_token(token: str, prefix: str = PREFIX) -> tuple[UUID, bytes] | None:
     """The id of a token and the hash of its secret, or None where it has another form or its checksum is wrong."""
     match = _FORM.fullmatch(token)
-    if match is None or _checksum(token[:-_CHECKSUM_LENGTH]) != match[3]:
+    if match is None or match[1] != prefix or _checksum(token[:-_CHECKSUM_LENGTH]) != match[4]:
         return None
-    return UUID(match[1]), _hash(match[2])
+    return UUID(match[2]), _hash(match[3])
 
 
 class SecretUnknown(Exception):

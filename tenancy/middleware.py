@@ -17,7 +17,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenancy.issuers import KeysUnavailable
-from tenancy.machine_tokens import PREFIX
+from tenancy.machine_tokens import GUEST_PREFIX, PREFIX
 from tenancy.metrics import TOKENS_REFUSED
 from tenancy.principals import ANONYMOUS, Caller, Directory, Merchant, Principal
 from tenancy.tokens import Claims, TokenRefused
@@ -153,9 +153,13 @@ class TenancyMiddleware:
     async def _by_token(self, token: str) -> Claims | Principal:
         if token.startswith(PREFIX):
             return await self._directory.machine(token)
+        if token.startswith(GUEST_PREFIX):
+            return await self._directory.guest(token)
         return await self._verifier.claims(token)
 
     async def _principal_of(self, found: Claims | Principal) -> Caller:
+        if isinstance(found, Principal) and found.guest:
+            return Caller(found, None, "guest", found.guest.expires_at)
         if isinstance(found, Principal):
             return Caller(found, None, "machine", found.machine.expires_at if found.machine else None)
         principal = await self._directory.principal(found.issuer, found.subject, found.email)

@@ -55,16 +55,26 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """A buyer without an account, of one checkout. ``expires_at`` is when their token ends."""
+
+    id: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who a token stands for: an account, its roles in each merchant, its roles on the platform.
 
-    Of a machine's token, which has no account, permissions stand in the place of roles.
+    Of a machine's token, which has no account, permissions stand in the place of roles. A guest has no rights but a
+    buyer's own, and is their own account.
     """
 
     account_id: UUID | None
     memberships: Mapping[UUID, frozenset[str]]
     platform_roles: frozenset[str]
     machine: Machine | None = None
+    guest: Guest | None = None
 
     @property
     def is_anonymous(self) -> bool:
@@ -109,6 +119,10 @@ class Directory(Protocol):
 
     async def machine(self, token: str) -> Principal:
         """The principal of a machine's token. Raises TokenRefused."""
+        ...
+
+    async def guest(self, token: str) -> Principal:
+        """The principal of a guest's token. Raises TokenRefused."""
         ...
 
     def watching(self, principal: Principal, merchant: Merchant | None) -> AbstractContextManager[asyncio.Event]:

@@ -96,6 +96,22 @@ platform_role = Table(
     info=grants(platform="SELECT, INSERT, DELETE"),
 )
 
+guest = Table(
+    "guest",
+    platform_metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("contact", LargeBinary),
+    Column("checkout_id", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("claimed_at", DateTime(timezone=True)),
+    CheckConstraint("octet_length(secret_hash) = 32", name="hash_is_sha256"),
+    Index("guest_unused", "expires_at", postgresql_where="checkout_id IS NULL"),
+    info=grants(platform="SELECT, INSERT, UPDATE (contact, checkout_id, expires_at, claimed_at), DELETE"),
+)
+"""Buyers without an account, of one checkout each: ``id`` is the buyer. Secrets are not kept."""
+
 machine_token = Table(
     "machine_token",
     platform_metadata,

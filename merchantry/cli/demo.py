@@ -10,6 +10,7 @@ import typer
 
 from merchantry.cli.installation import Installation, installation, utc_now
 from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.payment_webhooks import webhook_secrets
 from merchantry.cli.running import ended_by_signals, progress_bar, with_database
 from merchantry.cli.serving import listen, serve_app
 from merchantry.demo import mall, payees
@@ -80,6 +81,7 @@ def demo(
                 reports=opened.reports,
                 log_keys=opened.log_keys,
                 witness_policy=stack.enter_context(auditor(opened.data_dir / WITNESS, opened.log_keys)),
+                webhook_secrets=webhook_secrets(None, sandbox_in=opened.data_dir),
                 payouts=payees.providers(opened.data_dir / BANK, wallet),
             )
             app = build_app(settings)

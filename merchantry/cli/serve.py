@@ -13,6 +13,7 @@ from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
+from merchantry.cli.payment_webhooks import PaymentWebhooksFile, webhook_secrets
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
@@ -55,6 +56,9 @@ def serve(
     budget: Annotated[
         int, typer.Option(min=0, help="Cost per second an account gets back, a merchant twice that; 0: no limit.")
     ] = 10_000,
+    guest_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="How long a guest's token opens what they have placed.")
+    ] = 90,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Do due jobs in this process too.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=256, help="How many serve; one or two a core.")] = 1,
     drain: Annotated[
@@ -63,6 +67,7 @@ def serve(
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
+    payment_webhooks: PaymentWebhooksFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
@@ -118,8 +123,10 @@ def serve(
                 trusted_documents=trusted,
                 allowed_origins=frozenset(allow_origin or ()),
                 budget_per_second=budget,
+                guest_days=guest_days,
                 witness_policy=policy,
                 verify_at=at,
+                webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
             )
             app = build_app(settings)
             serve_app(

@@ -117,13 +117,14 @@ class LineDiscount:
 class Redeemed:
     """A coupon that a buyer gave, if there is one of that code.
 
-    `uses_by_buyer` are the buyer's own so far; `path` leads to the code in the input.
+    `uses_by_buyer` are the buyer's own so far; nobody can count a guest's. `path` leads to the code in the input.
     """
 
     code: str
     coupon: Coupon | None
     uses_by_buyer: int = 0
     path: Path = ()
+    is_by_guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,8 @@ def usable(given: Redeemed, merchants: set[UUID], at: datetime) -> Coupon:
         raise CouponNotApplicable(coupon=coupon.code, reason="It has ended.")
     if terms.most_uses is not None and coupon.uses >= terms.most_uses:
         raise CouponUsedUp(coupon=coupon.code)
+    if terms.most_uses_per_buyer is not None and given.is_by_guest:
+        raise CouponNotApplicable(coupon=coupon.code, reason="Its uses are counted by buyer: sign in to use it.")
     if terms.most_uses_per_buyer is not None and given.uses_by_buyer >= terms.most_uses_per_buyer:
         raise CouponUsedUp(coupon=coupon.code)
     return coupon

@@ -238,7 +238,8 @@ def _advanced(
     with_more: Callable[[LineState, int], LineState],
 ) -> tuple[LineState, ...]:
     if not quantities:
-        raise InvalidInput(reason="No quantities are given; name at least one line and how many of it.")
+        reason = "No quantities are given; name at least one line and how many of it."
+        raise InvalidInput(reason=reason, path=("lines",))
     lines = {line.id: line for line in state.lines}
     for line_id, quantity in quantities.items():
         if line_id not in lines:

@@ -170,7 +170,7 @@ def _taken(line: RefundLine, quantity: int, are_back: bool) -> RefundedPieces:
 def _shared(currency: str, amount_minor: int, left: Sequence[int]) -> list[int]:
     """An amount shared by what is left, which no share exceeds. Raises RefundTooLarge, InvalidInput below zero."""
     if amount_minor < 0:
-        raise InvalidInput(reason="A refund has no negative amounts.")
+        raise InvalidInput(reason="A refund has no negative amounts.", path=("amount",))
     if amount_minor > sum(left):
         raise RefundTooLarge(refundable_minor=sum(left), currency=currency)
     return allocate(amount_minor, left) if amount_minor else [0] * len(left)

@@ -12,6 +12,14 @@ BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Where the first schedule of a merchant is in force from: before anything can have been sold."""
 
 
+class TermsUnusable(ValueError):
+    """Terms that no periods can be made of; ``fact`` is the one that is wrong."""
+
+    def __init__(self, reason: str, fact: str) -> None:
+        super().__init__(reason)
+        self.fact = fact
+
+
 class Cycle(StrEnum):
     """How often a merchant is settled with."""
 
@@ -48,12 +56,14 @@ class Schedule:
     def __post_init__(self) -> None:
         last = LAST_ANCHOR.get(self.cycle, 31)
         if not 1 <= self.anchor_day <= last:
-            raise ValueError(f"A {self.cycle} cycle starts on a day from 1 to {last}, not {self.anchor_day}")
+            reason = f"A {self.cycle} cycle starts on a day from 1 to {last}, not {self.anchor_day}"
+            raise TermsUnusable(reason, "anchor_day")
         if not 1 <= self.every_days <= MAX_EVERY_DAYS:
-            raise ValueError(f"A cycle has 1 to {MAX_EVERY_DAYS} days, not {self.every_days}")
+            raise TermsUnusable(f"A cycle has 1 to {MAX_EVERY_DAYS} days, not {self.every_days}", "every_days")
         given = self.days_of_month
         if (self.cycle is Cycle.DAYS_OF_MONTH) != bool(given) or not all(1 <= day <= 31 for day in given):
-            raise ValueError(f"Days of the month are 1 to 31, at least one where they make the cycle, not {given}")
+            reason = f"Days of the month are 1 to 31, at least one where they make the cycle, not {given}"
+            raise TermsUnusable(reason, "days_of_month")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -37,14 +38,42 @@ class Charge:
     tenders: Sequence[Tender]
 
 
+class ActionKind(StrEnum):
+    """What a buyer has to do before a charge can be captured."""
+
+    REDIRECT = "redirect"
+    QR_CODE = "qr_code"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """REDIRECT: go to the address in ``value``. QR_CODE: scan a code of the text in it. None expires by itself."""
+
+    kind: ActionKind
+    value: str
+    expires_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A provider's answer."""
+    """A provider's answer. ``action`` comes with ACTION_REQUIRED."""
 
     status: ChargeStatus
     reference: str | None = None
-    action_url: str | None = None
+    action: Action | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a provider says of a charge unasked; ``key`` is the charge's."""
+
+    key: UUID
+    outcome: Outcome
+
+
+class MessageUnreadable(Exception):
+    """A provider's message has another form than it should have; the text says what is wrong with it."""
 
 
 ANSWER_SECONDS = 20
@@ -83,4 +112,10 @@ class PaymentGateway(Protocol):
 
         CAPTURED means that it is done, DECLINED that it never will be unless it is asked for again; PENDING and UNKNOWN
         are no answer.
+        """
+
+    def told(self, body: bytes) -> Told | None:
+        """What a webhook's body says; None where it is about nothing that matters here. Raises MessageUnreadable.
+
+        Whether it is the provider's is known by then (`gateways.webhook_signature`).
         """

@@ -13,6 +13,7 @@ from merchantry.jobs.tools import ACTOR, Job, StillOpen, Tools
 from merchantry.services import (
     chargeback_case,
     checkout,
+    late_payment,
     order,
     payment,
     queue,
@@ -56,6 +57,18 @@ async def payment_poll(tools: Tools, job: Job) -> None:
         outcome = await asked(tools.gateway.cancel(job.subject_id))
     now = Act(ACTOR, tools.clock(), tools.clock())
     await tools.database.run(ACTOR, lambda tx: payment.settle(tx, job.subject_id, outcome, now))
+
+
+async def payment_give_back(tools: Tools, job: Job) -> None:
+    """Money came in for a payment that had ended: it goes back, however often the provider has to be asked."""
+    found = await late_payment.to_give_back(tools.database, ACTOR, job.subject_id)
+    if found is None:
+        return
+    asking = tools.gateway.refund(found.key, job.subject_id, found.amount_minor, found.tenders)
+    outcome = await asked(asking)
+    now = Act(ACTOR, tools.clock(), tools.clock())
+    if not await tools.database.run(ACTOR, lambda tx: late_payment.hear(tx, job.subject_id, found, outcome, now)):
+        raise StillOpen(f"late payment {job.subject_id} is not given back: {outcome.status} {outcome.reason}")
 
 
 async def order_complete(tools: Tools, job: Job) -> None:
@@ -165,6 +178,7 @@ async def search_learn(tools: Tools, job: Job) -> None:
 HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
+    JobKind.PAYMENT_GIVE_BACK: payment_give_back,
     JobKind.ORDER_COMPLETE: order_complete,
     JobKind.HOLD_RELEASE: hold_release,
     JobKind.REFUND_SEND: refund_send,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, and_, func, select
+from sqlalchemy import Row, Select, Table, and_, func, null, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.contact import ERASED, Contact, ContactStatus
@@ -21,6 +21,7 @@ from merchantry.tables.platform import NOBODY, checkout
 from merchantry.vault.keys import DataKey, new_data_key
 from merchantry.vault.seal import open_, seal
 from tenancy.database import MerchantSession, PlatformSession
+from tenancy.tables import guest
 from tenancy.writes import New
 
 KEY: Final[Mapping[str, str]] = {"table": "contact_key", "column": "sealed"}
@@ -39,7 +40,10 @@ class Sealed:
 async def seal_for(
     session: Owner, vault: Vault, address: Mapping[str, Any], act: Act, *, table: str, row_id: UUID
 ) -> Sealed:
-    """The address, sealed for a row of ``orders`` or ``checkout``. Both results must be written. Raises VaultError."""
+    """The address, sealed for a row of ``orders``, ``checkout`` or ``guest``; both results must be written.
+
+    Raises VaultError.
+    """
     return seal_with(await vault.current_key(session, act), address, table=table, row_id=row_id)
 
 
@@ -62,6 +66,15 @@ async def of_checkouts(session: PlatformSession, vault: Vault, checkout_ids: Col
     """Where checkouts go, by checkout: for their buyer. Raises VaultError."""
     rows = await session.execute(_select(checkout, NOBODY, checkout_ids))
     return {row.id: await _contact(session, vault, "checkout", row) for row in rows.all()}
+
+
+async def of_guest(session: PlatformSession, vault: Vault, guest_id: UUID) -> Contact:
+    """Where a guest's mail goes. Raises VaultError."""
+    key = and_(contact_key.c.merchant_id == NOBODY, contact_key.c.subject_id == guest.c.id)
+    columns = (guest.c.id, null().label("ship_to"), guest.c.contact, contact_key.c.sealed)
+    rows = await session.execute(select(*columns).outerjoin(contact_key, key).where(guest.c.id == guest_id))
+    row = rows.one_or_none()
+    return ERASED if row is None else await _contact(session, vault, "guest", row)
 
 
 def _select(table: Table, owner: UUID, ids: Collection[UUID]) -> Select[Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, select
 
 from merchantry.domain.checkout import Cart, CartCoupon
 from merchantry.domain.coupon import AppliedCoupon, Coupon, Redeemed
@@ -16,6 +16,7 @@ from merchantry.domain.new_coupon import is_code
 from merchantry.services.coupon import from_row
 from merchantry.tables.price_terms import coupon, coupon_use
 from tenancy.database import PlatformSession
+from tenancy.tables import guest
 from tenancy.writes import Changed, New, Write, write
 
 USED, GIVEN_BACK = "used", "given_back"
@@ -67,14 +68,16 @@ async def redeemed(session: PlatformSession, cart: Cart, buyer_id: UUID, *, lock
     found = {row.code: from_row(row) for row in rows}
     limited = [each.id for each in found.values() if each.terms.most_uses_per_buyer is not None]
     uses: dict[UUID, int] = {}
+    is_guest = False
     if limited:
+        is_guest = await session.scalar(select(exists().where(guest.c.id == buyer_id)))
         counted = await session.execute(USES_OF_BUYER, {"coupons": limited, "buyer": buyer_id})
         uses = {row.coupon_id: row.uses for row in counted}
-    return [_redeemed(given, found.get(given.code), uses) for given in cart.coupons]
+    return [_redeemed(given, found.get(given.code), uses, is_guest=is_guest) for given in cart.coupons]
 
 
-def _redeemed(given: CartCoupon, known: Coupon | None, uses: Mapping[UUID, int]) -> Redeemed:
-    return Redeemed(given.code, known, uses.get(known.id, 0) if known else 0, given.path)
+def _redeemed(given: CartCoupon, known: Coupon | None, uses: Mapping[UUID, int], *, is_guest: bool) -> Redeemed:
+    return Redeemed(given.code, known, uses.get(known.id, 0) if known else 0, given.path, is_guest)
 
 
 def uses(

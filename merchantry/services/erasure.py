@@ -25,7 +25,7 @@ from merchantry.tables.merchant import orders
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, checkout_quote, mall
 from tenancy.database import MerchantSession, PlatformSession, Transaction
 from tenancy.directory import announce
-from tenancy.tables import account, membership, merchant, platform_role
+from tenancy.tables import account, guest, membership, merchant, platform_role
 from tenancy.writes import New, write
 
 MAX_REASON: Final = 500
@@ -62,8 +62,8 @@ COLUMNS = [erasure.c[name] for name in Erasure.__slots__]
 async def request(session: PlatformSession, buyer_id: UUID, reason: str, act: Act) -> Erasure:
     """Begin to erase a buyer; one that is under way already is gone on with. Raises NotFound, InvalidInput."""
     check_text(reason, MAX_REASON, ("reason",))
-    known = select(account.c.id).where(account.c.id == buyer_id).with_for_update()
-    if await session.scalar(known) is None:
+    known = [select(table.c.id).where(table.c.id == buyer_id).with_for_update() for table in (account, guest)]
+    if await session.scalar(known[0]) is None and await session.scalar(known[1]) is None:
         raise NotFound(what="account", path=("input", "accountId"))
     under_way = select(*COLUMNS).where(erasure.c.buyer_id == buyer_id, erasure.c.done_at.is_(None))
     asked = audit.event(session, NOBODY, act, "buyer.erase_request", str(buyer_id), None, {"reason": reason})
@@ -188,6 +188,8 @@ async def _forget_account(session: PlatformSession, buyer_id: UUID) -> None:
     )
     forgotten = update(account).where(account.c.id == buyer_id, ~is_staff)
     await session.execute(forgotten.values(email=None, subject=f"erased:{buyer_id}"))
+    await session.execute(update(guest).where(guest.c.id == buyer_id).values(contact=None))
+    await _destroy_keys(session, NOBODY, [buyer_id])
     await announce(session, buyer_id)
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import Row, bindparam, func, select
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
 from merchantry.domain.review import RuleSubject
-from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, PaymentGateway, Tender
-from merchantry.services import audit, checkout, order, queue, review, review_case, split
+from merchantry.gateways.payment import ActionKind, Charge, ChargeStatus, Outcome, PaymentGateway, Tender
+from merchantry.services import audit, checkout, late_payment, order, queue, review, review_case, split
 from merchantry.services.queue import JobKind
 from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
 from merchantry.services.review_case import Reviewed
@@ -47,7 +47,9 @@ STATUS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment of a checkout, with what its buyer has to do where something is."""
+    """A payment of a checkout, with what its buyer has to do where something is: go to ``action_url``, or scan a code
+    of ``action_qr``. ``late_at`` is when money came in after all for a payment that had ended; it goes back.
+    """
 
     id: UUID
     checkout_id: UUID
@@ -56,9 +58,13 @@ class Payment:
     amount_minor: int
     provider: str
     action_url: str | None
+    action_qr: str | None
+    action_expires_at: datetime | None
     failure: str | None
     created_at: datetime
     captured_at: datetime | None
+    late_at: datetime | None
+    given_back_at: datetime | None
 
 
 PAYMENT_COLUMNS = [payment.c[name] for name in Payment.__slots__]
@@ -164,7 +170,8 @@ async def record(
 async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Payment:
     """Write what the provider answered. A capture splits every order of the checkout; repeating it changes nothing.
 
-    A checkout with an open payment is never given up, so captured money always finds its orders.
+    A checkout with an open payment is never given up, so money that is captured in time finds its orders. What a
+    provider captures of a payment that has ended goes back to its buyer.
     """
     async with tx.as_platform() as session:
         known = await find(session, payment_id)
@@ -172,6 +179,9 @@ async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) 
         row = (await session.execute(LOCK, {"payment": payment_id})).one()
         status = STATUS_OF[outcome.status]
         if row.status not in checkout.OPEN:
+            if status == "captured" and row.status != "captured" and row.late_at is None:
+                await late_payment.note(session, payment_id, act)
+                return await find(session, payment_id)
             return _payment(row)
         if status in checkout.OPEN:
             await _keep_asking(session, row, status, outcome, act)
@@ -192,9 +202,13 @@ async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, out
 async def _write(
     session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, *beside: Write
 ) -> Payment:
+    action = outcome.action if status == "action_required" else None
+    is_code = action is not None and action.kind is ActionKind.QR_CODE
     changes: dict[str, Any] = {
         "status": status,
-        "action_url": outcome.action_url,
+        "action_url": action.value if action and not is_code else None,
+        "action_qr": action.value if action and is_code else None,
+        "action_expires_at": action.expires_at if action else None,
         "failure": outcome.reason if status in ("failed", "expired") else None,
         "captured_at": act.at if status == "captured" else None,
     }
@@ -209,8 +223,6 @@ async def _write(
 
 
 async def _captured(tx: Transaction, held: checkout.Checkout, act: Act, *, at_the_door: bool) -> None:
-    if held.status != "awaiting_payment":
-        raise CapturedTooLate(str(held.id))
     async with tx.as_platform() as session:
         await write(
             session,
@@ -253,10 +265,6 @@ def _reviewed(merchant_id: UUID, captured: split.Captured, held: checkout.Checko
         amount_minor=found.total_minor,
         parties=[f"buyer:{held.buyer_id}", act.actor],
     )
-
-
-class CapturedTooLate(Exception):
-    """Money came in for a checkout that was given up: the locks rule it out, so it is a fault of ours to look at."""
 
 
 async def find(session: PlatformSession, payment_id: UUID) -> Payment:

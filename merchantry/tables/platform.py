@@ -174,11 +174,18 @@ payment = Table(
     words("provider"),
     words("provider_reference", nullable=True),
     words("action_url", nullable=True),
+    words("action_qr", nullable=True),
+    instant("action_expires_at", nullable=True),
     words("failure", nullable=True),
     minor("refunded_minor", server_default="0"),
     instant("created_at"),
     instant("captured_at", nullable=True),
+    instant("late_at", nullable=True),
+    instant("given_back_at", nullable=True),
+    count("give_back_attempt", server_default="1"),
     CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_is_within_amount"),
+    CheckConstraint("late_at IS NULL OR status IN ('failed', 'expired')", name="late_has_ended"),
+    CheckConstraint("given_back_at IS NULL OR late_at IS NOT NULL", name="given_back_was_late"),
     CheckConstraint(
         "status IN ('processing', 'action_required', 'authorised', 'captured', 'failed', 'expired')",
         name="status_is_known",
@@ -188,6 +195,19 @@ payment = Table(
     Index("payment_one_open", "checkout_id", unique=True, postgresql_where="status NOT IN ('failed', 'expired')"),
     info=grants(platform=CHANGE),
 )
+
+payment_message = Table(
+    "payment_message",
+    platform_metadata,
+    words("provider"),
+    words("message_id"),
+    id_of("payment_id"),
+    instant("received_at"),
+    PrimaryKeyConstraint("provider", "message_id"),
+    Index(None, "received_at"),
+    info=grants(platform="SELECT, INSERT, DELETE"),
+)
+"""Webhooks of payment providers that were carried out, so that each is carried out once; kept for a while."""
 
 tender = Table(
     "tender",

@@ -247,6 +247,9 @@ class MemoryDirectory:
     async def machine(self, token: str) -> Principal:
         raise TokenRefused("of no machine")
 
+    async def guest(self, token: str) -> Principal:
+        raise TokenRefused("of no guest")
+
     @contextmanager
     def watching(self, principal: Principal, merchant: Merchant | None) -> Iterator[asyncio.Event]:
         yield asyncio.Event()

@@ -39,6 +39,10 @@ mutation Pay($input: CheckoutPayInput!) {{
   checkoutPay(input: $input) {{
     __typename
     ... on CheckoutPaid {{ payment {{ id status actionUrl }} checkout {{ id status orders {{ id status }} }} }}
+    ... on CheckoutPayNeedsAction {{
+      payment {{ id status actionUrl }} action {{ kind url qrPayload expiresAt }} expiresAt
+      checkout {{ id status orders {{ id status }} }}
+    }}
     {PROBLEM}
   }}
 }}

@@ -16,6 +16,7 @@ from graphql_api.server import Settings, build_app
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.plan_document import parse_plan
 from merchantry.gateways.sandbox import Sandbox
+from merchantry.gateways.webhook_signature import Secrets, new_secret
 from merchantry.jobs import worker
 from merchantry.jobs.tools import Tools
 from merchantry.services import commission, staff
@@ -27,6 +28,19 @@ from tests.builders import NOON, a_vault, an_act
 
 ISSUER = "merchantry-development"
 PLAN = {"name": "standard", "currency": "BRL", "base": "goods", "hold_days": 7, "default": {"rate_bps": 1200}}
+
+
+WEBHOOK_SECRETS = Secrets([new_secret(b"new" * 10), new_secret(b"old" * 10)])
+
+
+class Loop(httpx.AsyncBaseTransport):
+    """Brings what the sandbox posts to the application, which is made after it."""
+
+    app: ASGIApp
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As over the network."""
+        return await httpx.ASGITransport(app=self.app).handle_async_request(request)
 
 
 @dataclass
@@ -74,10 +88,12 @@ class Mall:
     clock: Clock
     tools: Tools
     accounts: dict[str, UUID] = field(default_factory=dict)
+    guests: dict[str, str] = field(default_factory=dict)
+    """Tokens of guests, by the names that tests call them."""
 
     def token(self, name: str) -> str:
         """A token of the person of this name."""
-        return self.issuer.issue(name, f"{name}@example.test", 3600)
+        return self.guests.get(name) or self.issuer.issue(name, f"{name}@example.test", 3600)
 
     async def account(self, name: str) -> UUID:
         """The account of the person of this name."""
@@ -128,6 +144,7 @@ async def open_mall(
 ) -> AsyncIterator[Mall]:
     """A mall with the plan ``standard`` in force since 2020, and nothing else."""
     clock, issuer, vault = Clock(), DevelopmentIssuer.load_or_create(data_dir), a_vault()
+    loop = Loop()
     settings = Settings(
         logins=database.logins,
         verifier=issuer.verifier(),
@@ -140,8 +157,11 @@ async def open_mall(
         reports=data_dir / "reports",
         max_cost=1_000_000 if development else MAX_COST,  # tests ask for everything that there is, and at once
         budget_per_second=0 if development else 10_000,
+        webhook_secrets={"sandbox": WEBHOOK_SECRETS},
+        sandbox_transport=loop,
     )
     app = build_app(settings, clock)
+    loop.app = app
     tools = Tools(
         database, Sandbox(database, clock, "http://mall.test/sandbox/pay"), clock, vault, reports=data_dir / "reports"
     )

@@ -76,6 +76,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
     return {
         "idempotencyKey": lambda: str(uuid4()),
         "checkoutPlace.cart": LEFT_OUT,
+        "email": "guest@example.test",
         "couponCodes": [sphere.subjects["couponCodes"]["code"]],
         "CartInput.total": LEFT_OUT,
         "code": lambda: f"NEW-{uuid4().hex[:20]}",

@@ -95,6 +95,8 @@ PLATFORM_FIELDS = {
 
 MUTATIONS: dict[str, Permission | None] = {
     "checkoutQuote": FREE,
+    "guestCheckoutBegin": FREE,
+    "guestCheckoutClaim": FREE,
     "viewerErase": FREE,
     "buyerErase": P.PLATFORM_BUYER_ERASE,
     "checkoutPlace": FREE,

@@ -42,6 +42,7 @@ OWN_SAMPLES = {
     "document": PLAN,
     "country": "AT",
     "acceptsCash": True,
+    "effectiveFrom": "2026-08-01T00:00:00Z",
     "content": base64.b64encode(STATEMENT).decode(),
 }
 IBAN = "DE89370400440532013000"

@@ -46,6 +46,7 @@ from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_merchant, a_product, an_act
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
+from tests.graphql_api.guests import a_guest
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.reports import add_reports
@@ -321,6 +322,8 @@ async def furnished(mall: Mall, name: str, price: str) -> Sphere:
     made.subjects["staffGrant"]["role"] = "ACCOUNTANT"
     made.subjects["buyerErase"] = {"accountId": encode_id("Account", await mall.account(made.buyer))}
     await mall.hire(f"{name}-viewer", merchant, MerchantRole.VIEWER)
+    await place(mall, await a_guest(mall, f"{name}-guest"), line)
+    made.subjects["guestCheckoutClaim"] = {"token": mall.token(f"{name}-guest")}
     await _orders(mall, made, line)
     await _cases(mall, made)
     await _payees(mall, made)

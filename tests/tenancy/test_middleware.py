@@ -47,6 +47,9 @@ class MemoryDirectory:
         self.looked_up.append("principal")
         return Principal(None, {TEA.id: frozenset({"order.read"})}, frozenset(), Machine(uuid4(), "ERP", None))
 
+    async def guest(self, token: str) -> Principal:
+        raise TokenRefused("of no guest")
+
     @contextmanager
     def watching(self, principal: Principal, merchant: Merchant | None) -> Iterator[asyncio.Event]:
         yield asyncio.Event()
