@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from graphql_api.asked import NOTHING, Asked
+from graphql_api.bells import Bells
 from graphql_api.hub import Hub
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
@@ -44,6 +45,8 @@ class Context:
     vault: Vault
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
+    bells: Bells | None = None
+    """What rings for subscribers whose notifications have changed; None where nobody is told."""
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
     given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)

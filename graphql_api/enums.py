@@ -11,6 +11,8 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
+from merchantry.domain.notification import Audience, NewsGroup
+from merchantry.domain.notification import Channel as NotificationChannel
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.order_search import OrderSort
 from merchantry.domain.payee import PayeeKind, PayeeStatus
@@ -36,6 +38,7 @@ from merchantry.services.report import Dimension
 
 __all__ = [
     "Account",
+    "Audience",
     "Borne",
     "CaseKind",
     "CaseStatus",
@@ -53,6 +56,8 @@ __all__ = [
     "ListingSort",
     "MatchedBy",
     "MerchantRole",
+    "NewsGroup",
+    "NotificationChannel",
     "Obstacle",
     "OrderSort",
     "OrderStatus",
@@ -116,6 +121,18 @@ strawberry.enum(
 )
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
+strawberry.enum(
+    Audience,
+    name="NotificationAudience",
+    description="As who somebody is told: STAFF of a merchant, BUYER of an order, PLATFORM as its staff.",
+)
+strawberry.enum(NewsGroup, name="NotificationGroup", description="Kinds of news that are wanted, or not, together.")
+strawberry.enum(
+    NotificationChannel,
+    name="NotificationChannel",
+    description="How somebody is told: IN_APP in the list of notifications, EMAIL by mail, BOTH, DIGEST in the list and"
+    " in one mail a day, NONE not at all.",
+)
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")
 strawberry.enum(OrderStatus, description="Where an order stands.")

@@ -26,6 +26,7 @@ from graphql_api.log_mutations import LogMutations
 from graphql_api.machine_token import MachineTokenMutations
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
+from graphql_api.notification import Notification, NotificationMutations
 from graphql_api.order import Order, OrderMutations
 from graphql_api.payee import PayeeAccount, PayeeMutations
 from graphql_api.payout import Payout
@@ -109,6 +110,7 @@ class Mutation(
     TaxMutations,
     StaffMutations,
     MachineTokenMutations,
+    NotificationMutations,
     MerchantRecordMutations,
     WindingUpMutations,
     PlatformMutations,
@@ -135,6 +137,7 @@ schema = MarketSchema(
         Checkout,
         Payment,
         Order,
+        Notification,
         Product,
         Variant,
         Listing,

@@ -12,6 +12,7 @@ from merchantry.tables import listing as _listing
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
+from merchantry.tables import notification as _notification
 from merchantry.tables import outbox as _outbox
 from merchantry.tables import payout as _payout
 from merchantry.tables import platform as _platform
@@ -36,6 +37,7 @@ _defined = (
     _log,
     _merchant,
     _merchant_settlement,
+    _notification,
     _outbox,
     _payout,
     _platform,

@@ -24,6 +24,7 @@ WHOLE = {
     "tax_rate",
     "bank_statement",
     "bank_line",
+    "notification_preference",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do, without refused attempts."""
 

@@ -95,6 +95,8 @@ PLATFORM_FIELDS = {
 MUTATIONS: dict[str, Permission | None] = {
     "checkoutQuote": FREE,
     "viewerErase": FREE,
+    "notificationsMarkRead": FREE,
+    "notificationPreferenceSet": FREE,
     "buyerErase": P.PLATFORM_BUYER_ERASE,
     "checkoutPlace": FREE,
     "checkoutPay": FREE,

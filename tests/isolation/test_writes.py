@@ -42,6 +42,8 @@ OF_PLATFORM = (Whose.PLATFORM, Whose.REPORTS)
 
 MUTATIONS = {
     "checkoutQuote": Whose.ANYONE,
+    "notificationsMarkRead": Whose.BUYER,
+    "notificationPreferenceSet": Whose.OWN,
     "buyerErase": Whose.PLATFORM,
     "checkoutPlace": Whose.BUYER,
     "checkoutPay": Whose.BUYER,
