@@ -32,6 +32,7 @@ from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.winding_up import Obstacle
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.languages.language import Language
 from merchantry.services.listing import ListingSort
 from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
@@ -52,6 +53,7 @@ __all__ = [
     "Dimension",
     "FileKind",
     "InvoiceKind",
+    "Language",
     "LineStatus",
     "ListingSort",
     "MatchedBy",
@@ -112,6 +114,7 @@ strawberry.enum(
     description="Who sells to the buyer: AGENT, the merchant, and the platform takes commission; PRINCIPAL, the"
     " platform in its own name, and it owes the merchant the price.",
 )
+strawberry.enum(Language, description="A language of texts for people.")
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
 strawberry.enum(
     ListingSort,
@@ -130,8 +133,7 @@ strawberry.enum(NewsGroup, name="NotificationGroup", description="Kinds of news 
 strawberry.enum(
     NotificationChannel,
     name="NotificationChannel",
-    description="How somebody is told: IN_APP in the list of notifications, EMAIL by mail, BOTH, DIGEST in the list and"
-    " in one mail a day, NONE not at all.",
+    description="How somebody is told: IN_APP in the list of notifications, NONE not at all.",
 )
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")

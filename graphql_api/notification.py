@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from graphql_api import access
 from graphql_api.context import Context, Info
 from graphql_api.enums import Audience, NewsGroup, NotificationChannel
 from graphql_api.problems import mutation
+from graphql_api.reader import language_of
 from graphql_api.relay import (
     MAX_NODES,
     Connection,
@@ -28,6 +30,8 @@ from graphql_api.relay import (
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.notification import group_of, heard_by_platform, heard_by_staff
 from merchantry.domain.permission import Permission
+from merchantry.languages.language import DEFAULT, Language
+from merchantry.languages.news import sentence
 from merchantry.services import notification, notification_preference
 from merchantry.services.notification import ALL, Listener, Wanted
 from merchantry.services.notification_preference import Preference
@@ -53,19 +57,21 @@ class Notification(Node):
     group: NewsGroup
     audience: Audience = strawberry.field(description="As who the viewer was told.")
     merchant_slug: str | None = strawberry.field(description="Where it happened; null where that is no merchant.")
+    text: str = strawberry.field(description="What happened, in the viewer's language.")
     subject: JSON = strawberry.field(description="What it is about: its id, and what people call it.")
     created_at: datetime
     read_at: datetime | None = strawberry.field(description="Null while it is unread.")
 
     @staticmethod
-    def of(found: notification.Notification) -> "Notification":
-        """The notification as it is stored."""
+    def of(found: notification.Notification, language: Language) -> "Notification":
+        """The notification as it is stored, said in a language."""
         return Notification(
             id=encode_id("Notification", found.merchant_id, found.id),
             kind=found.kind.value,
             group=NewsGroup(group_of(found.kind)),
             audience=Audience(found.audience),
             merchant_slug=found.merchant_slug,
+            text=sentence(found.kind, found.audience, found.subject, language),
             subject=JSON(_subject(found.merchant_id, found.subject)),
             created_at=found.created_at,
             read_at=found.read_at,
@@ -145,7 +151,8 @@ async def load_notification(info: Info, parts: Parts) -> Notification | None:
     listener = listener_of(info.context)
     async with info.context.database.read("viewer") as tx, tx.as_platform() as session:
         found = await notification.find(session, listener, *parts)
-    return Notification.of(found) if found else None
+        language = await language_of(info.context, session)
+    return Notification.of(found, language) if found else None
 
 
 async def of_viewer(
@@ -164,7 +171,7 @@ async def of_merchant(info: Info, first: int | None, after: str | None) -> Conne
     allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
     if info.context.caller.principal.account_id is None:
         asked = page(LIST, (int,), first, after)
-        return connection_of([], asked, cursor_of=_cursor, node_of=Notification.of)
+        return connection_of([], asked, cursor_of=_cursor, node_of=partial(Notification.of, language=DEFAULT))
 
     async def wanted(session: PlatformSession) -> Wanted:
         return Wanted(merchant_id=allowed.merchant_id)
@@ -199,7 +206,8 @@ async def _page(
     async with info.context.database.read("viewer") as tx, tx.as_platform() as session:
         wanted = await wanted_by(session)
         found = await notification.page(session, listener, wanted, asked.limit, below)
-    return connection_of(found, asked, cursor_of=_cursor, node_of=Notification.of)
+        language = await language_of(info.context, session)
+    return connection_of(found, asked, cursor_of=_cursor, node_of=partial(Notification.of, language=language))
 
 
 def _cursor(found: notification.Notification) -> tuple[int]:

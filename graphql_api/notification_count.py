@@ -33,4 +33,5 @@ class NotificationSubscriptions:
                     yield counted
                     told = counted
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(bell.wait(), QUIET_SECONDS)
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        await bell.wait()

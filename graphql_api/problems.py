@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_type_hints
 from uuid import UUID
 
@@ -18,10 +19,13 @@ import strawberry
 
 from graphql_api.context import Context
 from graphql_api.money import Money
+from graphql_api.reader import language_of
 from graphql_api.relay import encode_id
 from graphql_api.trail import refused
 from merchantry.domain import errors
 from merchantry.domain.errors import MarketError, OutcomeUnknown
+from merchantry.languages.catalogue import translated
+from merchantry.languages.language import DEFAULT
 from tenancy.database import CommitUnknown
 
 P = ParamSpec("P")
@@ -112,7 +116,12 @@ def problem_of(error: MarketError, context: Context) -> Problem:
     _name_as_given(error, context)
     values = {name: _value(error, name, context) for name in _FIELD_TYPES[type(error)]}
     path = [str(step) for step in error.path or _given_path(error, context)]
-    return problem_type(code=ProblemCode(error.code), message=error.message, path=path, **values)
+    message = error.said(partial(_translated, context))
+    return problem_type(code=ProblemCode(error.code), message=message, path=path, **values)
+
+
+def _translated(context: Context, text: str) -> str:
+    return translated(text, context.language or DEFAULT)
 
 
 def _name_as_given(error: MarketError, context: Context) -> None:
@@ -192,7 +201,9 @@ def mutation(
                 if type(error) not in expected:
                     raise
                 error.path = _in_input(error.path)
-                return problem_of(error, _context(args, kwargs))
+                context = _context(args, kwargs)
+                await language_of(context)
+                return problem_of(error, context)
 
         signature = inspect.signature(resolver)
         result = _union(resolver.__name__, get_type_hints(resolver)["return"], expected)

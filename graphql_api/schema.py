@@ -20,6 +20,7 @@ from graphql_api.engine import MarketSchema
 from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
 from graphql_api.invoice import CommissionInvoice
+from graphql_api.language import LanguageMutations
 from graphql_api.listing import Listing
 from graphql_api.log import TransparencyLog
 from graphql_api.log_mutations import LogMutations
@@ -111,6 +112,7 @@ class Mutation(
     StaffMutations,
     MachineTokenMutations,
     NotificationMutations,
+    LanguageMutations,
     MerchantRecordMutations,
     WindingUpMutations,
     PlatformMutations,

@@ -100,6 +100,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             vault=settings.vault,
             hub=hub,
             bells=bells,
+            accepted_languages=request.headers.get("accept-language"),
         )
 
     @asynccontextmanager

@@ -10,10 +10,11 @@ from graphql_api import access, checkout, log, notification, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
-from graphql_api.enums import MerchantRole, Permission, PlatformRole
+from graphql_api.enums import Language, MerchantRole, Permission, PlatformRole
 from graphql_api.log import Receipt
 from graphql_api.notification import Notification, NotificationFilter, NotificationPreference
 from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.reader import language_of
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from merchantry.domain.contact import WITHHELD
@@ -98,6 +99,11 @@ class Viewer:
     ) -> Connection[Notification] | None:
         """What the viewer was told as buyer, as staff and at the platform, newest first."""
         return await notification.of_viewer(info, filter, first, after)
+
+    @strawberry.field
+    async def language(self, info: Info) -> Language:
+        """What texts for the viewer are written in: as chosen, else what `Accept-Language` says, else EN."""
+        return Language(await language_of(info.context))
 
     @strawberry.field
     async def unread_count(self, info: Info) -> int | None:

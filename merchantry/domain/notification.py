@@ -33,20 +33,7 @@ class Channel(StrEnum):
     """How somebody is told of a group of kinds."""
 
     IN_APP = "in_app"
-    EMAIL = "email"
-    BOTH = "both"
-    DIGEST = "digest"
     NONE = "none"
-
-    @property
-    def in_app(self) -> bool:
-        """Whether it is in the list of notifications; what a digest sums up is there at once."""
-        return self in (Channel.IN_APP, Channel.BOTH, Channel.DIGEST)
-
-    @property
-    def is_mailed(self) -> bool:
-        """Whether each is sent as a mail of its own."""
-        return self in (Channel.EMAIL, Channel.BOTH)
 
 
 DEFAULT: Final = Channel.IN_APP

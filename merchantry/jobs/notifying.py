@@ -31,7 +31,8 @@ async def notify_forever(
         except Exception as error:  # the next round may go well, and nobody else does the work
             log.exception("notification.round_failed", error=type(error).__name__)
         try:
-            await asyncio.wait_for(stop.wait(), poll_seconds)
+            async with asyncio.timeout(poll_seconds):
+                await stop.wait()
         except TimeoutError:
             continue
 

@@ -62,7 +62,7 @@ async def deliver(session: PlatformSession, now: datetime) -> int:
     if not events:
         return 0
     tellings = await _tellings(session, events)
-    told = await _write(session, [each for each in tellings if each.channel.in_app])
+    told = await _write(session, [each for each in tellings if each.channel is Channel.IN_APP])
     await outbox.read_up_to(session, CONSUMER, events[-1].seq, now)
     if told:
         await notifications.announce(session, told)

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import migrations
+from merchantry.tables import account as _account
 from merchantry.tables import backup as _backup
 from merchantry.tables import case as _case
 from merchantry.tables import contact as _contact
@@ -29,6 +30,7 @@ from tenancy.tables import merchant_metadata, platform_metadata
 MERCHANT_TABLES = merchant_metadata
 PLATFORM_TABLES = platform_metadata
 _defined = (
+    _account,
     _backup,
     _case,
     _contact,

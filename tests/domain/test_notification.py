@@ -8,7 +8,6 @@ from merchantry.domain.event import CATALOGUE, EventKind
 from merchantry.domain.notification import (
     NEWS,
     Audience,
-    Channel,
     NewsGroup,
     group_of,
     heard_by_platform,
@@ -50,8 +49,3 @@ def test_staff_hear_what_their_permissions_reach() -> None:
 def test_the_platforms_people_hear_what_their_permissions_reach() -> None:
     assert EventKind.CASE_OPENED in heard_by_platform(frozenset({PlatformRole.REVIEWER}))
     assert heard_by_platform(frozenset({MerchantRole.OWNER})) == frozenset()
-
-
-def test_channels_say_where_something_is_told() -> None:
-    assert [each for each in Channel if each.in_app] == [Channel.IN_APP, Channel.BOTH, Channel.DIGEST]
-    assert [each for each in Channel if each.is_mailed] == [Channel.EMAIL, Channel.BOTH]

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from graphql_api.relay import encode_id
+from merchantry.domain.event import EventKind
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.jobs.notifying import notify, notify_all, prune
 from merchantry.jobs.telling import KEPT
@@ -26,7 +27,8 @@ from tests.graphql_api.documents import a_line, buy, ship
 from tests.graphql_api.mall import Mall, open_mall
 
 LIST = """query ($f: NotificationFilter, $n: Int, $a: String) { viewer { unreadCount
-  notifications(filter: $f, first: $n, after: $a) { nodes { id kind group audience merchantSlug subject readAt } pageInfo { endCursor hasNextPage } } } }"""
+  notifications(filter: $f, first: $n, after: $a) { nodes { id kind group audience merchantSlug subject readAt }
+    pageInfo { endCursor hasNextPage } } } }"""
 MARK = """mutation ($i: NotificationsMarkReadInput!) { notificationsMarkRead(input: $i) { __typename
   ... on NotificationsMarked { changed unreadCount } ... on Problem { code path } } }"""
 PREFER = """mutation ($i: NotificationPreferenceSetInput!) { notificationPreferenceSet(input: $i) { __typename
@@ -115,7 +117,7 @@ async def test_roles_decide_what_is_told_and_a_lost_one_hides_what_was(mall: Mal
     kites = mall.accounts["kites"]
     async with database.write("test") as tx, tx.as_merchant(kites) as session:
         facts = {"payout": kites, "number": "PO-1", "amount_minor": 100, "currency": "BRL"}
-        await outbox.publish(session, outbox.EventKind.PAYOUT_FAILED, facts, an_act())
+        await outbox.publish(session, EventKind.PAYOUT_FAILED, facts, an_act())
     await mall.notify()
     assert [each["kind"] for each in await told(mall, "olga")] == ["payout.failed"]
     assert await told(mall, "vera") == []
@@ -196,10 +198,10 @@ async def test_preferences_hold_at_one_merchant_or_wherever_nothing_else_is_said
 ) -> None:
     await mall.hire("olga", Merchant(mall.accounts["boats"], "boats", "active"), MerchantRole.OWNER)
     await prefer(mall, "olga", group="ORDERS", channel="NONE")
-    said = await prefer(mall, "olga", merchantSlug="kites", group="ORDERS", channel="DIGEST")
+    said = await prefer(mall, "olga", merchantSlug="kites", group="ORDERS", channel="IN_APP")
     assert said["preferences"] == [
         {"merchantSlug": None, "group": "ORDERS", "channel": "NONE"},
-        {"merchantSlug": "kites", "group": "ORDERS", "channel": "DIGEST"},
+        {"merchantSlug": "kites", "group": "ORDERS", "channel": "IN_APP"},
     ]
     for slug in ("kites", "boats"):
         await a_sale(mall, database, slug=slug)
@@ -273,3 +275,24 @@ async def test_the_count_is_told_live_to_its_account_only(mall: Mall, database: 
         await mark(mall, "ana", upTo=page["pageInfo"]["endCursor"])
         await hear()
     assert counted == [0, 2, 0]
+
+
+async def test_texts_are_in_the_viewer_s_language(mall: Mall, database: Database) -> None:
+    await a_sale(mall, database)
+    await mall.notify()
+    ask = "{ viewer { language notifications(first: 1) { nodes { text } } } }"
+    choose = """mutation ($i: ViewerLanguageSetInput!) { viewerLanguageSet(input: $i) {
+      ... on ViewerLanguageChanged { language } } }"""
+    wrong = {"i": {"ids": [encode_id("Notification", mall.accounts["kites"], mall.accounts["boats"])]}}
+    mark_it = (
+        "mutation ($i: NotificationsMarkReadInput!) { notificationsMarkRead(input: $i) { ... on Problem { message } } }"
+    )
+    said = []
+    for chosen, accepted in (("EN", "zh-CN"), ("ZH_HANS", "en"), (None, "zh-CN"), (None, None)):
+        await mall.ask(choose, {"i": {"language": chosen}}, who="ana")
+        headers = {"accept-language": accepted} if accepted else {}
+        shown = (await mall.ask(ask, who="ana", headers=headers)).data["viewer"]
+        problem = (await mall.ask(mark_it, wrong, who="ana", headers=headers)).data["notificationsMarkRead"]
+        said.append((shown["language"], shown["notifications"]["nodes"][0]["text"][:2], problem["message"][:2]))
+    english, chinese = ("EN", "Yo", "Th"), ("ZH_HANS", "您的", "找不")
+    assert said == [english, chinese, chinese, english]

@@ -96,6 +96,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "checkoutQuote": FREE,
     "viewerErase": FREE,
     "notificationsMarkRead": FREE,
+    "viewerLanguageSet": FREE,
     "notificationPreferenceSet": FREE,
     "buyerErase": P.PLATFORM_BUYER_ERASE,
     "checkoutPlace": FREE,

@@ -42,6 +42,7 @@ OF_PLATFORM = (Whose.PLATFORM, Whose.REPORTS)
 
 MUTATIONS = {
     "checkoutQuote": Whose.ANYONE,
+    "viewerLanguageSet": Whose.OWN,
     "notificationsMarkRead": Whose.BUYER,
     "notificationPreferenceSet": Whose.OWN,
     "buyerErase": Whose.PLATFORM,

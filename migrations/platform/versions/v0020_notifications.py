@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "channel IN ('in_app', 'email', 'both', 'digest', 'none')",
+            "channel IN ('in_app', 'none')",
             name=op.f("notification_preference_channel_is_known"),
         ),
         sa.ForeignKeyConstraint(
