@@ -39,9 +39,9 @@ WITH wanted AS (
     INSERT INTO __merchant__.order_event (order_id, seq, kind, actor, occurred_at, booked_at, details)
     VALUES (%(order)s, 1, 'place', 'buyer', %(at)s, %(at)s, '{}')
 ), told AS (
-    INSERT INTO platform.notification (merchant_id, id, kind, subject, created_at)
-    SELECT %(merchant)s, %(told)s, 'order.created', jsonb_build_object('order', %(order)s::text, 'number', number),
-        %(at)s FROM counted
+    INSERT INTO platform.outbox (merchant_id, id, kind, version, order_id, facts, actor, occurred_at, booked_at)
+    SELECT %(merchant)s, %(told)s, 'order.created', 1, %(order)s,
+        jsonb_build_object('order', %(order)s::text, 'number', number), 'buyer', %(at)s, %(at)s FROM counted
 ), audited AS (
     INSERT INTO platform.audit_event (merchant_id, id, actor, act, subject, after, occurred_at, booked_at)
     SELECT %(merchant)s, %(audited)s, 'buyer', 'order.place', %(order)s::text,

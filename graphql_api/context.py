@@ -8,9 +8,11 @@ from uuid import UUID
 import strawberry
 
 from graphql_api.asked import NOTHING, Asked
+from graphql_api.bells import Bells
 from graphql_api.hub import Hub
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
+from merchantry.languages.language import Language
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from tenancy.database import Database
@@ -46,6 +48,12 @@ class Context:
     """For how long a guest's token opens what they have placed."""
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
+    bells: Bells | None = None
+    """What rings for subscribers whose notifications have changed; None where nobody is told."""
+    accepted_languages: str | None = None
+    """The request's ``Accept-Language``."""
+    language: Language | None = None
+    """What whoever asks reads, once that was found out."""
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
     given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
+from merchantry.domain.notification import Audience, NewsGroup
+from merchantry.domain.notification import Channel as NotificationChannel
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.order_search import OrderSort
 from merchantry.domain.payee import PayeeKind, PayeeStatus
@@ -32,12 +34,14 @@ from merchantry.domain.verification import VerificationStatus
 from merchantry.domain.winding_up import Obstacle
 from merchantry.gateways.payment import ActionKind as PaymentActionKind
 from merchantry.jobs.reconciliation import FileKind
+from merchantry.languages.language import Language
 from merchantry.services.listing import ListingSort
 from merchantry.services.refund_sending import RefundOutcome
 from merchantry.services.report import Dimension
 
 __all__ = [
     "Account",
+    "Audience",
     "Borne",
     "CaseKind",
     "CaseStatus",
@@ -51,10 +55,13 @@ __all__ = [
     "Dimension",
     "FileKind",
     "InvoiceKind",
+    "Language",
     "LineStatus",
     "ListingSort",
     "MatchedBy",
     "MerchantRole",
+    "NewsGroup",
+    "NotificationChannel",
     "Obstacle",
     "OrderSort",
     "OrderStatus",
@@ -111,6 +118,7 @@ strawberry.enum(
     description="Who sells to the buyer: AGENT, the merchant, and the platform takes commission; PRINCIPAL, the"
     " platform in its own name, and it owes the merchant the price.",
 )
+strawberry.enum(Language, description="A language of texts for people.")
 strawberry.enum(LineStatus, name="BankLineStatus", description="Where a line of a bank's statement stands.")
 strawberry.enum(
     ListingSort,
@@ -120,6 +128,17 @@ strawberry.enum(
 )
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
+strawberry.enum(
+    Audience,
+    name="NotificationAudience",
+    description="As who somebody is told: STAFF of a merchant, BUYER of an order, PLATFORM as its staff.",
+)
+strawberry.enum(NewsGroup, name="NotificationGroup", description="Kinds of news that are wanted, or not, together.")
+strawberry.enum(
+    NotificationChannel,
+    name="NotificationChannel",
+    description="How somebody is told: IN_APP in the list of notifications, NONE not at all.",
+)
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")
 strawberry.enum(OrderStatus, description="Where an order stands.")

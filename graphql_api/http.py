@@ -47,7 +47,7 @@ class GraphQLEndpoint:
         except ClientDisconnect:
             return
         response.headers["cache-control"] = "no-store"
-        response.headers["vary"] = "Accept, Authorization, X-Merchant"
+        response.headers["vary"] = "Accept, Accept-Language, Authorization, X-Merchant"
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

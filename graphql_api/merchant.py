@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import strawberry
-from strawberry.scalars import JSON
 
 from graphql_api import (
     access,
@@ -17,6 +15,7 @@ from graphql_api import (
     coupon,
     customer,
     machine_token,
+    notification,
     payee,
     payout,
     product,
@@ -36,12 +35,13 @@ from graphql_api.coupon import Coupon
 from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.machine_token import MachineToken
+from graphql_api.notification import Notification
 from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
 from graphql_api.product import Product
 from graphql_api.refund import Refund
-from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, node_id, page
+from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from graphql_api.saved_report import SavedReport
 from graphql_api.selection import selects_anywhere
@@ -55,56 +55,11 @@ from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.contact import WITHHELD
 from merchantry.domain.permission import Permission, may
 from merchantry.services import merchant as merchants
-from merchantry.services import notification, staff, tracking
+from merchantry.services import staff, tracking
 from merchantry.services.explanation import Explanation
 from merchantry.services.review_trail import TrailVerdict
 from merchantry.services.tracking import OrderView
 from tenancy.database import Transaction
-
-
-@strawberry.type(description="One piece of news for the merchant.")
-class Notification(Node):
-    id: strawberry.ID
-    kind: str
-    subject: JSON = strawberry.field(description="What it is about: its id, and what people call it.")
-    created_at: datetime
-
-    @staticmethod
-    def of(merchant_id: UUID, found: notification.Notification) -> "Notification":
-        """The news as it is stored."""
-        return Notification(
-            id=encode_id("Notification", merchant_id, found.id),
-            kind=found.kind,
-            subject=JSON(_subject(merchant_id, found.subject)),
-            created_at=found.created_at,
-        )
-
-
-SUBJECTS = {
-    "case": "Case",
-    "order": "Order",
-    "payee_account": "PayeeAccount",
-    "payout": "Payout",
-    "statement": "Statement",
-}
-"""What news are about, by the kinds of nodes that the API knows them as."""
-
-
-def _subject(merchant_id: UUID, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The subject with the ids that the API knows it by."""
-    opaque = {name: node_id(SUBJECTS[name], merchant_id, UUID(key)) for name, key in stored.items() if name in SUBJECTS}
-    return {**stored, **opaque}
-
-
-@node("Notification", parts=2)
-async def load_notification(info: Info, parts: Parts) -> Notification | None:
-    """The news, for its merchant's staff."""
-    allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
-    if parts[0] != allowed.merchant_id:
-        return None
-    async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-        found = await notification.find(session, parts[1])
-    return Notification.of(allowed.merchant_id, found) if found else None
 
 
 @strawberry.type(
@@ -307,17 +262,8 @@ class Merchant:
     async def notifications(
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[Notification] | None:
-        """News, newest first. Needs notification.read."""
-        allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
-        asked = page("notifications", (datetime, UUID), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
-            found = await notification.notifications(session, asked.first, asked.after)
-        return connection_of(
-            found,
-            asked,
-            cursor_of=lambda each: each.cursor,
-            node_of=lambda each: Notification.of(allowed.merchant_id, each),
-        )
+        """What the viewer was told as the merchant's staff, newest first. Needs notification.read."""
+        return await notification.of_merchant(info, first, after)
 
     @strawberry.field
     async def cases(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import Field, fields
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from types import UnionType
 from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_args, get_type_hints
 from uuid import UUID
@@ -20,10 +21,13 @@ import strawberry
 
 from graphql_api.context import Context
 from graphql_api.money import Money
+from graphql_api.reader import language_of
 from graphql_api.relay import encode_id
 from graphql_api.trail import refused
 from merchantry.domain import errors
 from merchantry.domain.errors import MarketError, OutcomeUnknown
+from merchantry.languages.catalogue import translated
+from merchantry.languages.language import DEFAULT
 from tenancy.database import CommitUnknown
 
 P = ParamSpec("P")
@@ -114,7 +118,12 @@ def problem_of(error: MarketError, context: Context) -> Problem:
     _name_as_given(error, context)
     values = {name: _value(error, name, context) for name in _FIELD_TYPES[type(error)]}
     path = [str(step) for step in error.path or _given_path(error, context)]
-    return problem_type(code=ProblemCode(error.code), message=error.message, path=path, **values)
+    message = error.said(partial(_translated, context))
+    return problem_type(code=ProblemCode(error.code), message=message, path=path, **values)
+
+
+def _translated(context: Context, text: str) -> str:
+    return translated(text, context.language or DEFAULT)
 
 
 def _name_as_given(error: MarketError, context: Context) -> None:
@@ -235,6 +244,7 @@ def mutation(
                 error.path = _in_input(error.path or _given_path(error, context))
                 if "input" in kwargs and (error.path or isinstance(error, errors.InvalidInput)):
                     error.path = _given_there(error.path, kwargs["input"])
+                await language_of(context)
                 return problem_of(error, context)
 
         signature = inspect.signature(resolver)

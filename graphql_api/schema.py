@@ -21,12 +21,14 @@ from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
 from graphql_api.guest import GuestMutations
 from graphql_api.invoice import CommissionInvoice
+from graphql_api.language import LanguageMutations
 from graphql_api.listing import Listing
 from graphql_api.log import TransparencyLog
 from graphql_api.log_mutations import LogMutations
 from graphql_api.machine_token import MachineTokenMutations
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
+from graphql_api.notification import Notification, NotificationMutations
 from graphql_api.order import Order, OrderMutations
 from graphql_api.payee import PayeeAccount, PayeeMutations
 from graphql_api.payout import Payout
@@ -111,6 +113,8 @@ class Mutation(
     TaxMutations,
     StaffMutations,
     MachineTokenMutations,
+    NotificationMutations,
+    LanguageMutations,
     MerchantRecordMutations,
     WindingUpMutations,
     PlatformMutations,
@@ -137,6 +141,7 @@ schema = MarketSchema(
         Checkout,
         Payment,
         Order,
+        Notification,
         Product,
         Variant,
         Listing,

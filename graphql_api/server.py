@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from graphql_api import log_routes, payment_webhooks, sandbox_page, tracing, trail
 from graphql_api.app import create_app
+from graphql_api.bells import Bells
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
 from graphql_api.hub import Hub
@@ -31,7 +32,7 @@ from merchantry.gateways.webhook_signature import Secrets
 from merchantry.jobs import telling, working
 from merchantry.jobs.tools import BackupPlan, Tools
 from merchantry.services import merchant as merchants
-from merchantry.services import outbox
+from merchantry.services import notification, outbox
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
@@ -91,7 +92,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
     """The application. It connects to nothing before it is started, and gives everything back when it is stopped."""
     database = Database(settings.logins, pool_size=settings.pool_size)
     directory = Directory(database, clock)
-    hub = Hub(database)
+    hub, bells = Hub(database), Bells()
     gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
 
     async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
@@ -108,13 +109,17 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
             hub=hub,
+            bells=bells,
+            accepted_languages=request.headers.get("accept-language"),
         )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
-            await stack.enter_async_context(directory.listening({outbox.CHANNEL: hub.heard}))
+            await stack.enter_async_context(
+                directory.listening({outbox.CHANNEL: hub.heard, notification.CHANNEL: bells.heard})
+            )
             await stack.enter_async_context(hub.following())
             if tracing.is_configured():
                 await stack.enter_async_context(tracing.traced(app, database, schema))

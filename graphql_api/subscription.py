@@ -17,6 +17,7 @@ from strawberry.scalars import JSON
 from graphql_api import access
 from graphql_api.context import Context, Info, Reads
 from graphql_api.hub import Hub, Topic
+from graphql_api.notification_count import NotificationSubscriptions
 from graphql_api.order import Order, find_order, parts_wanted, selects
 from graphql_api.payout import Payout, load_payout
 from graphql_api.relay import decode_cursor, decode_id, encode_cursor, encode_id
@@ -215,7 +216,7 @@ async def _order_topic(info: Info, id: str) -> Topic:
 
 
 @strawberry.type
-class Subscription:
+class Subscription(NotificationSubscriptions):
     @strawberry.subscription
     async def order_changed(
         self,

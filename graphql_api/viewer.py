@@ -6,14 +6,16 @@ from uuid import UUID
 
 import strawberry
 
-from graphql_api import access, checkout, guest, log, return_request
+from graphql_api import access, checkout, guest, log, notification, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
-from graphql_api.enums import MerchantRole, Permission, PlatformRole
+from graphql_api.enums import Language, MerchantRole, Permission, PlatformRole
 from graphql_api.guest import Guest
 from graphql_api.log import Receipt
+from graphql_api.notification import Notification, NotificationFilter, NotificationPreference
 from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.reader import language_of
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from merchantry.domain.contact import WITHHELD
@@ -94,6 +96,32 @@ class Viewer:
     ) -> Connection[ReturnRequest] | None:
         """What the buyer asked to send back, at all merchants, newest first."""
         return await return_request.of_buyer(info, first, after)
+
+    @strawberry.field
+    async def notifications(
+        self,
+        info: Info,
+        filter: NotificationFilter | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Notification] | None:
+        """What the viewer was told as buyer, as staff and at the platform, newest first."""
+        return await notification.of_viewer(info, filter, first, after)
+
+    @strawberry.field
+    async def language(self, info: Info) -> Language:
+        """What texts for the viewer are written in: as chosen, else what `Accept-Language` says, else EN."""
+        return Language(await language_of(info.context))
+
+    @strawberry.field
+    async def unread_count(self, info: Info) -> int | None:
+        """How many notifications the viewer has not read, up to 1,000."""
+        return await notification.unread_count(info)
+
+    @strawberry.field
+    async def notification_preferences(self, info: Info) -> list[NotificationPreference] | None:
+        """How the viewer said to be told; whatever is not among them is told IN_APP."""
+        return await notification.preferences(info)
 
     @strawberry.field
     async def receipts(

@@ -6,6 +6,7 @@ maps a class to a problem by its name, so the fields are part of the contract.
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import ClassVar
@@ -28,21 +29,36 @@ class MarketError(Exception):
         super().__init_subclass__()
         cls.code = WORD_BOUNDARY.sub("_", cls.__name__).upper()
 
+    @classmethod
+    def template(cls) -> str:
+        """The message with its facts' names in braces."""
+        return inspect.cleandoc(cls.__doc__ or cls.code).split("\n\n")[0].replace("\n", " ")
+
     @property
     def message(self) -> str:
         """What went wrong and what to do about it, in one sentence for a person."""
-        template = inspect.cleandoc(type(self).__doc__ or self.code).split("\n\n")[0].replace("\n", " ")
-        return template.format_map({fact.name: _readable(getattr(self, fact.name)) for fact in fields(self)})
+        return self.said(str)
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The message in another language: of the whole sentence, and of sentences and messages within it."""
+        facts = {fact.name: _readable(getattr(self, fact.name), translate) for fact in fields(self)}
+        return translate(self.template()).format_map(facts)
 
     def __str__(self) -> str:
         return self.message
 
 
-def _readable(value: object) -> object:
-    """A fact as it stands in a sentence: lists of problems as their texts, all else as it is."""
-    if not isinstance(value, tuple):
-        return value
-    return "; ".join(": ".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
+def _readable(value: object, translate: Callable[[str], str]) -> object:
+    """A fact as it stands in a sentence: lists of problems as their texts, sentences translated, all else as it is."""
+    if isinstance(value, tuple):
+        return "; ".join(_part(part, translate) for part in value)
+    return translate(value) if isinstance(value, str) else value
+
+
+def _part(part: object, translate: Callable[[str], str]) -> str:
+    if isinstance(part, MarketError):
+        return part.said(translate)
+    return ": ".join(map(str, part)) if isinstance(part, tuple) else str(part)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -40,7 +40,7 @@ class Declared:
     """A kind of event: what it means, what it says, and whom it concerns.
 
     Staff of the merchant need ``staff``, people of the platform ``platform``; None: they are not told. Buyers are told
-    of their own orders only. ``is_news`` writes it among the merchant's notifications as well.
+    of their own orders only. What of it people find among their notifications says ``domain.notification``.
     """
 
     meaning: str
@@ -48,7 +48,6 @@ class Declared:
     staff: Permission | None
     platform: Permission
     to_buyer: bool = False
-    is_news: bool = False
     version: int = 1
 
 
@@ -142,14 +141,13 @@ _CASE: Final = (
 _MERCHANT: Final = (_id("merchant", "the merchant"), FactOf("slug", FactType.TEXT, "its slug", always=False))
 
 
-def _order(meaning: str, *more: FactOf, is_news: bool = False, to_buyer: bool = True) -> Declared:
+def _order(meaning: str, *more: FactOf, to_buyer: bool = True) -> Declared:
     return Declared(
         meaning=meaning,
         facts=(*_ORDER, *more),
         staff=_P.ORDER_READ,
         platform=_P.PLATFORM_SETTLEMENT_READ,
         to_buyer=to_buyer,
-        is_news=is_news,
     )
 
 
@@ -170,35 +168,29 @@ def _return(meaning: str) -> Declared:
         staff=_P.ORDER_READ,
         platform=_P.PLATFORM_SETTLEMENT_READ,
         to_buyer=True,
-        is_news=True,
     )
 
 
-def _chargeback(meaning: str, *facts: FactOf, is_news: bool = True) -> Declared:
-    return Declared(
-        meaning=meaning, facts=facts, staff=_P.ORDER_READ, platform=_P.PLATFORM_CHARGEBACK_READ, is_news=is_news
-    )
+def _chargeback(meaning: str, *facts: FactOf) -> Declared:
+    return Declared(meaning=meaning, facts=facts, staff=_P.ORDER_READ, platform=_P.PLATFORM_CHARGEBACK_READ)
 
 
-def _money(
-    meaning: str, *facts: FactOf, staff: Permission = _P.LEDGER_READ, is_news: bool = True, version: int = 1
-) -> Declared:
+def _money(meaning: str, *facts: FactOf, staff: Permission = _P.LEDGER_READ, version: int = 1) -> Declared:
     return Declared(
         meaning=meaning,
         facts=facts,
         staff=staff,
         platform=_P.PLATFORM_SETTLEMENT_READ,
-        is_news=is_news,
         version=version,
     )
 
 
-def _case(meaning: str, *facts: FactOf, is_news: bool = False) -> Declared:
-    return Declared(meaning=meaning, facts=facts, staff=_P.CASE_READ, platform=_P.PLATFORM_CASE_READ, is_news=is_news)
+def _case(meaning: str, *facts: FactOf) -> Declared:
+    return Declared(meaning=meaning, facts=facts, staff=_P.CASE_READ, platform=_P.PLATFORM_CASE_READ)
 
 
-def _shop(meaning: str, *facts: FactOf, staff: Permission | None = _P.PRODUCT_READ, is_news: bool = False) -> Declared:
-    return Declared(meaning=meaning, facts=facts, staff=staff, platform=_P.PLATFORM_MERCHANT_READ, is_news=is_news)
+def _shop(meaning: str, *facts: FactOf, staff: Permission | None = _P.PRODUCT_READ) -> Declared:
+    return Declared(meaning=meaning, facts=facts, staff=staff, platform=_P.PLATFORM_MERCHANT_READ)
 
 
 _K = EventKind
@@ -210,7 +202,6 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             "An order was placed; nothing is paid yet.",
             FactOf("total_minor", _MINOR, "what the buyer is to pay"),
             _CURRENCY,
-            is_news=True,
         ),
         _K.ORDER_PAID: _order("Its money is captured, or the merchant collects it; it can be shipped.", _STATUS),
         _K.ORDER_SHIPPED: _order("A parcel left.", _STATUS, _id("shipment", "the parcel")),
@@ -223,8 +214,8 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             FactOf("refund", FactType.ID, "the refund, where money goes back", always=False),
             FactOf("amount_minor", _MINOR, "how much goes back", always=False),
         ),
-        _K.ORDER_HELD: _order("Its money will be held until people have looked at it.", is_news=True, to_buyer=False),
-        _K.REVIEW_DECIDED: _order("People have looked at a held order.", _STATUS, is_news=True, to_buyer=False),
+        _K.ORDER_HELD: _order("Its money will be held until people have looked at it.", to_buyer=False),
+        _K.REVIEW_DECIDED: _order("People have looked at a held order.", _STATUS, to_buyer=False),
         _K.SPLIT_RECORDED: _money(
             "An order's money was divided, and is pending.",
             *_ORDER,
@@ -232,14 +223,12 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             FactOf("merchant_minor", _MINOR, "the merchant's part"),
             FactOf("commission_minor", _MINOR, "commission, its tax and fees"),
             FactOf("entry", FactType.COUNT, "the ledger entry's number"),
-            is_news=False,
         ),
         _K.SPLIT_RELEASED: _money(
             "Its hold is over: the merchant's part is available.",
             *_ORDER,
             _CURRENCY,
             FactOf("payable_minor", _MINOR, "what became available; below zero is owed"),
-            is_news=False,
         ),
         _K.REFUND_REQUESTED: _refund("Money goes back to the buyer, or was handed back.", _STATUS),
         _K.REFUND_SENT: _refund("The buyer has it.", _STATUS),
@@ -254,7 +243,7 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
         _K.CHARGEBACK_OPENED: _chargeback(
             "A bank takes a payment back.", *_CHARGEBACK, FactOf("amount_minor", _MINOR, "how much")
         ),
-        _K.CHARGEBACK_RESPONDED: _chargeback("The bank was sent evidence.", *_CHARGEBACK, is_news=False),
+        _K.CHARGEBACK_RESPONDED: _chargeback("The bank was sent evidence.", *_CHARGEBACK),
         _K.CHARGEBACK_OVERDUE: _chargeback("The bank's deadline has passed.", *_CHARGEBACK[:1], _CASE[0]),
         _K.CHARGEBACK_WON: _chargeback(
             "The bank decided for the sale.", *_CHARGEBACK, FactOf("amount_minor", _MINOR, "how much")
@@ -265,7 +254,7 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
         _K.STATEMENT_CLOSED: _money(
             "A period was settled.", *_STATEMENT, _CURRENCY, FactOf("closing_minor", _MINOR, "its closing balance")
         ),
-        _K.STATEMENT_ACCEPTED: _money("The merchant, or its silence, accepted.", *_STATEMENT, is_news=False),
+        _K.STATEMENT_ACCEPTED: _money("The merchant, or its silence, accepted.", *_STATEMENT),
         _K.STATEMENT_OBJECTED: _money(
             "The merchant disagrees.", *_STATEMENT, FactOf("amount_minor", _MINOR, "over how much")
         ),
@@ -289,7 +278,6 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             *_CASE,
             FactOf("granted_minor", _MINOR, "how much of its amount was approved", always=False),
             FactOf("currency", FactType.TEXT, "ISO 4217", always=False),
-            is_news=True,
         ),
         _K.PRODUCT_PUBLISHED: _shop("The mall shows a product.", _id("product", "the product")),
         _K.PRODUCT_UNPUBLISHED: _shop("The mall shows it no longer.", _id("product", "the product")),
@@ -303,11 +291,8 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             _id("report", "the report"),
             _id("file", "its file"),
             staff=_P.REPORT_READ,
-            is_news=True,
         ),
-        _K.REPORT_FAILED: _shop(
-            "A saved report could not be made.", _id("report", "the report"), staff=_P.REPORT_READ, is_news=True
-        ),
+        _K.REPORT_FAILED: _shop("A saved report could not be made.", _id("report", "the report"), staff=_P.REPORT_READ),
         _K.MERCHANT_CREATED: _shop("A merchant joined.", *_MERCHANT, staff=_P.STAFF_READ),
         _K.MERCHANT_SUSPENDED: _shop("It can do nothing for now.", *_MERCHANT, staff=_P.STAFF_READ),
         _K.MERCHANT_RESUMED: _shop("It can act again.", *_MERCHANT, staff=_P.STAFF_READ),
@@ -341,7 +326,7 @@ def _told(each: Declared) -> str:
     whom = [f"staff with `{each.staff}`"] if each.staff else []
     whom += ["the buyer"] if each.to_buyer else []
     whom += [f"the platform with `{each.platform}`"]
-    return ", ".join(whom) + ("; news" if each.is_news else "")
+    return ", ".join(whom)
 
 
 def _fact(fact: FactOf) -> str:

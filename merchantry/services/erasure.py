@@ -16,12 +16,14 @@ from sqlalchemy import Row, delete, exists, func, or_, select, update
 from merchantry.domain.act import Act
 from merchantry.domain.erasure import Holder, Kept, KeptFor, kept
 from merchantry.domain.errors import NotFound
+from merchantry.domain.notification import Audience
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.text import check_text
 from merchantry.services import audit, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.contact import contact_key, erasure
 from merchantry.tables.merchant import orders
+from merchantry.tables.notification import notification
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, checkout_quote, mall
 from tenancy.database import MerchantSession, PlatformSession, Transaction
 from tenancy.directory import announce
@@ -182,6 +184,8 @@ async def _erase_checkouts(session: PlatformSession, buyer_id: UUID, done_with: 
 
 async def _forget_account(session: PlatformSession, buyer_id: UUID) -> None:
     """Whoever signs in again is somebody new. Staff stay who they are: that is no data of a buyer."""
+    told = (notification.c.account_id == buyer_id) & (notification.c.audience == Audience.BUYER)
+    await session.execute(delete(notification).where(told))
     is_staff = or_(
         exists().where(membership.c.account_id == account.c.id),
         exists().where(platform_role.c.account_id == account.c.id),

@@ -5,7 +5,7 @@ number below one that was told before; of two changes of which the second waited
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
 from merchantry.domain.event import EventKind, FactType, check
-from merchantry.services import notification
+from merchantry.domain.notification import NEWS
 from merchantry.tables.outbox import outbox, outbox_consumer, outbox_head
 from merchantry.tables.platform import NOBODY, buyer_order
 from tenancy.database import MerchantSession, PlatformSession, Session
@@ -40,7 +40,7 @@ class Event:
     """Something that happened. ``id`` is the same however often it is read; ``facts`` are as its kind declares them.
 
     ``merchant_id`` is NOBODY's where no merchant is told. ``actor`` is the kind of actor: buyer, staff, platform,
-    system. ``buyer_id`` is known only where the platform reads for buyers.
+    system. ``buyer_id`` is known only where the platform reads for buyers, ``words`` only where it reads for all.
     """
 
     seq: int
@@ -54,9 +54,10 @@ class Event:
     occurred_at: datetime
     booked_at: datetime
     buyer_id: UUID | None = None
+    words: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
-COLUMNS = [outbox.c[name] for name in Event.__slots__ if name != "buyer_id"]
+COLUMNS = [outbox.c[name] for name in Event.__slots__ if name not in ("buyer_id", "words")]
 
 
 async def publish(
@@ -84,15 +85,14 @@ def published(
     """What :func:`publish` writes, to be written together with the change.
 
     A merchant's session tells as that merchant; the platform's as ``merchant_id``, or as NOBODY, of which only the
-    platform is told. ``news`` are words that the merchant's notification has beside the facts.
+    platform is told. ``news`` are words that notifications have beside the facts, and events have not.
     """
     if isinstance(session, MerchantSession):
         merchant_id = session.merchant_id
     row = _row(merchant_id or NOBODY, kind, facts, act)
-    written = [New(outbox, row)]
-    if kind.declared.is_news and row["merchant_id"] != NOBODY:
-        written.append(notification.row(row["merchant_id"], kind, {**row["facts"], **(news or {})}, act))
-    return written
+    if news and kind in NEWS:
+        row["words"] = dict(news)
+    return [New(outbox, row)]
 
 
 def publish_as_owner(
@@ -219,7 +219,8 @@ async def read_for_buyer(
 
 async def read_with_buyers(session: PlatformSession, after: int, limit: int = BATCH) -> list[Event]:
     """The next events of all, with the buyers whom they concern: for whoever hands them on. Raises CursorExpired."""
-    return await _read(session, _after(_with_buyers(is_outer=True), after, limit), after)
+    statement = _with_buyers(is_outer=True).add_columns(outbox.c.words)
+    return await _read(session, _after(statement, after, limit), after)
 
 
 def _about(statement: Select[Any], subject: tuple[str, str] | None) -> Select[Any]:

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import migrations
+from merchantry.tables import account as _account
 from merchantry.tables import backup as _backup
 from merchantry.tables import case as _case
 from merchantry.tables import contact as _contact
@@ -12,6 +13,7 @@ from merchantry.tables import listing as _listing
 from merchantry.tables import log as _log
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
+from merchantry.tables import notification as _notification
 from merchantry.tables import outbox as _outbox
 from merchantry.tables import payout as _payout
 from merchantry.tables import platform as _platform
@@ -29,6 +31,7 @@ from tenancy.tables import merchant_metadata, platform_metadata
 MERCHANT_TABLES = merchant_metadata
 PLATFORM_TABLES = platform_metadata
 _defined = (
+    _account,
     _backup,
     _case,
     _contact,
@@ -37,6 +40,7 @@ _defined = (
     _log,
     _merchant,
     _merchant_settlement,
+    _notification,
     _outbox,
     _payout,
     _platform,

@@ -7,7 +7,7 @@ from tenancy.tables import grants, platform_metadata, wakes
 
 WAKES = "outbox"
 """What a transaction that wrote an event wakes in its own process, once it is committed."""
-WRITTEN = "merchant_id, id, kind, version, order_id, facts, actor, occurred_at, booked_at"
+WRITTEN = "merchant_id, id, kind, version, order_id, facts, words, actor, occurred_at, booked_at"
 
 outbox = Table(
     "outbox",
@@ -20,6 +20,7 @@ outbox = Table(
     count("version"),
     Column("order_id", Uuid),
     document("facts"),
+    document("words", nullable=True),
     words("actor"),
     instant("occurred_at"),
     instant("booked_at"),
@@ -32,7 +33,7 @@ outbox = Table(
 )
 """``position`` is drawn when an event is written, ``seq`` is given after its transaction was committed: what has no
 ``seq`` has not been told to anybody. ``order_id`` is the fact ``order``, by which a buyer's events are found;
-``actor`` is what kind of actor caused it."""
+``words`` are what notifications say beside the facts; ``actor`` is what kind of actor caused it."""
 
 outbox_head = Table(
     "outbox_head",

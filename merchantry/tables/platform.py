@@ -257,19 +257,6 @@ platform_entry = Table(
 )
 """The platform's side of a merchant's entry of the same ``seq``."""
 
-notification = Table(
-    "notification",
-    platform_metadata,
-    id_of("merchant_id"),
-    id_of("id"),
-    words("kind"),
-    document("subject"),
-    instant("created_at"),
-    PrimaryKeyConstraint("merchant_id", "id"),
-    Index(None, "merchant_id", "created_at", "id"),
-    info=grants(platform=APPEND, merchant=APPEND),
-)
-
 audit_event = Table(
     "audit_event",
     platform_metadata,

@@ -18,6 +18,8 @@ from merchantry.domain.plan_document import parse_plan
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.gateways.webhook_signature import Secrets, new_secret
 from merchantry.jobs import worker
+from merchantry.jobs.notifying import notify_all
+from merchantry.jobs.telling import tell_all
 from merchantry.jobs.tools import Tools
 from merchantry.services import commission, staff
 from tenancy.database import Database
@@ -134,8 +136,15 @@ class Mall:
         return Answer(answer.status_code, answer.json())
 
     async def work(self) -> int:
-        """Let the worker do everything that is due."""
-        return await worker.run_due(self.tools, self.clock())
+        """Let the worker do everything that is due, and tell whom it concerns."""
+        done = await worker.run_due(self.tools, self.clock())
+        await self.notify()
+        return done
+
+    async def notify(self) -> None:
+        """Let the worker tell people of what has happened."""
+        await tell_all(self.database)
+        await notify_all(self.database, self.clock())
 
 
 @asynccontextmanager

@@ -200,6 +200,7 @@ async def test_the_merchant_is_told_of_its_cases_and_of_no_names(desk: Desk) -> 
     ]
     for hidden in ("between us", await desk.account("fin"), await desk.account("ada")):
         assert hidden not in str(answer.body)
+    await desk.mall.notify()
     news = await desk.mall.ask("{ merchant { notifications { nodes { kind } } } }", who="olga", merchant="kites")
     assert [each["kind"] for each in news.data["merchant"]["notifications"]["nodes"]] == ["case.decided"]
 

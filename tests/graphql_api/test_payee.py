@@ -90,6 +90,7 @@ async def test_a_change_cools_off_and_the_account_before_is_retired(mall: Mall, 
     nodes = (await read(mall, "olga")).data["merchant"]["payeeAccounts"]["nodes"]
     assert [node["status"] for node in nodes] == ["COOLING", "RETIRED"]
     news = "{ merchant { notifications { nodes { kind subject } } auditEvents { nodes { act before after actor } } } }"
+    await mall.notify()
     told = (await mall.ask(news, who="olga", merchant="kites")).data["merchant"]
     kinds = [node["kind"] for node in told["notifications"]["nodes"]]
     assert sorted(kinds) == ["case.decided", "payee_account.added", "payee_account.added", "payee_account.retired"]

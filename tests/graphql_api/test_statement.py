@@ -228,6 +228,7 @@ async def test_the_platforms_people_read_any_merchants_statements(desk: Settled)
 
 
 async def test_news_lead_to_what_they_are_about(desk: Settled) -> None:
+    await desk.mall.notify()
     found = await desk.ask("{ merchant { notifications { nodes { kind subject } } } }", "olga")
     subjects = {each["kind"]: each["subject"] for each in found["notifications"]["nodes"]}
     statement = await desk.statement()

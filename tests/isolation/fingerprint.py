@@ -24,6 +24,8 @@ WHOLE = {
     "tax_rate",
     "bank_statement",
     "bank_line",
+    "notification_preference",
+    "account_setting",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do, without refused attempts."""
 

@@ -36,7 +36,6 @@ APPEND_ONLY_SHARED = [
     "log_confirmed",
     "log_key",
     "audit_event",
-    "notification",
     "idempotency",
     "case_event",
 ]

@@ -27,6 +27,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOT_AUDITED = {
     "reviewRulesTry": "nothing is changed: it reckons what rules would have said",
     "merchantFinish": "where something stands in the way it changes nothing; what it settles is audited step by step",
+    "viewerLanguageSet": "what somebody reads is their own affair",
+    "notificationsMarkRead": "what somebody has read is their own affair",
+    "notificationPreferenceSet": "how somebody wants to be told is their own affair",
     "checkoutQuote": "nothing is reserved or promised: a quote is a question, and is forgotten",
     "commissionPlanReplay": "nothing is changed: it reckons what a plan would have charged",
 }

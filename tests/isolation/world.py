@@ -332,6 +332,9 @@ async def furnished(mall: Mall, name: str, price: str) -> Sphere:
     await _coupons(mall, made)
     await _machines(mall, made)
     await add_reports(mall, made)
+    await mall.notify()
+    told = await mall.ask("{ viewer { notifications(first: 1) { nodes { id } } } }", who=made.buyer)
+    made.subjects["notificationsMarkRead"] = {"ids": [told.data["viewer"]["notifications"]["nodes"][0]["id"]]}
     return made
 
 

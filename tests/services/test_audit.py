@@ -1,4 +1,4 @@
-"""The audit trail and notifications: written with the act, by its merchant or the platform, and never changed."""
+"""The audit trail: written with the act, by its merchant or the platform, and never changed."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -9,9 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.services import audit
 from merchantry.services.audit_search import EVERYTHING, AuditFilter, events
-from merchantry.services.notification import notifications, notify
 from merchantry.tables.platform import NOBODY, audit_event
-from merchantry.tables.platform import notification as notification_table
 from tenancy.database import Database, sqlstate
 from tests.builders import NOON, a_shop, an_act, some_merchants
 
@@ -65,34 +63,15 @@ async def test_the_platform_writes_for_any_merchant_and_for_nobody_but_changes_n
             await session.execute(delete(audit_event))
 
 
-async def test_what_is_rolled_back_is_in_no_trail_and_tells_nobody(database: Database) -> None:
+async def test_what_is_rolled_back_is_in_no_trail(database: Database) -> None:
     kites, _ = await two(database)
 
     async def fail() -> None:
         async with database.write("test") as tx, tx.as_merchant(kites) as session:
             await audit.record(session, kites, an_act(), "product.create", "1")
-            await notify(session, "order.placed", {"order": "1"}, an_act())
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await fail()
     async with database.read("test") as tx, tx.as_merchant(kites) as session:
         assert [each.act for each in await events(session, EVERYTHING, 10)] == ["merchant.create"]
-        assert await notifications(session, 10) == []
-
-
-async def test_a_merchant_is_told_its_own_news_newest_first(database: Database) -> None:
-    kites, boats = await two(database)
-    async with database.write("test") as tx:
-        for merchant, count in ((kites, 3), (boats, 1)):
-            async with tx.as_merchant(merchant) as session:
-                for number in range(count):
-                    act = an_act(at=NOON + timedelta(minutes=number))
-                    await notify(session, "order.placed", {"number": number}, act)
-    async with database.read("test") as tx, tx.as_merchant(kites) as session:
-        page = await notifications(session, 2)
-        assert [news.subject for news in page] == [{"number": 2}, {"number": 1}, {"number": 0}]
-        assert [news.subject for news in await notifications(session, 2, page[1].cursor)] == [{"number": 0}]
-    async with database.read("test") as tx, tx.as_merchant(boats) as session:
-        assert [news.subject for news in await notifications(session, 5)] == [{"number": 0}]
-        assert len((await session.execute(notification_table.select())).all()) == 1

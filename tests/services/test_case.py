@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
@@ -19,8 +19,8 @@ from merchantry.services import audit, case, case_decision, case_end, case_list,
 from merchantry.services.audit_search import EVERYTHING, AuditFilter, events
 from merchantry.services.case import Case, CaseAct, Fact, NewCase
 from merchantry.services.case_list import CaseEvent
-from merchantry.services.notification import notifications
 from merchantry.tables.case import review_case
+from merchantry.tables.outbox import outbox
 from merchantry.tables.platform import NOBODY
 from tenancy.database import Database, Transaction, sqlstate
 from tests.builders import NOON, a_buyer, a_merchant, an_act
@@ -130,9 +130,8 @@ async def test_an_approval_has_its_effect_and_is_told_to_the_merchant(database: 
     assert (await found(database, merchant.id, new.id))[0] == decided
     assert await effects_of(database) == [{"status": "approved", "reason": "because approve", "by": finance}]
     async with database.read("test") as tx, tx.as_merchant(merchant.id) as session:
-        (news,) = await notifications(session, 10)
-    assert (news.kind, news.subject["case"]) == ("case.decided", str(new.id))
-    assert news.subject["reason"] == "because approve"
+        told = (await session.execute(select(outbox).where(outbox.c.kind == "case.decided"))).one()
+    assert (told.facts["case"], told.words["reason"]) == (str(new.id), "because approve")
 
 
 async def test_a_rejection_ends_a_case_that_needs_two(database: Database) -> None:
@@ -153,7 +152,7 @@ async def test_what_the_merchant_is_not_told_of_tells_it_nothing(database: Datab
     await opened(database, new)
     await voted(database, new, someone())
     async with database.read("test") as tx, tx.as_merchant(merchant.id) as session:
-        assert await notifications(session, 10) == []
+        assert (await session.execute(select(outbox.c.id).where(outbox.c.kind.like("case.%")))).all() == []
         assert await case_list.find(session, merchant.id, new.id) is None
         assert await case_list.page(session, limit=10) == []
         assert [each.act for each in await events(session, EVERYTHING, 10)] == ["merchant.create"]

@@ -253,7 +253,7 @@ async def test_no_table_holds_the_number_or_its_holder_in_any_form_that_can_be_r
         await payee.flag_account(session, added.id, "Look.", an_act(FINANCE))
     found = dict(contents(logins, merchant))
     assert str(added.id) in found["payee_account"]
-    assert all(str(added.id) in found[name] for name in ("audit_event", "notification"))
+    assert all(str(added.id) in found[name] for name in ("audit_event", "outbox"))
     for name, text in found.items():
         for secret in (IBAN, IBAN[-8:], "Quirina", "Xavier"):
             for written in (secret, secret.encode().hex(), secret.lower()):
