@@ -1,8 +1,17 @@
-"""Everything a worker does until it is stopped: due jobs, what comes round, the log and its witnesses, events."""
+"""Everything a worker does until it is stopped: due jobs, what comes round, the log and its witnesses, events, webhooks."""
 
 import asyncio
 
-from merchantry.jobs import backing_up, scheduled_verification, sequencing, settling, telling, witnessing, worker
+from merchantry.jobs import (
+    backing_up,
+    scheduled_verification,
+    sequencing,
+    settling,
+    telling,
+    webhooks,
+    witnessing,
+    worker,
+)
 from merchantry.jobs.tools import Tools
 
 
@@ -14,6 +23,8 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
         group.create_task(backing_up.ask_forever(tools, stop))
         group.create_task(scheduled_verification.verify_forever(tools, stop))
         group.create_task(telling.tell_forever(tools.database, tools.clock, stop))
+        if tools.webhooks is not None:
+            group.create_task(webhooks.send_forever(tools, tools.webhooks, stop))
         if tools.log_keys is not None:
             policy = tools.witness_policy
             group.create_task(sequencing.sequence_forever(tools.database, tools.log_keys, tools.clock, stop, policy))
