@@ -11,6 +11,7 @@ from graphql_api.asked import NOTHING, Asked
 from graphql_api.hub import Hub
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
+from merchantry.gateways.webhook import Reach
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
 from tenancy.database import Database
@@ -42,6 +43,8 @@ class Context:
     provision: Provision
     """Makes merchants; the one thing that the program does as the owner of the tables."""
     vault: Vault
+    webhooks: Reach = field(default_factory=Reach)
+    """Where webhooks may be sent."""
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
     given_ids: dict[UUID, str] = field(default_factory=dict)

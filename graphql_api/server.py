@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from graphql_api import log_routes, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
+from graphql_api.facts import presented
 from graphql_api.hub import Hub
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
+from merchantry.gateways.webhook import Reach
 from merchantry.jobs import telling, working
-from merchantry.jobs.tools import BackupPlan, Tools
+from merchantry.jobs.tools import BackupPlan, Tools, Webhooks
 from merchantry.services import merchant as merchants
 from merchantry.services import outbox
 from merchantry.services.merchant import NewShop
@@ -72,6 +74,8 @@ class Settings:
     trusted_documents: Mapping[str, str] | None = None
     allowed_origins: frozenset[str] = frozenset()
     budget_per_second: int = 10_000
+    webhooks: Reach = field(default_factory=Reach)
+    webhooks_kept: timedelta = timedelta(days=30)
 
 
 def utc_now() -> datetime:
@@ -98,6 +102,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             gateway=gateway,
             provision=provision,
             vault=settings.vault,
+            webhooks=settings.webhooks,
             hub=hub,
         )
 
@@ -121,6 +126,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     backups=settings.backups,
                     witness_policy=settings.witness_policy,
                     verify_at=settings.verify_at,
+                    webhooks=Webhooks(settings.webhooks, presented, settings.webhooks_kept),
                 )
                 await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
             else:

@@ -20,7 +20,7 @@ from graphql_api.facts import facts_of, merchant_of
 from graphql_api.hub import Hub, Topic
 from graphql_api.order import Order, find_order, parts_wanted, selects
 from graphql_api.payout import Payout, load_payout
-from graphql_api.relay import decode_cursor, decode_id, encode_cursor, encode_id
+from graphql_api.relay import decode_cursor, decode_id, encode_cursor
 from graphql_api.selection import wanted
 from graphql_api.split import Split, load_split
 from graphql_api.trail import write_reads
@@ -29,7 +29,6 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.permission import Permission, may
 from merchantry.services import outbox, tracking
 from merchantry.services.outbox import CursorExpired, Event
-from merchantry.tables.platform import NOBODY
 
 LIST = "events"
 PAYOUTS = frozenset(kind for kind in EventKind if "payout" in {fact.name for fact in kind.declared.facts})

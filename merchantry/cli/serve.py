@@ -1,6 +1,7 @@
 """`merchantry serve`."""
 
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
 from merchantry.cli.verify_last import VerifyAt, time_of_day
+from merchantry.cli.webhooks import WebhooksKept, WebhooksPrivate
+from merchantry.gateways.webhook import Reach
 
 
 def serve(
@@ -67,6 +70,8 @@ def serve(
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
     verify_at: VerifyAt = "03:00",
+    webhooks_private: WebhooksPrivate = False,
+    webhooks_kept: WebhooksKept = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -120,6 +125,8 @@ def serve(
                 budget_per_second=budget,
                 witness_policy=policy,
                 verify_at=at,
+                webhooks=Reach(webhooks_private),
+                webhooks_kept=timedelta(days=webhooks_kept),
             )
             app = build_app(settings)
             serve_app(

@@ -139,8 +139,7 @@ def wait_after(failures: int, draw: float) -> timedelta | None:
     """
     if failures > len(RETRIES):
         return None
-    wait = RETRIES[failures - 1]
-    return wait + wait * JITTER_PERCENT * draw / 100
+    return timedelta(seconds=RETRIES[failures - 1].total_seconds() * (1 + JITTER_PERCENT * draw / 100))
 
 
 def pause_after(failures: int) -> timedelta | None:

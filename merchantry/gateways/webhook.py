@@ -98,9 +98,7 @@ class WebhookSender:
         """One with connections of its own."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
-        async with httpx.AsyncClient(
-            timeout=timeout, limits=limits, trust_env=False, follow_redirects=False
-        ) as http:
+        async with httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False, follow_redirects=False) as http:
             yield cls(http, reach, total_seconds=total_seconds)
 
     async def send(self, url: str, body: bytes, signature: Mapping[str, str]) -> Answer:

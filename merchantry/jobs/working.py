@@ -1,4 +1,4 @@
-"""Everything a worker does until it is stopped: due jobs, what comes round, the log and its witnesses, events, webhooks."""
+"""Everything a worker does until it is stopped: due jobs, what comes round, the log, witnesses, events, webhooks."""
 
 import asyncio
 

@@ -113,15 +113,13 @@ async def create(
     return await find(session, endpoint_id), secret
 
 
-async def change(
-    session: Owner, endpoint_id: UUID, wanted: Wanted, held: Collection[Permission], act: Act
-) -> Endpoint:
+async def change(session: Owner, endpoint_id: UUID, wanted: Wanted, held: Collection[Permission], act: Act) -> Endpoint:
     """Another URL, description or choice of kinds, for whatever is sent from now on.
 
     Raises NotFound, InvalidInput, NotPermitted.
     """
-    wanted.check(held, of_platform=_of_platform(session))
     found = await _locked(session, endpoint_id)
+    wanted.check(held, of_platform=_of_platform(session))
     before = {"url": found.url, "description": found.description, "kinds": found.kinds}
     row = wanted.row
     if row["url"] != found.url:
@@ -237,7 +235,7 @@ def _shown(session: Owner) -> Select[Any]:
 def _from_row(row: Row[Any]) -> Endpoint:
     fields = row._asdict()
     kinds = None if row.kinds is None else tuple(EventKind(kind) for kind in row.kinds)
-    made = {"kinds": kinds, "status": EndpointStatus(row.status)}
+    made: dict[str, Any] = {"kinds": kinds, "status": EndpointStatus(row.status)}
     made["disabled_by"] = DisabledBy(row.disabled_by) if row.disabled_by else None
     return Endpoint(**{**fields, **made})
 

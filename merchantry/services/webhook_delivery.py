@@ -124,8 +124,9 @@ async def test(session: Owner, endpoint_id: UUID, endpoint_name: str, act: Act) 
     )
     if (row := (await session.execute(waiting.limit(1))).one_or_none()) is not None:
         return _from_row(row)
+    delivery_id = uuid4()
     made = {
-        "id": uuid4(),
+        "id": delivery_id,
         "merchant_id": owner_of(session),
         "endpoint_id": endpoint_id,
         "event_id": uuid4(),
@@ -138,7 +139,7 @@ async def test(session: Owner, endpoint_id: UUID, endpoint_name: str, act: Act) 
     }
     noted = audit.event(session, owner_of(session), act, "webhook_endpoint.test", str(endpoint_id))
     await write(session, New(webhook_delivery, made), noted)
-    return await delivery(session, made["id"])
+    return await delivery(session, delivery_id)
 
 
 async def replay(session: Owner, delivery_id: UUID, act: Act) -> Delivery:

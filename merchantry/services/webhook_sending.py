@@ -1,7 +1,7 @@
 """How webhooks get from the outbox to their endpoints: one row per endpoint and event, sent by one worker at a time.
 
-An endpoint is leased as a whole, so that its deliveries are sent one after the other, whoever sends them; first attempts
-in the order of the events. Nothing is recorded by a worker whose lease another one has taken over.
+An endpoint is leased as a whole, so that its deliveries are sent one after the other, whoever sends them; first
+attempts in the order of the events. Nothing is recorded by a worker whose lease another one has taken over.
 """
 
 from collections import defaultdict
@@ -264,9 +264,7 @@ async def _held(session: PlatformSession, lane: Lane) -> Row[Any] | None:
 
 
 def _leased(lane: Lane) -> Any:
-    return update(webhook_endpoint).where(
-        _endpoint.id == lane.endpoint_id, _endpoint.leased_until == lane.leased_until
-    )
+    return update(webhook_endpoint).where(_endpoint.id == lane.endpoint_id, _endpoint.leased_until == lane.leased_until)
 
 
 async def _due(session: PlatformSession, endpoint_id: UUID, now: datetime) -> Row[Any] | None:

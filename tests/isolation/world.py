@@ -50,6 +50,7 @@ from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.reports import add_reports
 from tests.isolation.settled import settle
+from tests.isolation.webhooks import add_webhooks
 
 NOTICE_SECONDS = 15.0
 QUOTE = "mutation ($i: CheckoutQuoteInput!) { checkoutQuote(input: $i) { ... on CheckoutQuoted { quoteId } } }"
@@ -329,6 +330,7 @@ async def furnished(mall: Mall, name: str, price: str) -> Sphere:
     await _coupons(mall, made)
     await _machines(mall, made)
     await add_reports(mall, made)
+    await add_webhooks(mall, made)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Webhooks over a real database and a real receiver: signed, in order, again until they arrive, and only what is true."""
+"""Webhooks over a real database and a real receiver: signed, in order, until they arrive, and only what is true."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -62,9 +62,7 @@ class Post:
         """To one's own machine."""
         return Webhooks(self.reach, presented)
 
-    async def an_endpoint(
-        self, *kinds: EventKind, url: str | None = None, of: UUID | None = None
-    ) -> tuple[UUID, str]:
+    async def an_endpoint(self, *kinds: EventKind, url: str | None = None, of: UUID | None = None) -> tuple[UUID, str]:
         """A new endpoint, of the merchant unless told otherwise, and its secret."""
         wanted = Wanted(url or self.receiver.url, "an ERP", frozenset(kinds) or None)
         async with self.database.write("test") as tx, self.session(tx, of) as session:
@@ -150,10 +148,13 @@ async def test_events_come_in_the_order_in_which_they_are_told(post: Post) -> No
 
 
 async def test_what_was_rolled_back_is_sent_to_nobody(post: Post) -> None:
-    with pytest.raises(RuntimeError):
+    async def change_ones_mind() -> None:
         async with post.database.write("test") as tx, tx.as_merchant(post.merchant_id) as session:
             await outbox.publish(session, STOCK, {"variant": uuid4(), "on_hand": 1}, post.act())
             raise RuntimeError("changed its mind")
+
+    with pytest.raises(RuntimeError):
+        await change_ones_mind()
     await tell_all(post.database)
     await post.happen(2)
     await post.send()
@@ -345,9 +346,11 @@ async def test_both_secrets_sign_while_they_overlap_and_the_new_one_alone_afterw
     assert got.headers["webhook-signature"].count("v1,") == 2
     assert got.verify(post.secret) == got.verify(anew)
     async with post.database.write("test") as tx, post.session(tx) as session:
-        await session.execute(update(webhook_secret).where(webhook_secret.c.expires_at.is_not(None)).values(
-            expires_at=post.now() - timedelta(seconds=1)
-        ))
+        await session.execute(
+            update(webhook_secret)
+            .where(webhook_secret.c.expires_at.is_not(None))
+            .values(expires_at=post.now() - timedelta(seconds=1))
+        )
     await post.happen(2)
     await post.send()
     latest = post.receiver.got[-1]
@@ -471,4 +474,3 @@ def _patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """As little as a test has."""
     opened = WebhookSender.opened
     monkeypatch.setattr(WebhookSender, "opened", lambda reach: opened(reach, total_seconds=seconds))
-
