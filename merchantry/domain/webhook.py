@@ -23,7 +23,7 @@ SECRET_PREFIX: Final = "whsec_"
 TEST: Final = "webhook.test"
 """The type of what is sent to try an endpoint; the one that is no event."""
 
-RETRIES: Final = (
+RETRIES: Final[tuple[timedelta, ...]] = (
     timedelta(seconds=5),
     timedelta(minutes=5),
     timedelta(minutes=30),
@@ -147,7 +147,7 @@ def pause_after(failures: int) -> timedelta | None:
     if failures < FAILURES_UNTIL_PAUSE:
         return None
     doublings = min(failures - FAILURES_UNTIL_PAUSE, 10)
-    return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
 def disabled_by(answer: Answer, failing_since: datetime, at: datetime) -> DisabledBy | None:
