@@ -103,9 +103,10 @@ async def _sent_under_kills(
         while not expected <= {each.id for each in receiver.got} or await _waiting(database):
             assert program.returncode is None
             await asyncio.sleep(0.2)
+        program.stdin.close()
         out, err = await program.communicate()
     assert program.returncode == 0, err[-3_000:]
-    return Counter(json.loads(out))
+    return Counter(json.loads(out.splitlines()[-1]))
 
 
 async def _waiting(database: Database) -> int:
