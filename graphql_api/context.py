@@ -12,6 +12,7 @@ from graphql_api.bells import Bells
 from graphql_api.hub import Hub
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
+from merchantry.gateways.webhook import Reach
 from merchantry.languages.language import Language
 from merchantry.services.merchant import NewShop
 from merchantry.services.vault import Vault
@@ -46,6 +47,8 @@ class Context:
     vault: Vault
     guest_lasts: timedelta = timedelta(days=90)
     """For how long a guest's token opens what they have placed."""
+    webhooks: Reach = field(default_factory=Reach)
+    """Where webhooks may be sent."""
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
     bells: Bells | None = None

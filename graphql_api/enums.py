@@ -31,6 +31,9 @@ from merchantry.domain.settlement import Cycle
 from merchantry.domain.stock import StockMode
 from merchantry.domain.tax import Remitter
 from merchantry.domain.verification import VerificationStatus
+from merchantry.domain.webhook import DeliveryStatus as WebhookDeliveryStatus
+from merchantry.domain.webhook import DisabledBy as WebhookDisabledBy
+from merchantry.domain.webhook import EndpointStatus as WebhookEndpointStatus
 from merchantry.domain.winding_up import Obstacle
 from merchantry.gateways.payment import ActionKind as PaymentActionKind
 from merchantry.jobs.reconciliation import FileKind
@@ -88,6 +91,9 @@ __all__ = [
     "TransferState",
     "VerificationStatus",
     "Vote",
+    "WebhookDeliveryStatus",
+    "WebhookDisabledBy",
+    "WebhookEndpointStatus",
 ]
 
 strawberry.enum(Account, description="An account of a merchant's ledger.")
@@ -165,4 +171,16 @@ strawberry.enum(ReportFormat, description="How a report is written.")
 strawberry.enum(ReportKind, description="What a report has a row for.")
 strawberry.enum(ReportSchedule, description="How often a saved report is produced by itself.")
 strawberry.enum(VerificationStatus, description="Where a verification stands.")
+strawberry.enum(
+    WebhookDeliveryStatus, name="WebhookDeliveryStatus", description="What became of an event at a webhook endpoint."
+)
+strawberry.enum(
+    WebhookDisabledBy,
+    name="WebhookDisabledBy",
+    description="Why a webhook endpoint is sent nothing: PERSON, somebody said so; FAILING, it only failed for five"
+    " days; GONE, it answered 410.",
+)
+strawberry.enum(
+    WebhookEndpointStatus, name="WebhookEndpointStatus", description="Whether a webhook endpoint is sent anything."
+)
 strawberry.enum(Vote, name="CaseVote", description="What somebody makes of a review case.")

@@ -65,6 +65,33 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "PLATFORM_MARGIN": "The platform's margin on what it sold itself, less its own discount.",
         "EXCHANGE_CLEARING": "Between the two sides of an exchange of currencies.",
     },
+    "NotificationGroup": {
+        "ORDERS": "Orders and their refunds.",
+        "RETURNS": "What buyers send back.",
+        "DISPUTES": "Chargebacks and cases.",
+        "SETTLEMENT": "Statements, payouts, and accounts to be paid to.",
+        "REPORTS": "Saved reports.",
+        "WEBHOOKS": "Webhook endpoints.",
+        "MERCHANTS": "Merchants that come, stop or leave.",
+    },
+    "NotificationAudience": {
+        "STAFF": "As one of the merchant's people.",
+        "BUYER": "As the buyer.",
+        "PLATFORM": "As one of the platform's people.",
+    },
+    "NotificationChannel": {"IN_APP": "In the list of notifications.", "NONE": "Not at all."},
+    "Language": {"EN": "English.", "ZH_HANS": "Chinese, in simplified characters."},
+    "WebhookEndpointStatus": {"ENABLED": "It is sent events.", "DISABLED": "It is sent nothing."},
+    "WebhookDisabledBy": {
+        "PERSON": "Somebody disabled it.",
+        "FAILING": "It only failed for days.",
+        "GONE": "It answered that it is gone for good.",
+    },
+    "WebhookDeliveryStatus": {
+        "WAITING": "It will be sent, or sent again.",
+        "DELIVERED": "The endpoint has taken it.",
+        "FAILED": "It was given up; it can be sent again by hand.",
+    },
     "AuditOutcome": {"DONE": "It was done.", "REFUSED": "It was refused; nothing changed."},
     "BankDifferenceBorne": {
         "MERCHANT": "The merchant's balance is put right.",

@@ -24,6 +24,7 @@ from graphql_api import (
     settlement_terms,
     split,
     statement,
+    webhook,
     winding_up,
 )
 from graphql_api.audit import AuditEvent, AuditFilterInput
@@ -51,6 +52,7 @@ from graphql_api.shop import Shop
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from graphql_api.statement import Statement
+from graphql_api.webhook import WebhookDelivery, WebhookDeliveryFilterInput, WebhookEndpoint
 from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.contact import WITHHELD
 from merchantry.domain.permission import Permission, may
@@ -309,6 +311,24 @@ class Merchant:
     ) -> Connection[MachineToken] | None:
         """The tokens of the merchant's programs, newest first. Needs token.read."""
         return await machine_token.of_merchant(info, first, after)
+
+    @strawberry.field
+    async def webhook_endpoints(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[WebhookEndpoint] | None:
+        """Where the merchant's events are sent, newest first. Needs webhook.read."""
+        return await webhook.endpoints(info, first, after, of_platform=False)
+
+    @strawberry.field
+    async def webhook_deliveries(
+        self,
+        info: Info,
+        filter: WebhookDeliveryFilterInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[WebhookDelivery] | None:
+        """What was sent to them, and what is to be, those of the newest events first. Needs webhook.read."""
+        return await webhook.deliveries(info, filter, first, after, of_platform=False)
 
 
 def _may_read_ledger(info: Info) -> bool:

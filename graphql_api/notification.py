@@ -46,6 +46,7 @@ SUBJECTS = {
     "payee_account": "PayeeAccount",
     "payout": "Payout",
     "statement": "Statement",
+    "webhook_endpoint": "WebhookEndpoint",
 }
 """What news are about, by the kinds of nodes that the API knows them as."""
 

@@ -30,6 +30,7 @@ from graphql_api import (
     statement,
     tax,
     verification,
+    webhook,
     winding_up,
 )
 from graphql_api.approval_chain import ApprovalChain
@@ -61,6 +62,7 @@ from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms
 from graphql_api.statement import Statement
 from graphql_api.tax import TaxRate
 from graphql_api.verification import Verification
+from graphql_api.webhook import WebhookDelivery, WebhookDeliveryFilterInput, WebhookEndpoint
 from graphql_api.winding_up import ClosingBlocker
 from merchantry.domain.category import Days
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
@@ -375,6 +377,25 @@ class Platform:
     ) -> Connection[MachineToken] | None:
         """The tokens of the platform's own programs, newest first. Needs platform.token.read."""
         return await machine_token.of_platform(info, first, after)
+
+    @strawberry.field
+    async def webhook_endpoints(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> Connection[WebhookEndpoint] | None:
+        """Where the platform's own copy of all events is sent, newest first. Needs platform.webhook.read."""
+        return await webhook.endpoints(info, first, after, of_platform=True)
+
+    @strawberry.field
+    async def webhook_deliveries(
+        self,
+        info: Info,
+        filter: WebhookDeliveryFilterInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[WebhookDelivery] | None:
+        """What was sent to the platform's own endpoints, those of the newest events first. Needs
+        platform.webhook.read."""
+        return await webhook.deliveries(info, filter, first, after, of_platform=True)
 
 
 def platform(info: Info) -> Platform | None:

@@ -54,6 +54,8 @@ from graphql_api.stock import StockMutations
 from graphql_api.subscription import Subscription
 from graphql_api.tax import TaxMutations
 from graphql_api.viewer import Viewer
+from graphql_api.webhook import WebhookDelivery, WebhookEndpoint
+from graphql_api.webhook_mutations import PlatformWebhookMutations, WebhookMutations
 from graphql_api.winding_up import WindingUpMutations
 
 
@@ -129,6 +131,8 @@ class Mutation(
     LogMutations,
     PayoutMutations,
     ReconciliationMutations,
+    WebhookMutations,
+    PlatformWebhookMutations,
 ):
     pass
 
@@ -156,5 +160,7 @@ schema = MarketSchema(
         Coupon,
         BankStatement,
         BankLine,
+        WebhookEndpoint,
+        WebhookDelivery,
     ],
 )

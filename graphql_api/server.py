@@ -22,15 +22,17 @@ from graphql_api.app import create_app
 from graphql_api.bells import Bells
 from graphql_api.context import Context
 from graphql_api.door import MAX_COST, Rules
+from graphql_api.facts import presented
 from graphql_api.hub import Hub
 from graphql_api.schema import schema
 from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.gateways.sandbox_webhook import SandboxWebhook
+from merchantry.gateways.webhook import Reach
 from merchantry.gateways.webhook_signature import Secrets
 from merchantry.jobs import telling, working
-from merchantry.jobs.tools import BackupPlan, Tools
+from merchantry.jobs.tools import BackupPlan, Tools, Webhooks
 from merchantry.services import merchant as merchants
 from merchantry.services import notification, outbox
 from merchantry.services.merchant import NewShop
@@ -81,6 +83,8 @@ class Settings:
     webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
     sandbox_transport: httpx.AsyncBaseTransport | None = None
     guest_days: int = 90
+    webhooks: Reach = field(default_factory=Reach)
+    webhooks_kept: timedelta = timedelta(days=30)
 
 
 def utc_now() -> datetime:
@@ -108,6 +112,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             provision=provision,
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
+            webhooks=settings.webhooks,
             hub=hub,
             bells=bells,
             accepted_languages=request.headers.get("accept-language"),
@@ -135,6 +140,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     backups=settings.backups,
                     witness_policy=settings.witness_policy,
                     verify_at=settings.verify_at,
+                    webhooks=Webhooks(settings.webhooks, presented, settings.webhooks_kept),
                 )
                 await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
             else:

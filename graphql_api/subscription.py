@@ -16,11 +16,12 @@ from strawberry.scalars import JSON
 
 from graphql_api import access
 from graphql_api.context import Context, Info, Reads
+from graphql_api.facts import facts_of, merchant_of
 from graphql_api.hub import Hub, Topic
 from graphql_api.notification_count import NotificationSubscriptions
 from graphql_api.order import Order, find_order, parts_wanted, selects
 from graphql_api.payout import Payout, load_payout
-from graphql_api.relay import decode_cursor, decode_id, encode_cursor, encode_id
+from graphql_api.relay import decode_cursor, decode_id, encode_cursor
 from graphql_api.selection import wanted
 from graphql_api.split import Split, load_split
 from graphql_api.trail import write_reads
@@ -29,23 +30,11 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.permission import Permission, may
 from merchantry.services import outbox, tracking
 from merchantry.services.outbox import CursorExpired, Event
-from merchantry.tables.platform import NOBODY
 
 LIST = "events"
 PAYOUTS = frozenset(kind for kind in EventKind if "payout" in {fact.name for fact in kind.declared.facts})
 TO_BUYERS = frozenset(kind for kind in EventKind if kind.declared.to_buyer)
 OF_ORDERS = frozenset(kind for kind in EventKind if "order" in {fact.name for fact in kind.declared.facts})
-NODES = {
-    "case": "Case",
-    "order": "Order",
-    "payee_account": "PayeeAccount",
-    "payout": "Payout",
-    "product": "Product",
-    "shipment": "Shipment",
-    "statement": "Statement",
-}
-"""Facts that the API knows as nodes, by what it calls them."""
-
 After = Annotated[
     str | None,
     strawberry.argument(
@@ -85,7 +74,7 @@ class Told:
             version=event.version,
             actor=event.actor,
             occurred_at=event.occurred_at,
-            facts=JSON(_facts(event)),
+            facts=JSON(facts_of(event)),
             **more,
         )
 
@@ -114,19 +103,6 @@ class MerchantEvent(Told):
 class PlatformEvent(Told):
     booked_at: datetime
     merchant: strawberry.ID | None = strawberry.field(description="Whose it is; null where no merchant is told.")
-
-
-def _facts(event: Event) -> dict[str, Any]:
-    """The facts with the ids that the API knows things by."""
-    opaque = {
-        name: encode_id(NODES[name], event.merchant_id, *_key(event, name)) for name in event.facts if name in NODES
-    }
-    return {**event.facts, **opaque}
-
-
-def _key(event: Event, name: str) -> list[UUID]:
-    of_order = [event.order_id] if name == "shipment" and event.order_id else []
-    return [*of_order, UUID(event.facts[name])]
 
 
 async def _events(info: Info, topic: Topic, after: str | None) -> AsyncGenerator[Event, None]:
@@ -293,5 +269,7 @@ class Subscription(NotificationSubscriptions):
         seen = _kinds_seen(info.context.caller.principal.platform_roles, kinds, of_platform=True)
         async with aclosing(_events(info, Topic(kinds=seen), after)) as events:
             async for event in events:
-                whose = None if event.merchant_id == NOBODY else encode_id("MerchantRecord", event.merchant_id)
-                yield PlatformEvent.of(event, booked_at=event.booked_at, merchant=whose)
+                whose = merchant_of(event)
+                yield PlatformEvent.of(
+                    event, booked_at=event.booked_at, merchant=strawberry.ID(whose) if whose else None
+                )

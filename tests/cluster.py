@@ -99,8 +99,9 @@ class Cluster:
 
 
 def _drop(connection: psycopg.Connection[tuple[object, ...]], command: sql.Composed) -> None:
-    """A connection that was closed a moment ago may live on the server yet, and FORCE may not end another login's."""
-    deadline = time.monotonic() + 10
+    """A connection that was closed a moment ago may live on the server yet; FORCE may not end another login's, nor
+    autovacuum."""
+    deadline = time.monotonic() + 60
     while True:
         try:
             connection.execute(command)

@@ -117,7 +117,9 @@ async def _re_encrypt(database: Database, vault: Vault, before: datetime) -> tup
 async def _re_encrypt_one(database: Database, vault: Vault, merchant_id: UUID, before: datetime) -> int:
     async def work(tx: Transaction) -> int:
         async with tx.as_merchant(merchant_id) as session:
-            return await keys.re_encrypt(session, vault, before, now())
+            accounts = await keys.re_encrypt(session, vault, before, now())
+            await keys.re_encrypt_webhooks(session, vault)
+            return accounts
 
     return await database.run(ACTOR, work)
 
@@ -126,6 +128,7 @@ async def _re_encrypt_platform(database: Database, vault: Vault, before: datetim
     async def renew(tx: Transaction) -> None:
         async with tx.as_platform() as session:
             await keys.renew(session, vault, before, now())
+            await keys.re_encrypt_webhooks(session, vault)
 
     await database.run(ACTOR, renew)
     await _re_encrypt_contacts(database, vault, None)

@@ -1,6 +1,7 @@
 """`merchantry serve`."""
 
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
 from merchantry.cli.serving import listen, serve_app
 from merchantry.cli.verify_last import VerifyAt, time_of_day
+from merchantry.cli.webhooks import WebhooksKept, WebhooksPrivate
+from merchantry.gateways.webhook import Reach
 
 
 def serve(
@@ -72,6 +75,8 @@ def serve(
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
     verify_at: VerifyAt = "03:00",
+    webhooks_private: WebhooksPrivate = False,
+    webhooks_kept: WebhooksKept = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -127,6 +132,8 @@ def serve(
                 witness_policy=policy,
                 verify_at=at,
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
+                webhooks=Reach(webhooks_private),
+                webhooks_kept=timedelta(days=webhooks_kept),
             )
             app = build_app(settings)
             serve_app(

@@ -1,6 +1,7 @@
 """`merchantry worker`."""
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -13,8 +14,10 @@ from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
 from merchantry.cli.verify_last import VerifyAt, time_of_day
+from merchantry.cli.webhooks import WebhooksKept, WebhooksPrivate
 from merchantry.gateways.sandbox import Sandbox
-from merchantry.jobs.tools import Tools
+from merchantry.gateways.webhook import Reach
+from merchantry.jobs.tools import Tools, Webhooks
 from merchantry.jobs.working import work_forever
 from tenancy.database import Database
 
@@ -31,12 +34,15 @@ def worker(
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
     verify_at: VerifyAt = "03:00",
+    webhooks_private: WebhooksPrivate = False,
+    webhooks_kept: WebhooksKept = 30,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Do due jobs, settle every hour, verify daily, sign the public log, until SIGINT or SIGTERM. Several may run."""
 
     async def work(database: Database) -> None:
+        from graphql_api.facts import presented
         from graphql_api.sandbox_page import PATH
 
         stop = asyncio.Event()
@@ -44,7 +50,8 @@ def worker(
             typer.echo("Working. Ctrl-C ends it.", err=True)
             gateway = Sandbox(database, utc_now, public_url + PATH)
             given = (opened.vault, providers, opened.reports, plan, opened.log_keys, policy, at)
-            tools = Tools(database, gateway, utc_now, *given)
+            webhooks = Webhooks(Reach(webhooks_private), presented, timedelta(days=webhooks_kept))
+            tools = Tools(database, gateway, utc_now, *given, webhooks=webhooks)
             await work_forever(tools, stop)
 
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)

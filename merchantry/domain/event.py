@@ -104,6 +104,7 @@ class EventKind(StrEnum):
     STOCK_ADJUSTED = "stock.adjusted"
     REPORT_PRODUCED = "report.produced"
     REPORT_FAILED = "report.failed"
+    WEBHOOK_DISABLED = "webhook_endpoint.disabled"
     MERCHANT_CREATED = "merchant.created"
     MERCHANT_SUSPENDED = "merchant.suspended"
     MERCHANT_RESUMED = "merchant.resumed"
@@ -293,6 +294,12 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             staff=_P.REPORT_READ,
         ),
         _K.REPORT_FAILED: _shop("A saved report could not be made.", _id("report", "the report"), staff=_P.REPORT_READ),
+        _K.WEBHOOK_DISABLED: _shop(
+            "Nothing is sent to a webhook endpoint any more: it only failed, or said that it is gone.",
+            _id("webhook_endpoint", "the endpoint"),
+            FactOf("reason", FactType.TEXT, "failing or gone"),
+            staff=_P.WEBHOOK_READ,
+        ),
         _K.MERCHANT_CREATED: _shop("A merchant joined.", *_MERCHANT, staff=_P.STAFF_READ),
         _K.MERCHANT_SUSPENDED: _shop("It can do nothing for now.", *_MERCHANT, staff=_P.STAFF_READ),
         _K.MERCHANT_RESUMED: _shop("It can act again.", *_MERCHANT, staff=_P.STAFF_READ),

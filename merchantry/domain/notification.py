@@ -26,6 +26,7 @@ class NewsGroup(StrEnum):
     DISPUTES = "disputes"
     SETTLEMENT = "settlement"
     REPORTS = "reports"
+    WEBHOOKS = "webhooks"
     MERCHANTS = "merchants"
 
 
@@ -89,6 +90,7 @@ NEWS: Final[Mapping[EventKind, frozenset[Audience]]] = MappingProxyType(
         _K.CASE_DECIDED: _OF_STAFF_AND_PLATFORM,
         _K.REPORT_PRODUCED: _OF_STAFF,
         _K.REPORT_FAILED: _OF_STAFF,
+        _K.WEBHOOK_DISABLED: _OF_STAFF_AND_PLATFORM,
         _K.MERCHANT_SUSPENDED: _OF_PLATFORM,
         _K.MERCHANT_CLOSING: _OF_PLATFORM,
         _K.MERCHANT_CLOSED: _OF_PLATFORM,
@@ -108,6 +110,7 @@ _GROUPS: Final[Mapping[str, NewsGroup]] = MappingProxyType(
         "payout": NewsGroup.SETTLEMENT,
         "payee_account": NewsGroup.SETTLEMENT,
         "report": NewsGroup.REPORTS,
+        "webhook_endpoint": NewsGroup.WEBHOOKS,
         "merchant": NewsGroup.MERCHANTS,
     }
 )

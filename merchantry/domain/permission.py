@@ -47,6 +47,8 @@ class Permission(StrEnum):
     STAFF_WRITE = "staff.write"
     TOKEN_READ = "token.read"
     TOKEN_WRITE = "token.write"
+    WEBHOOK_READ = "webhook.read"
+    WEBHOOK_WRITE = "webhook.write"
     NOTIFICATION_READ = "notification.read"
     CASE_READ = "case.read"
     AUDIT_READ = "audit.read"
@@ -65,6 +67,8 @@ class Permission(StrEnum):
     PLATFORM_STAFF_WRITE = "platform.staff.write"
     PLATFORM_TOKEN_READ = "platform.token.read"
     PLATFORM_TOKEN_WRITE = "platform.token.write"
+    PLATFORM_WEBHOOK_READ = "platform.webhook.read"
+    PLATFORM_WEBHOOK_WRITE = "platform.webhook.write"
     PLATFORM_ORDER_READ = "platform.order.read"
     PLATFORM_BUYER_READ = "platform.buyer.read"
     PLATFORM_REPORT_READ = "platform.report.read"
@@ -111,7 +115,9 @@ class Permission(StrEnum):
 Role = MerchantRole | PlatformRole
 
 _P = Permission
-_OF_THE_MALL: Final = frozenset({_P.PLATFORM_TAX_READ, _P.PLATFORM_PLAN_READ, _P.PLATFORM_TOKEN_READ})
+_OF_THE_MALL: Final = frozenset(
+    {_P.PLATFORM_TAX_READ, _P.PLATFORM_PLAN_READ, _P.PLATFORM_TOKEN_READ, _P.PLATFORM_WEBHOOK_READ}
+)
 _OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER = MerchantRole
 _ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR = PlatformRole
 
@@ -135,6 +141,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.STAFF_WRITE: frozenset({_OWNER}),
         _P.TOKEN_READ: frozenset({_OWNER, _MANAGER}),
         _P.TOKEN_WRITE: frozenset({_OWNER, _MANAGER}),
+        _P.WEBHOOK_READ: frozenset({_OWNER, _MANAGER}),
+        _P.WEBHOOK_WRITE: frozenset({_OWNER}),
         _P.NOTIFICATION_READ: frozenset({_OWNER, _MANAGER, _FULFILMENT, _ACCOUNTANT, _VIEWER}),
         _P.CASE_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
         _P.AUDIT_READ: frozenset({_OWNER, _MANAGER, _ACCOUNTANT}),
@@ -153,6 +161,8 @@ MATRIX: Final[Mapping[Permission, frozenset[Role]]] = MappingProxyType(
         _P.PLATFORM_STAFF_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_TOKEN_READ: frozenset({_ADMIN, _AUDITOR}),
         _P.PLATFORM_TOKEN_WRITE: frozenset({_ADMIN}),
+        _P.PLATFORM_WEBHOOK_READ: frozenset({_ADMIN, _AUDITOR}),
+        _P.PLATFORM_WEBHOOK_WRITE: frozenset({_ADMIN}),
         _P.PLATFORM_ORDER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _ANALYST, _AUDITOR}),
         _P.PLATFORM_BUYER_READ: frozenset({_ADMIN, _FINANCE, _REVIEWER, _AUDITOR}),
         _P.PLATFORM_REPORT_READ: frozenset({_ADMIN, _FINANCE, _ANALYST, _AUDITOR}),

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from merchantry.gateways.payment import PaymentGateway
 from merchantry.gateways.payout import PayoutGateway
+from merchantry.gateways.webhook import Reach
 from merchantry.services.queue import JobKind
 from merchantry.services.vault import Vault
+from merchantry.services.webhook_sending import Present
 from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
@@ -38,6 +40,15 @@ class BackupPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhooks:
+    """How a worker sends webhooks: where they may go, how their facts are called, how long deliveries are kept."""
+
+    reach: Reach
+    present: Present
+    kept: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What handlers work with."""
 
@@ -57,6 +68,8 @@ class Tools:
     """Who cosigns the public log; None: nobody is asked, and nothing is confirmed."""
     verify_at: time | None = None
     """At which time of day, in the mall's zone, everything is verified; None: not by this process."""
+    webhooks: Webhooks | None = None
+    """None: this process sends none."""
 
 
 class StillOpen(Exception):

@@ -10,6 +10,7 @@ from merchantry.jobs import (
     sequencing,
     settling,
     telling,
+    webhooks,
     witnessing,
     worker,
 )
@@ -25,6 +26,8 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
         group.create_task(scheduled_verification.verify_forever(tools, stop))
         group.create_task(telling.tell_forever(tools.database, tools.clock, stop))
         group.create_task(notifying.notify_forever(tools.database, tools.clock, stop))
+        if tools.webhooks is not None:
+            group.create_task(webhooks.send_forever(tools, tools.webhooks, stop))
         if tools.log_keys is not None:
             policy = tools.witness_policy
             group.create_task(sequencing.sequence_forever(tools.database, tools.log_keys, tools.clock, stop, policy))

@@ -48,6 +48,7 @@ TEXTS: Final[Mapping[EventKind, str]] = MappingProxyType(
         _K.CASE_DECIDED: "A case has come to its end.",
         _K.REPORT_PRODUCED: "A saved report has a new file.",
         _K.REPORT_FAILED: "A saved report could not be made.",
+        _K.WEBHOOK_DISABLED: "Nothing is sent to a webhook endpoint any more.",
         _K.MERCHANT_SUSPENDED: "A merchant was suspended.",
         _K.MERCHANT_CLOSING: "A merchant is leaving.",
         _K.MERCHANT_CLOSED: "A merchant has left.",

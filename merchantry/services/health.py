@@ -34,6 +34,18 @@ SELECT coalesce(extract(epoch FROM now() - coalesce((SELECT max(started_at) FROM
                  ORDER BY finished_at DESC LIMIT 1), 0)
 """
 
+WEBHOOKS: Final = """
+SELECT count(*), count(*) FILTER (WHERE d.attempts > 0),
+       coalesce(extract(epoch FROM now() - min(d.created_at) FILTER (WHERE d.attempts = 0)), 0)
+FROM platform.webhook_delivery d JOIN platform.webhook_endpoint e ON e.id = d.endpoint_id
+WHERE d.status = 'waiting' AND e.status = 'enabled'
+"""
+ENDPOINTS: Final = "SELECT status, count(*) FROM platform.webhook_endpoint GROUP BY status"
+OUTBOX: Final = """
+SELECT head.seq - coalesce((SELECT seq FROM platform.outbox_consumer WHERE name = 'webhooks'), 0)
+FROM platform.outbox_head head
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -65,4 +77,9 @@ FIGURES: Final = (
     Figure("backup_oldest_seconds", "Age of the latest backup of the merchant whose is the oldest.", (), BACKUPS, 1),
     Figure("verification_age_seconds", "Since when nothing was verified by itself.", (), VERIFICATION, 0),
     Figure("verification_broken", "What the last verification found wrong.", (), VERIFICATION, 1),
+    Figure("webhooks_waiting", "Deliveries that wait, at endpoints that are enabled.", (), WEBHOOKS, 0),
+    Figure("webhooks_retrying", "Those of them that have failed before.", (), WEBHOOKS, 1),
+    Figure("webhooks_oldest_seconds", "For how long the oldest has waited for its first attempt.", (), WEBHOOKS, 2),
+    Figure("webhooks_unread", "Events that have not been divided among endpoints.", (), OUTBOX, 0),
+    Figure("webhook_endpoints", "Endpoints.", ("status",), ENDPOINTS, 1),
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, update
 
 from merchantry.domain.act import Act
-from merchantry.services import audit
+from merchantry.services import audit, webhook
 from merchantry.services.contact import KEY as CONTACT_KEY
 from merchantry.services.payee import SEALED
 from merchantry.services.vault import Owner, Vault, owner_of, wrapped_from
@@ -16,6 +16,7 @@ from merchantry.tables.contact import contact_key
 from merchantry.tables.merchant_settlement import payee_account
 from merchantry.tables.payout import merchant_key
 from merchantry.tables.platform import NOBODY
+from merchantry.tables.webhook import webhook_secret
 from merchantry.vault.keys import DataKey, MasterKeys, WrappedKey, rewrap
 from merchantry.vault.seal import key_version, reseal
 from tenancy.database import MerchantSession, PlatformSession
@@ -35,6 +36,9 @@ RESEAL_CONTACT = (
     update(contact_key)
     .where(contact_key.c.merchant_id == bindparam("owner"), contact_key.c.subject_id == bindparam("subject"))
     .values(sealed=bindparam("anew"))
+)
+RESEAL_WEBHOOK = (
+    update(webhook_secret).where(webhook_secret.c.id == bindparam("secret")).values(sealed=bindparam("anew"))
 )
 RESEAL = update(payee_account).where(payee_account.c.id == bindparam("account")).values(sealed=bindparam("anew"))
 
@@ -113,6 +117,20 @@ async def re_encrypt(session: MerchantSession, vault: Vault, made_before: dateti
     if anew:
         await session.execute(RESEAL, anew)
     return len(anew)
+
+
+async def re_encrypt_webhooks(session: Owner, vault: Vault) -> None:
+    """Seal the secrets of an owner's webhook endpoints, which are few, with its newest data key. Raises VaultError."""
+    newest, table = await vault.newest_key(session), webhook_secret.c
+    mine = select(table.id, table.sealed).where(table.merchant_id == owner_of(session)).with_for_update()
+    anew = []
+    for row in await session.execute(mine):
+        sealed = bytes(row.sealed)
+        if newest is not None and key_version(sealed) != newest.version:
+            old = await vault.key(session, key_version(sealed))
+            anew.append({"secret": row.id, "anew": reseal(old, newest, sealed, row_id=row.id, **webhook.SEALED)})
+    if anew:
+        await session.execute(RESEAL_WEBHOOK, anew)
 
 
 async def re_encrypt_contacts(session: Owner, vault: Vault, after: UUID) -> UUID | None:

@@ -23,6 +23,7 @@ from merchantry.tables import report as _report
 from merchantry.tables import review as _review
 from merchantry.tables import settlement as _settlement
 from merchantry.tables import verification as _verification
+from merchantry.tables import webhook as _webhook
 from merchantry.tables import winding_up as _winding_up
 from tenancy.migrations import Revisions
 from tenancy.provisioning import Blueprint
@@ -50,6 +51,7 @@ _defined = (
     _review,
     _settlement,
     _verification,
+    _webhook,
     _winding_up,
 )
 """Importing them fills the two collections."""

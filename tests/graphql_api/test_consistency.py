@@ -34,6 +34,10 @@ KINDS = "one for each value of an enum, or each currency in use"
 WORDS = "a mutation's input bounds it"
 BOUNDED = {
     "Verification.findings": "the first hundred; broken counts all",
+    "NotificationPreferenceChanged.preferences": KINDS,
+    "Viewer.notificationPreferences": KINDS,
+    "WebhookDelivery.attempts": "the latest 20",
+    "WebhookEndpoint.kinds": KINDS,
     "Category.children": "the platform's own categories, which people made",
     "Shop.categories": "the platform's own categories, which people made",
     "ListingFacets.categories": "the platform's own categories, which people made",
@@ -151,9 +155,9 @@ VERBS = frozenset(
     word
     for line in (
         "accept add adjust annotate approve assign begin book cancel change claim close comment confirm create decide",
-        "delete deliver dismiss end erase finish flag grant lose mark match object open pause pay place produce",
-        "propose publish quote reactivate receive reconcile reject release replay request resolve respond resume retry",
-        "revoke reopen rotate run save set ship suspend try unflag unpublish update upsert verify win withdraw",
+        "delete deliver disable dismiss enable end erase finish flag grant lose mark match object",
+        "open pause pay place produce propose publish quote reactivate receive reconcile reject release replay request",
+        "resolve respond resume retry revoke reopen rotate run save set ship suspend test try unflag unpublish update upsert verify win withdraw",
     )
     for word in line.split()
 )

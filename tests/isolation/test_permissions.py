@@ -17,6 +17,7 @@ from tests.isolation.generator import (
     success_of,
 )
 from tests.isolation.samples import arguments, inputs
+from tests.isolation.webhooks import OF_WEBHOOKS
 from tests.isolation.world import Asker, Reply, World, elsewhere, forged, swapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -54,6 +55,8 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "reports": P.REPORT_READ,
     "staff": P.STAFF_READ,
     "machineTokens": P.TOKEN_READ,
+    "webhookEndpoints": P.WEBHOOK_READ,
+    "webhookDeliveries": P.WEBHOOK_READ,
 }
 
 PLATFORM_FIELDS = {
@@ -91,6 +94,8 @@ PLATFORM_FIELDS = {
     "auditEvents": P.PLATFORM_AUDIT_READ,
     "reports": P.PLATFORM_REPORT_READ,
     "machineTokens": P.PLATFORM_TOKEN_READ,
+    "webhookEndpoints": P.PLATFORM_WEBHOOK_READ,
+    "webhookDeliveries": P.PLATFORM_WEBHOOK_READ,
 }
 
 MUTATIONS: dict[str, Permission | None] = {
@@ -152,6 +157,8 @@ MUTATIONS: dict[str, Permission | None] = {
     "platformMachineTokenCreate": P.PLATFORM_TOKEN_WRITE,
     "platformMachineTokenRotate": P.PLATFORM_TOKEN_WRITE,
     "platformMachineTokenRevoke": P.PLATFORM_TOKEN_WRITE,
+    **dict.fromkeys(OF_WEBHOOKS, P.WEBHOOK_WRITE),
+    **{f"platform{name[0].upper()}{name[1:]}": P.PLATFORM_WEBHOOK_WRITE for name in OF_WEBHOOKS},
     "platformRoleGrant": P.PLATFORM_STAFF_WRITE,
     "platformRoleRevoke": P.PLATFORM_STAFF_WRITE,
     "categoryCreate": P.PLATFORM_CATEGORY_CREATE,
@@ -204,6 +211,7 @@ SPOILT = {
     "platformReportSave.name": "",
     "productCreate.title": "",
     "machineTokenCreate.name": "",
+    "WebhookEndpointCreateInput.url": "ftp://example.com",
     "platformMachineTokenCreate.name": "",
     "ProductUpsertInput.product": {},
     "ProductUpsertManyInput.rows": [],

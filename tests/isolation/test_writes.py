@@ -20,6 +20,7 @@ from tests.isolation.fingerprint import fingerprint
 from tests.isolation.generator import fields_of, input_of, mutation_document, success_of
 from tests.isolation.reading import Read, read_victim
 from tests.isolation.samples import inputs
+from tests.isolation.webhooks import OF_WEBHOOKS
 from tests.isolation.world import Asker, Reply, World, elsewhere, forged, ids_in, swapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -102,6 +103,9 @@ MUTATIONS = {
     "platformMachineTokenCreate": Whose.PLATFORM,
     "platformMachineTokenRotate": Whose.PLATFORM,
     "platformMachineTokenRevoke": Whose.PLATFORM,
+    **dict.fromkeys(OF_WEBHOOKS, Whose.MERCHANT),
+    "webhookEndpointCreate": Whose.SELECTED,
+    **{f"platform{name[0].upper()}{name[1:]}": Whose.PLATFORM for name in OF_WEBHOOKS},
     "platformRoleGrant": Whose.PLATFORM,
     "platformRoleRevoke": Whose.PLATFORM,
     "categoryCreate": Whose.PLATFORM,

@@ -51,6 +51,7 @@ from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import change_coupon, create_coupon
 from tests.isolation.reports import add_reports
 from tests.isolation.settled import settle
+from tests.isolation.webhooks import add_webhooks
 
 NOTICE_SECONDS = 15.0
 QUOTE = "mutation ($i: CheckoutQuoteInput!) { checkoutQuote(input: $i) { ... on CheckoutQuoted { quoteId } } }"
@@ -335,6 +336,7 @@ async def furnished(mall: Mall, name: str, price: str) -> Sphere:
     await mall.notify()
     told = await mall.ask("{ viewer { notifications(first: 1) { nodes { id } } } }", who=made.buyer)
     made.subjects["notificationsMarkRead"] = {"ids": [told.data["viewer"]["notifications"]["nodes"][0]["id"]]}
+    await add_webhooks(mall, made)
     return made
 
 

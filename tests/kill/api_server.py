@@ -48,17 +48,24 @@ class Server:
 
     def __init__(self, place: Place, now: datetime, prepare: Callable[[], None] = lambda: None) -> None:
         self._place = place
+        while not self._starts(now, prepare):  # somebody else has taken the port meanwhile
+            pass
+
+    def _starts(self, now: datetime, prepare: Callable[[], None]) -> bool:
         with listen("127.0.0.1", 0) as free:
             port = free.getsockname()[1]
         self._url = f"http://127.0.0.1:{port}"
         self.pid = os.fork()
         if self.pid == 0:
-            _serve(place, port, now, prepare)
+            _serve(self._place, port, now, prepare)
         deadline = time.monotonic() + STARTS_WITHIN_SECONDS
         while not self._is_ready():
             if time.monotonic() > deadline:
                 raise TimeoutError("the API did not start")
+            if os.waitpid(self.pid, os.WNOHANG)[0]:
+                return False
             time.sleep(0.02)
+        return True
 
     def _is_ready(self) -> bool:
         try:
