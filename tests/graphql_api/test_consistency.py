@@ -154,10 +154,11 @@ BOUNDED = {
 VERBS = frozenset(
     word
     for line in (
-        "accept add adjust annotate approve assign begin book cancel change claim close comment confirm create decide",
-        "delete deliver disable dismiss enable end erase finish flag grant lose mark match object",
-        "open pause pay place produce propose publish quote reactivate receive reconcile reject release replay request",
-        "resolve respond resume retry revoke reopen rotate run save set ship suspend test try unflag unpublish update upsert verify win withdraw",
+        "accept add adjust annotate approve assign begin book cancel change claim close comment confirm create",
+        "decide delete deliver disable dismiss enable end erase finish flag grant lose mark match object open",
+        "pause pay place produce propose publish quote reactivate receive reconcile reject release reopen replay",
+        "request resolve respond resume retry revoke rotate run save set ship suspend test try unflag unpublish",
+        "update upsert verify win withdraw",
     )
     for word in line.split()
 )
