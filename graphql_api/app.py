@@ -67,7 +67,7 @@ def create_app(
             *extra_routes,
         ],
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, leaving=leaving),
             *_cross_origin(rules.allowed_origins),
             Middleware(
                 TenancyMiddleware,
@@ -114,11 +114,13 @@ class RequestLog:
     """Gives every request an id, which its log lines and its answer bear, and logs one line about it at its end.
 
     Logged are method, path, status, time, merchant and operation name; never headers, queries, variables or answers.
-    What nobody caught below is answered here, masked.
+    What nobody caught below is answered here, masked. While the process is leaving, connections end with their answer:
+    one that was accepted at the last moment would otherwise be served on, and be cut in the end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, leaving: Leaving) -> None:
         self._app = app
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -131,7 +133,10 @@ class RequestLog:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered_with["status"] = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if self._leaving:
+                    headers["connection"] = "close"
             await send(message)
 
         started = time.perf_counter()
