@@ -9,7 +9,9 @@ from tenancy.database import PlatformSession
 async def language_of(context: Context, session: PlatformSession | None = None) -> Language:
     """What whoever asks reads; found once for a request, in a transaction of its own where none is given."""
     if context.language is None:
-        if session is None:
+        if context.caller.principal.account_id is None:
+            context.language = chosen(None, context.accepted_languages)
+        elif session is None:
             async with context.database.read("viewer") as tx, tx.as_platform() as opened:
                 context.language = chosen(await _own(context, opened), context.accepted_languages)
         else:

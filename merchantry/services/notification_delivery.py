@@ -1,7 +1,7 @@
 """Telling people of events: each account that an event is news for gets one notification of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,7 +26,7 @@ from merchantry.tables.notification import notification
 from merchantry.tables.outbox import outbox_head
 from merchantry.tables.platform import NOBODY
 from tenancy.database import PlatformSession
-from tenancy.tables import membership, platform_role
+from tenancy.tables import account, membership, platform_role
 
 CONSUMER: Final = "notifications"
 BATCH: Final = 100
@@ -74,7 +74,8 @@ async def _tellings(session: PlatformSession, events: Sequence[Event]) -> list[T
     if not news:
         return []
     staff, platform = await _staff(session, {event.merchant_id for event in news}), await _platform(session)
-    whom = [(event, _told(event, staff.get(event.merchant_id, {}), platform)) for event in news]
+    buyers = await _buyers(session, {event.buyer_id for event in news if event.buyer_id is not None})
+    whom = [(event, _told(event, staff.get(event.merchant_id, {}), platform, buyers)) for event in news]
     said = await preferences(session, {account_id for _, accounts in whom for account_id in accounts})
     return [
         Telling(event, account_id, audience, _channel(said, event, account_id, audience))
@@ -83,13 +84,13 @@ async def _tellings(session: PlatformSession, events: Sequence[Event]) -> list[T
     ]
 
 
-def _told(event: Event, staff: Roles, platform: Roles) -> dict[UUID, Audience]:
+def _told(event: Event, staff: Roles, platform: Roles, buyers: Collection[UUID]) -> dict[UUID, Audience]:
     """Whom an event is news for. Whoever is more than one of them is told once: as buyer, else as staff."""
     found = {
-        **{account: Audience.PLATFORM for account, roles in platform.items() if event.kind in heard_by_platform(roles)},
-        **{account: Audience.STAFF for account, roles in staff.items() if event.kind in heard_by_staff(roles)},
+        **{each: Audience.PLATFORM for each, roles in platform.items() if event.kind in heard_by_platform(roles)},
+        **{each: Audience.STAFF for each, roles in staff.items() if event.kind in heard_by_staff(roles)},
     }
-    if event.buyer_id is not None and Audience.BUYER in NEWS[event.kind]:
+    if event.buyer_id is not None and event.buyer_id in buyers and Audience.BUYER in NEWS[event.kind]:
         found[event.buyer_id] = Audience.BUYER
     return found
 
@@ -111,6 +112,14 @@ async def _staff(session: PlatformSession, merchant_ids: Iterable[UUID]) -> dict
     for row in rows:
         found[row.merchant_id][row.account_id] = frozenset(row.roles)
     return dict(found)
+
+
+async def _buyers(session: PlatformSession, buyer_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those buyers that have an account; guests have none, and no list to read."""
+    if not buyer_ids:
+        return frozenset()
+    known = select(account.c.id).where(account.c.id == func.any(list(buyer_ids)))
+    return frozenset((await session.execute(known)).scalars())
 
 
 async def _platform(session: PlatformSession) -> Roles:
