@@ -173,9 +173,9 @@ async def test_a_schedule_changes_at_the_end_of_the_open_period_and_once_at_a_ti
         ({"timeZone": ""}, ["input", "timeZone"]),
         ({"closing": "25:00"}, ["input", "closing"]),
         ({"closing": "12:00Z"}, ["input", "closing"]),
-        ({"anchorDay": 8}, ["input"]),
-        ({"everyDays": 0}, ["input"]),
-        ({"daysOfMonth": [1]}, ["input"]),
+        ({"anchorDay": 8}, ["input", "anchorDay"]),
+        ({"everyDays": 0}, ["input", "everyDays"]),
+        ({"daysOfMonth": [1]}, ["input", "daysOfMonth"]),
     ],
 )
 async def test_a_schedule_that_makes_no_sense_is_refused(desk: Settled, given: dict[str, Any], path: list[str]) -> None:
