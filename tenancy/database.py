@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.exc import DBAPIError
@@ -263,6 +264,21 @@ class Database:
         await self.pages.dispose()
 
 
+async def _connect(*args: Any, **options: Any) -> psycopg.AsyncConnection[Any]:
+    """A connection; where whoever wanted it was cancelled meanwhile, it is closed and not left to the collector."""
+    connecting = asyncio.create_task(psycopg.AsyncConnection.connect(*args, **options))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_finish)
+        raise
+
+
+def _finish(connecting: "asyncio.Task[psycopg.AsyncConnection[Any]]") -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().pgconn.finish()
+
+
 def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
     """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits).
 
@@ -276,7 +292,7 @@ def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
         pool_recycle=1_800,
         pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
         hide_parameters=True,
-        connect_args={"prepare_threshold": None},
+        connect_args={"prepare_threshold": None, "async_creator_fn": _connect},
     )
     watch(engine, name, pool_size)
     return engine
