@@ -38,6 +38,7 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Platform.orders.sort": LEFT_OUT,
         "Merchant.customers.orderNumber": LEFT_OUT,
         "filter": LEFT_OUT,
+        "kinds": LEFT_OUT,
         "Merchant.order.number": sphere.order_number,
         "Merchant.balance.at": LEFT_OUT,
         "Platform.merchants.status": LEFT_OUT,
