@@ -39,6 +39,8 @@ def arguments(sphere: Sphere) -> dict[str, Any]:
         "Merchant.customers.orderNumber": LEFT_OUT,
         "filter": LEFT_OUT,
         "kinds": LEFT_OUT,
+        "Subscription.orderChanged.id": sphere.subjects["orderConfirmReceipt"]["orderId"],
+        "Subscription.payoutChanged.id": LEFT_OUT,
         "Merchant.order.number": sphere.order_number,
         "Merchant.balance.at": LEFT_OUT,
         "Platform.merchants.status": LEFT_OUT,
