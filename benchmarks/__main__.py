@@ -17,6 +17,7 @@ NAMES = (
     "backup",
     "hostile",
     "flood",
+    "subscriptions",
     "log",
     "audit",
 )

@@ -108,7 +108,12 @@ def main() -> None:
     kind, home, owner_url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     app = _app(kind, home, owner_url, int(sys.argv[4]))
     config = uvicorn.Config(
-        app, uds=str(home / f"{kind}.sock"), log_config=None, access_log=False, timeout_keep_alive=3_600
+        app,
+        uds=str(home / f"{kind}.sock"),
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=3_600,
+        ws="websockets-sansio",
     )
     profiler = cProfile.Profile() if sys.argv[5:] == ["profile"] else None
     if profiler:

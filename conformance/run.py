@@ -21,7 +21,7 @@ NODE_BIN = HERE / "node_modules/.bin"
 MERCHANT = "casa-jequi"
 OWNER = f"owner@{MERCHANT}.example"
 START_SECONDS = 300
-CHECK_SECONDS = 300
+CHECK_SECONDS = 600
 FUZZ_SECONDS = os.environ.get("SCHEMATHESIS_SECONDS", "60")
 
 SCHEMATHESIS = (
@@ -33,6 +33,7 @@ CHECKS: dict[str, list[tuple[str, ...]]] = {
     "graphql-http": [("node", "graphql-http.mjs")],
     "graphql-ws": [("node", "graphql-ws.mjs")],
     "graphql-sse": [("node", "graphql-sse.mjs")],
+    "resuming": [("node", "resume.mjs")],
     "@apollo/client": [("node", "apollo.mjs")],
     "@urql/core": [("node", "urql.mjs")],
     "relay-compiler": [(str(NODE_BIN / "relay-compiler"), "relay.config.json"), ("node", "relay.mjs")],
@@ -103,7 +104,8 @@ def _holds(name: str, url: str, token: str) -> bool:
     print(f"{name}", flush=True)
     environment = {**os.environ, "MALL_URL": url, "MALL_TOKEN": token, "MALL_MERCHANT": MERCHANT}
     environment["SCHEMATHESIS_HOOKS"] = "hooks"
-    environment["PYTHONPATH"] = str(HERE / "python")
+    environment |= {"MERCHANTRY": str(MERCHANTRY), "MALL_HOME": str(HOME)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE / "python"), os.environ.get("PYTHONPATH")]))
     for command in CHECKS[name]:
         words = [word.replace("{url}", url).replace("{token}", token) for word in command]
         done = subprocess.run(

@@ -14,8 +14,10 @@ NODES = {
     "payee_account": "PayeeAccount",
     "payout": "Payout",
     "product": "Product",
+    "refund": "Refund",
     "shipment": "Shipment",
     "statement": "Statement",
+    "variant": "Variant",
     "webhook_endpoint": "WebhookEndpoint",
 }
 """Facts that the API knows as nodes, by what it calls them."""
@@ -40,5 +42,6 @@ def presented(event: Event) -> tuple[Mapping[str, Any], str | None]:
 
 
 def _key(event: Event, name: str) -> list[UUID]:
-    of_order = [event.order_id] if name == "shipment" and event.order_id else []
+    """The keys below the merchant; parcels and refunds are found by their orders."""
+    of_order = [event.order_id] if name in ("refund", "shipment") and event.order_id else []
     return [*of_order, UUID(event.facts[name])]

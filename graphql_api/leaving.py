@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,20 +25,18 @@ class Leaving:
         left = asyncio.create_task(self._event.wait())
         upcoming: asyncio.Task[T] | None = None
         try:
-            async with aclosing(results):
-                while True:
-                    upcoming = asyncio.ensure_future(anext(results))
-                    await asyncio.wait({upcoming, left}, return_when=asyncio.FIRST_COMPLETED)
-                    if not upcoming.done():
-                        upcoming.cancel()
-                        await asyncio.wait({upcoming})
-                        return
-                    try:
-                        yield upcoming.result()
-                    except StopAsyncIteration:
-                        return
+            while True:
+                upcoming = asyncio.ensure_future(anext(results))
+                await asyncio.wait({upcoming, left}, return_when=asyncio.FIRST_COMPLETED)
+                if not upcoming.done():
+                    return
+                try:
+                    yield upcoming.result()
+                except StopAsyncIteration:
+                    return
         finally:
             left.cancel()
             if upcoming is not None and not upcoming.done():
                 upcoming.cancel()
                 await asyncio.wait({upcoming})
+            await results.aclose()

@@ -1,6 +1,5 @@
 """The merchant that the middleware selected, as its staff see it."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -11,6 +10,7 @@ from graphql_api import (
     access,
     audit,
     case,
+    change,
     chargeback,
     coupon,
     customer,
@@ -29,15 +29,16 @@ from graphql_api import (
 )
 from graphql_api.audit import AuditEvent, AuditFilterInput
 from graphql_api.case import Case
+from graphql_api.change import ChangeConnection
 from graphql_api.chargeback import Chargeback
-from graphql_api.contacts import of_merchant as of_staff
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
 from graphql_api.machine_token import MachineToken
 from graphql_api.notification import Notification
-from graphql_api.order import IN_PAGE, Order, explained, parts_wanted, selects, trails
+from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.order_views import as_staff_see, may_read_ledger
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
 from graphql_api.product import Product
@@ -45,23 +46,18 @@ from graphql_api.refund import Refund
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from graphql_api.saved_report import SavedReport
-from graphql_api.selection import selects_anywhere
 from graphql_api.settled import as_staff
 from graphql_api.settlement_terms import SettlementSchedules, SettlementTerms, StatementPreview
 from graphql_api.shop import Shop
 from graphql_api.split import Balance, Split
 from graphql_api.staff import StaffMember
 from graphql_api.statement import Statement
+from graphql_api.told import Kinds
 from graphql_api.webhook import WebhookDelivery, WebhookDeliveryFilterInput, WebhookEndpoint
 from graphql_api.winding_up import ClosingBlocker
-from merchantry.domain.contact import WITHHELD
-from merchantry.domain.permission import Permission, may
+from merchantry.domain.permission import Permission
 from merchantry.services import merchant as merchants
 from merchantry.services import staff, tracking
-from merchantry.services.explanation import Explanation
-from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.tracking import OrderView
-from tenancy.database import Transaction
 
 
 @strawberry.type(
@@ -111,22 +107,12 @@ class Merchant:
                     external_ref=external_ref,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
-            ids = [each.order.id for each in views[: asked.first]]
-            contacts = await of_staff(info.context, tx, allowed.merchant_id, ids)
-            splits = await _splits(info, tx, allowed.merchant_id, views, *IN_PAGE)
-            reviewed = await _trails(info, tx, allowed.merchant_id, views, *IN_PAGE)
+            shown = await as_staff_see(info, tx, allowed.merchant_id, views[: asked.first], *IN_PAGE)
         return connection_of(
             views,
             asked,
             cursor_of=lambda each: (each.order.placed_at, each.order.id),
-            node_of=lambda each: Order.of(
-                each,
-                splits.get(each.order.id),
-                contact=contacts.get(each.order.id, WITHHELD),
-                for_staff=True,
-                with_parties=_may_read_ledger(info),
-                trail=reviewed.get(each.order.id),
-            ),
+            node_of=lambda each: shown[each.order.id],
         )
 
     @strawberry.field
@@ -138,17 +124,8 @@ class Merchant:
                 view = await tracking.by_number(session, number, parts_wanted(info, ()))
             if view is None:
                 return None
-            contacts = await of_staff(info.context, tx, allowed.merchant_id, [view.order.id])
-            splits = await _splits(info, tx, allowed.merchant_id, [view], ())
-            trail = (await _trails(info, tx, allowed.merchant_id, [view], ())).get(view.order.id)
-        return Order.of(
-            view,
-            splits.get(view.order.id),
-            contact=contacts.get(view.order.id, WITHHELD),
-            for_staff=True,
-            with_parties=_may_read_ledger(info),
-            trail=trail,
-        )
+            shown = await as_staff_see(info, tx, allowed.merchant_id, [view], ())
+        return shown[view.order.id]
 
     @strawberry.field
     async def customers(
@@ -166,7 +143,7 @@ class Merchant:
         asked = page("refunds", (datetime, UUID), first, after)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
             found = await tracking.refunds_page(session, limit=asked.limit, after=asked.after)
-        with_parties = _may_read_ledger(info)
+        with_parties = may_read_ledger(info)
         return connection_of(
             found,
             asked,
@@ -268,6 +245,15 @@ class Merchant:
         return await notification.of_merchant(info, first, after)
 
     @strawberry.field
+    async def changes(
+        self, info: Info, kinds: Kinds = None, first: int | None = None, after: str | None = None
+    ) -> ChangeConnection | None:
+        """What happened to products, stock and orders, oldest first, as far as the viewer's roles reach; all that is
+        kept, or what came behind a cursor, here or of a subscription. Needs notification.read.
+        """
+        return await change.changes(info, kinds, first, after)
+
+    @strawberry.field
     async def cases(
         self,
         info: Info,
@@ -329,29 +315,6 @@ class Merchant:
     ) -> Connection[WebhookDelivery] | None:
         """What was sent to them, and what is to be, those of the newest events first. Needs webhook.read."""
         return await webhook.deliveries(info, filter, first, after, of_platform=False)
-
-
-def _may_read_ledger(info: Info) -> bool:
-    caller = info.context.caller
-    roles = caller.principal.roles_in(caller.merchant.id) if caller.merchant else frozenset()
-    return may(roles, Permission.LEDGER_READ)
-
-
-async def _trails(
-    info: Info, tx: Transaction, merchant_id: UUID, views: list[OrderView], *paths: tuple[str, ...]
-) -> Mapping[UUID, Sequence[TrailVerdict]]:
-    """What review rules made of loaded orders, where that is selected."""
-    return await trails(info.context, tx, merchant_id, views) if selects(info, "reviewTrail", *paths) else {}
-
-
-async def _splits(
-    info: Info, tx: Transaction, merchant_id: UUID, views: list[OrderView], *paths: tuple[str, ...]
-) -> dict[UUID, Explanation]:
-    """The orders' splits, where they are selected and the caller may read the ledger."""
-    roles = info.context.caller.principal.roles_in(merchant_id)
-    if not selects(info, "split", *paths) or not may(roles, Permission.LEDGER_READ):
-        return {}
-    return dict(await explained(tx, merchant_id, views, with_receipts=selects_anywhere(info, "receipt")))
 
 
 def merchant(info: Info) -> Merchant | None:

@@ -318,7 +318,7 @@ IN_PAGE = (("nodes",), ("edges", "node"))
 
 
 async def explained(
-    tx: Transaction, merchant_id: UUID, views: list[OrderView], *, with_receipts: bool
+    tx: Transaction, merchant_id: UUID, views: Sequence[OrderView], *, with_receipts: bool
 ) -> Mapping[UUID, explanation.Explanation]:
     """The splits of loaded orders, by order."""
     async with tx.as_merchant(merchant_id) as session:

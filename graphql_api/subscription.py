@@ -3,35 +3,34 @@
 Each is delivered once and in order; ``cursor`` of the last one, given as ``after``, goes on where somebody stopped.
 """
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.scalars import JSON
 
 from graphql_api import access
 from graphql_api.context import Context, Info, Reads
-from graphql_api.facts import facts_of, merchant_of
+from graphql_api.facts import merchant_of
 from graphql_api.hub import Hub, Topic
 from graphql_api.notification_count import NotificationSubscriptions
 from graphql_api.order import Order, find_order, parts_wanted, selects
 from graphql_api.payout import Payout, load_payout
-from graphql_api.relay import decode_cursor, decode_id, encode_cursor
+from graphql_api.relay import decode_cursor, decode_id
 from graphql_api.selection import wanted
 from graphql_api.split import Split, load_split
+from graphql_api.told import LIST, CursorGone, Kinds, Told, kinds_seen
 from graphql_api.trail import write_reads
-from merchantry.domain.errors import InvalidInput, NotFound
+from merchantry.domain.errors import NotFound
 from merchantry.domain.event import EventKind
-from merchantry.domain.permission import Permission, may
+from merchantry.domain.permission import Permission
 from merchantry.services import outbox, tracking
 from merchantry.services.outbox import CursorExpired, Event
 
-LIST = "events"
 PAYOUTS = frozenset(kind for kind in EventKind if "payout" in {fact.name for fact in kind.declared.facts})
 TO_BUYERS = frozenset(kind for kind in EventKind if kind.declared.to_buyer)
 OF_ORDERS = frozenset(kind for kind in EventKind if "order" in {fact.name for fact in kind.declared.facts})
@@ -41,42 +40,6 @@ After = Annotated[
         description="The cursor of the last event that you have. Left out: only what comes from now on."
     ),
 ]
-Kinds = Annotated[list[str] | None, strawberry.argument(description="Only these kinds, as docs/events.md names them.")]
-
-
-class CursorGone(GraphQLError):
-    """Events after the cursor are no longer kept."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Events after this cursor are no longer kept: read anew what you need, and subscribe without it.",
-            extensions={"code": "CURSOR_EXPIRED"},
-        )
-
-
-@strawberry.interface(description="Something that happened. Kinds and their facts are listed in docs/events.md.")
-class Told:
-    cursor: str = strawberry.field(description="Give it as `after` to go on behind this event.")
-    id: strawberry.ID = strawberry.field(description="The same however often the event is delivered.")
-    kind: str
-    version: int = strawberry.field(description="Of what the kind says.")
-    actor: str = strawberry.field(description="What kind of actor caused it: buyer, staff, platform or system.")
-    occurred_at: datetime
-    facts: JSON = strawberry.field(description="Ids and figures.")
-
-    @classmethod
-    def of(cls, event: Event, **more: Any) -> Self:
-        """The event as it was told."""
-        return cls(
-            cursor=encode_cursor(LIST, (event.seq,)),
-            id=strawberry.ID(str(event.id)),
-            kind=event.kind.value,
-            version=event.version,
-            actor=event.actor,
-            occurred_at=event.occurred_at,
-            facts=JSON(facts_of(event)),
-            **more,
-        )
 
 
 @strawberry.type(description="Something happened to an order.")
@@ -156,18 +119,6 @@ async def _order(info: Info, event: Event) -> Order | None:
     return found
 
 
-def _kinds_seen(roles: Collection[str], kinds: list[str] | None, *, of_platform: bool) -> frozenset[EventKind]:
-    """The kinds asked for that the roles may be told of. Raises InvalidInput for a kind that there is not."""
-    if unknown := set(kinds or ()) - set(EventKind):
-        raise InvalidInput(reason=f"There is no event {min(unknown)[:60]}; docs/events.md lists them.", path=("kinds",))
-    seen = set[EventKind]()
-    for kind in EventKind if kinds is None else map(EventKind, kinds):
-        needed = kind.declared.platform if of_platform else kind.declared.staff
-        if needed is not None and may(roles, needed):
-            seen.add(kind)
-    return frozenset(seen)
-
-
 def _roles(context: Context, merchant_id: UUID) -> frozenset[str]:
     return context.caller.principal.roles_in(merchant_id)
 
@@ -181,7 +132,7 @@ async def _order_topic(info: Info, id: str) -> Topic:
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
             if await tracking.by_id(session, order_id, tracking.Parts()) is None:
                 raise NotFound(what="order", path=("id",))
-        kinds = OF_ORDERS & _kinds_seen(_roles(info.context, merchant_id), None, of_platform=False)
+        kinds = OF_ORDERS & kinds_seen(_roles(info.context, merchant_id), None, of_platform=False)
         return Topic(kinds=kinds, merchant_id=merchant_id, subject=subject)
     buyer = access.of_buyer(info.context)
     async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
@@ -219,7 +170,7 @@ class Subscription(NotificationSubscriptions):
     ) -> AsyncGenerator[MerchantEvent, None]:
         """What happens at the selected merchant, as far as the viewer's roles there reach. Needs notification.read."""
         allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
-        seen = _kinds_seen(_roles(info.context, allowed.merchant_id), kinds, of_platform=False)
+        seen = kinds_seen(_roles(info.context, allowed.merchant_id), kinds, of_platform=False)
         async with aclosing(_events(info, Topic(kinds=seen, merchant_id=allowed.merchant_id), after)) as events:
             async for event in events:
                 yield MerchantEvent.of(event, booked_at=event.booked_at)
@@ -266,7 +217,7 @@ class Subscription(NotificationSubscriptions):
         """What happens in the mall, as far as the viewer's roles there reach. Needs platform.merchant.read."""
         access.of_platform(info.context, Permission.PLATFORM_MERCHANT_READ)
         await _watched(info.context)
-        seen = _kinds_seen(info.context.caller.principal.platform_roles, kinds, of_platform=True)
+        seen = kinds_seen(info.context.caller.principal.platform_roles, kinds, of_platform=True)
         async with aclosing(_events(info, Topic(kinds=seen), after)) as events:
             async for event in events:
                 whose = merchant_of(event)

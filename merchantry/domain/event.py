@@ -99,6 +99,8 @@ class EventKind(StrEnum):
     PAYEE_RETIRED = "payee_account.retired"
     CASE_OPENED = "case.opened"
     CASE_DECIDED = "case.decided"
+    PRODUCT_CREATED = "product.created"
+    PRODUCT_CHANGED = "product.changed"
     PRODUCT_PUBLISHED = "product.published"
     PRODUCT_UNPUBLISHED = "product.unpublished"
     STOCK_ADJUSTED = "stock.adjusted"
@@ -139,6 +141,7 @@ _CASE: Final = (
     FactOf("status", FactType.TEXT, "where it stands now"),
     FactOf("merchant", FactType.ID, "whom it is about, where that merchant is not told", always=False),
 )
+_PRODUCT: Final = _id("product", "the product")
 _MERCHANT: Final = (_id("merchant", "the merchant"), FactOf("slug", FactType.TEXT, "its slug", always=False))
 
 
@@ -280,12 +283,19 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             FactOf("granted_minor", _MINOR, "how much of its amount was approved", always=False),
             FactOf("currency", FactType.TEXT, "ISO 4217", always=False),
         ),
-        _K.PRODUCT_PUBLISHED: _shop("The mall shows a product.", _id("product", "the product")),
-        _K.PRODUCT_UNPUBLISHED: _shop("The mall shows it no longer.", _id("product", "the product")),
+        _K.PRODUCT_CREATED: _shop("There is a new product, a draft, with its variants, prices and stock.", _PRODUCT),
+        _K.PRODUCT_CHANGED: _shop(
+            "Its texts, images, category, prices, variants or references are others than before; told once for all "
+            "that one transaction changed of it.",
+            _PRODUCT,
+        ),
+        _K.PRODUCT_PUBLISHED: _shop("The mall shows a product.", _PRODUCT),
+        _K.PRODUCT_UNPUBLISHED: _shop("The mall shows it no longer.", _PRODUCT),
         _K.STOCK_ADJUSTED: _shop(
             "Somebody counted or changed the stock; sales and returns are told as orders.",
             _id("variant", "the variant"),
             FactOf("on_hand", FactType.COUNT, "pieces in the house now"),
+            FactOf("product", FactType.ID, "the product that it is a variant of", always=False),
         ),
         _K.REPORT_PRODUCED: _shop(
             "A saved report has a new file.",
@@ -308,6 +318,14 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
         _K.MERCHANT_REOPENED: _shop("Its books can be written again.", *_MERCHANT, staff=_P.STAFF_READ),
     }
 )
+
+
+MIRRORED: Final = frozenset(
+    kind
+    for kind, each in CATALOGUE.items()
+    if each.staff is not None and not {"order", "product", "variant"}.isdisjoint(fact.name for fact in each.facts)
+)
+"""What a merchant's own systems go by to have its products, stock and orders as they are here."""
 
 
 def check(kind: EventKind, facts: Mapping[str, Any]) -> None:

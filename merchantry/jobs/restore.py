@@ -165,5 +165,6 @@ async def _finish(tx: Transaction, restore: Restore, act: Act) -> None:
     async with tx.as_merchant(restore.merchant_id) as own:
         await restoring.unlist(own, given_up)
         await catalogue.relist(own, act)
+        await catalogue.tell_all_changed(own, act)
     async with tx.as_platform() as session:
         await restoring.finish(session, restore, act)

@@ -1,6 +1,6 @@
 """A merchant's products, their prices, and whether the mall shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,7 +77,8 @@ async def create_product(
     row["external_ref"] = external_ref
     after = {**texts, "external_ref": external_ref, "variants": [variant.facts() for variant in variants]}
     event = audit.event(session, session.merchant_id, act, "product.create", str(product_id), after=after)
-    await write(session, New(tables.product, row), event)
+    told = outbox.published(session, EventKind.PRODUCT_CREATED, {"product": product_id}, act)
+    await write(session, New(tables.product, row), event, *told)
     await add_variants(session, product_id, variants, held=0)
     return product_id
 
@@ -93,8 +94,12 @@ async def update_product(
     image_urls: Sequence[str] | None = None,
     new_variants: Sequence[NewVariant] = (),
     external_ref: str | None = None,
-) -> None:
+    is_told: bool = True,
+) -> bool:
     """Change what is given and add variants; the mall shows it at once where the product is published.
+
+    Returns whether anything is another than before. That is told as an event, unless the caller does so at its end,
+    with whatever else it changes of the product.
 
     Raises NotFound, and what :func:`create_product` raises.
     """
@@ -114,6 +119,22 @@ async def update_product(
     await audit.record(session, session.merchant_id, act, "product.update", str(product_id), before, after)
     if held.status == "published":
         await _show(session, product_id, act)
+    is_changed = bool(new_variants) or before != texts
+    if is_changed and is_told:
+        await tell_changed(session, [product_id], act)
+    return is_changed
+
+
+async def tell_all_changed(session: MerchantSession, act: Act) -> None:
+    """Tell that every product may be another one than before."""
+    ids = (await session.execute(select(tables.product.c.id).order_by(tables.product.c.id))).scalars().all()
+    await tell_changed(session, ids, act)
+
+
+async def tell_changed(session: MerchantSession, product_ids: Iterable[UUID], act: Act) -> None:
+    """Tell that products are others than before this transaction, each named once."""
+    facts = [{"product": product_id} for product_id in product_ids]
+    await outbox.publish_many(session, EventKind.PRODUCT_CHANGED, facts, act)
 
 
 async def publish(session: MerchantSession, product_id: UUID, act: Act) -> None:
@@ -152,6 +173,8 @@ async def set_price(session: MerchantSession, variant_id: UUID, currency: str, a
     await session.execute(statement.on_conflict_do_update(index_elements=["variant_id", "currency"], set_=changed))
     facts = {"currency": currency, "amount_minor": before}, {"currency": currency, "amount_minor": amount_minor}
     await audit.record(session, session.merchant_id, act, "price.set", str(variant_id), *facts)
+    if before != amount_minor:
+        await tell_changed(session, [product_id], act)
     if held.status == "published":
         await _show(session, product_id, act)
 
@@ -176,6 +199,14 @@ async def product(session: MerchantSession, product_id: UUID) -> Product:
     if not found:
         raise NotFound(what="product", path=("product_id",))
     return found[0]
+
+
+async def products_of_ids(session: MerchantSession, product_ids: Collection[UUID]) -> list[Product]:
+    """Those of the merchant's products that have one of these ids; at most two statements."""
+    if not product_ids:
+        return []
+    statement = select(tables.product).where(tables.product.c.id == func.any(list(product_ids)))
+    return await _with_variants(session, (await session.execute(statement)).all())
 
 
 async def _check_texts(session: MerchantSession, texts: Mapping[str, Any]) -> None:

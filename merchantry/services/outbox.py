@@ -4,7 +4,7 @@ A cursor is the number of the last event that was read. Numbers are given after 
 number below one that was told before; of two changes of which the second waited for the first, the first is told first.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from merchantry.domain.act import Act
 from merchantry.domain.event import EventKind, FactType, check
 from merchantry.domain.notification import NEWS
-from merchantry.tables.outbox import outbox, outbox_consumer, outbox_head
+from merchantry.tables.outbox import WAKES, outbox, outbox_consumer, outbox_head
 from merchantry.tables.platform import NOBODY, buyer_order
 from tenancy.database import MerchantSession, PlatformSession, Session
 from tenancy.writes import New, write
@@ -71,6 +71,13 @@ async def publish(
 ) -> None:
     """Tell of a change, in its transaction; see :func:`published`."""
     await write(session, *published(session, kind, facts, act, merchant_id=merchant_id, news=news))
+
+
+async def publish_many(session: MerchantSession, kind: EventKind, facts: Iterable[Mapping[str, Any]], act: Act) -> None:
+    """Tell of several changes of one kind in their transaction, with one statement."""
+    if rows := [_row(session.merchant_id, kind, each, act) for each in facts]:
+        await session.execute(insert(outbox), rows)
+        session.wake(WAKES)
 
 
 def published(

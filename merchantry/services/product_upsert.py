@@ -15,14 +15,24 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MarketError, ReferenceTaken, SkuTaken
+from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import Stock, StockMode
 from merchantry.domain.text import Path, check_text
-from merchantry.services import audit, bulk, catalogue
+from merchantry.services import audit, bulk, catalogue, outbox
 from merchantry.services.bulk import Refused
-from merchantry.services.variant import MAX_SKU, MAX_TITLE, UNIQUE_VIOLATION, NewVariant, Variant, variants_by_product
+from merchantry.services.variant import (
+    MAX_SKU,
+    MAX_TITLE,
+    UNIQUE_VIOLATION,
+    NewVariant,
+    Variant,
+    told_of,
+    variants_by_product,
+)
 from merchantry.tables.merchant import price, product, variant
 from tenancy.database import MerchantSession, sqlstate
+from tenancy.writes import write
 
 MAX_ROWS: Final = 500
 MAX_REFERENCE: Final = 200
@@ -78,7 +88,10 @@ async def upsert(session: MerchantSession, given: ProductGiven, new_id: UUID, ac
     """
     _check(given)
     await _lock(session, [given])
-    return await _upserted(session, given, new_id, act)
+    done, is_changed = await _upserted(session, given, new_id, act)
+    if is_changed:
+        await catalogue.tell_changed(session, [done.product_id], act)
+    return done
 
 
 async def upsert_many(
@@ -93,20 +106,25 @@ async def upsert_many(
         raise InvalidInput(reason=f"Give 1 to {MAX_ROWS} rows.", path=("rows",))
     await _lock(session, [row for row in rows if isinstance(row, ProductGiven)])
     outcomes: list[Upserted | Refused] = []
+    changed: dict[UUID, None] = {}
     for position, given in enumerate(rows):
         try:
             if isinstance(given, MarketError):
                 raise given
             _check(given)
             async with session.savepoint():
-                outcomes.append(await _upserted(session, given, uuid5(batch_id, str(position)), act))
+                done, is_changed = await _upserted(session, given, uuid5(batch_id, str(position)), act)
+            outcomes.append(done)
+            if is_changed:
+                changed[done.product_id] = None
         except MarketError as error:
             outcomes.append(Refused.of(error))
     refused = {at: each for at, each in enumerate(outcomes) if isinstance(each, Refused)}
-    done = [
-        [at, str(each.product_id), each.was_created] for at, each in enumerate(outcomes) if isinstance(each, Upserted)
-    ]
-    await bulk.record(session, act, EVENT, batch_id, rows=len(rows), refused=refused, done=done)
+    upserted = [(at, each) for at, each in enumerate(outcomes) if isinstance(each, Upserted)]
+    made = {each.product_id for _, each in upserted if each.was_created}
+    await catalogue.tell_changed(session, changed.keys() - made, act)
+    facts = [[at, str(each.product_id), each.was_created] for at, each in upserted]
+    await bulk.record(session, act, EVENT, batch_id, rows=len(rows), refused=refused, done=facts)
     return outcomes
 
 
@@ -188,18 +206,19 @@ async def _product_of(session: MerchantSession, given: ProductGiven) -> UUID | N
     return held
 
 
-async def _upserted(session: MerchantSession, given: ProductGiven, new_id: UUID, act: Act) -> Upserted:
-    """Whoever made the same product at the same moment was faster: then it is there, and is changed."""
+async def _upserted(session: MerchantSession, given: ProductGiven, new_id: UUID, act: Act) -> tuple[Upserted, bool]:
+    """What came of it, and whether a product that was there is another than before.
+
+    Whoever made the same product at the same moment was faster: then it is there, and is changed."""
     for is_last in (False, True):
         try:
             async with session.savepoint():
                 held = await _product_of(session, given)
                 if held is None:
                     await _create(session, given, new_id, act)
-                else:
-                    await _change(session, held, given, act)
+                is_changed = held is not None and await _change(session, held, given, act)
                 await _publish(session, held or new_id, given, act)
-                return Upserted(held or new_id, held is None)
+                return Upserted(held or new_id, held is None), is_changed
         except SkuTaken:
             if is_last:
                 raise
@@ -245,18 +264,20 @@ def _new(given: VariantGiven) -> NewVariant:
     return NewVariant(given.sku, given.title or "", given.prices or {}, given.on_hand or 0, given.external_ref)
 
 
-async def _change(session: MerchantSession, product_id: UUID, given: ProductGiven, act: Act) -> None:
+async def _change(session: MerchantSession, product_id: UUID, given: ProductGiven, act: Act) -> bool:
+    """Whether anything but stock is another than before."""
     held = (await variants_by_product(session, [product_id])).get(product_id, [])
     by_sku = {each.sku: each for each in held}
     by_ref = {each.external_ref: each for each in held if each.external_ref is not None}
     added: list[NewVariant] = []
+    is_changed = False
     for position, each in enumerate(given.variants):
         known = by_ref.get(each.external_ref or "") or by_sku.get(each.sku)
         if known is None:
             added.append(_new(each))
         else:
-            await _change_variant(session, known, each, act, ("variants", position))
-    await catalogue.update_product(
+            is_changed |= await _change_variant(session, known, each, act, ("variants", position))
+    return is_changed | await catalogue.update_product(
         session,
         product_id,
         act=act,
@@ -266,10 +287,12 @@ async def _change(session: MerchantSession, product_id: UUID, given: ProductGive
         image_urls=given.image_urls,
         new_variants=added,
         external_ref=given.external_ref,
+        is_told=False,
     )
 
 
-async def _change_variant(session: MerchantSession, held: Variant, given: VariantGiven, act: Act, path: Path) -> None:
+async def _change_variant(session: MerchantSession, held: Variant, given: VariantGiven, act: Act, path: Path) -> bool:
+    """Whether anything but its stock is another than before; another stock is told at once."""
     values: dict[str, Any] = {"sku": given.sku, "title": given.title, "external_ref": given.external_ref}
     if given.on_hand is not None:
         try:
@@ -290,7 +313,11 @@ async def _change_variant(session: MerchantSession, held: Variant, given: Varian
     if changed or prices:
         before = {**{name: getattr(held, name) for name in changed}, "prices": dict(held.prices)}
         after = {**changed, "prices": {**held.prices, **prices}}
-        await audit.record(session, session.merchant_id, act, "variant.update", str(held.id), before, after)
+        event = audit.event(session, session.merchant_id, act, "variant.update", str(held.id), before, after)
+        facts = told_of(held.id, held.product_id, changed.get("on_hand", held.on_hand))
+        told = outbox.published(session, EventKind.STOCK_ADJUSTED, facts, act) if "on_hand" in changed else []
+        await write(session, event, *told)
+    return bool(prices or changed.keys() - {"on_hand"})
 
 
 async def _publish(session: MerchantSession, product_id: UUID, given: ProductGiven, act: Act) -> None:

@@ -9,16 +9,20 @@ from sqlalchemy import ARRAY, Integer, Row, Text, Uuid, bindparam, func, or_, se
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound
+from merchantry.domain.event import EventKind
 from merchantry.domain.stock import Stock, StockMode
-from merchantry.services import audit, bulk, listing_stock
+from merchantry.services import audit, bulk, listing_stock, outbox
 from merchantry.services.bulk import Refused
+from merchantry.services.variant import told_of
 from merchantry.tables.merchant import variant
 from tenancy.database import MerchantSession
 
 MAX_ROWS: Final = 5_000
 EVENT: Final = "stock.set_many"
 
-_NAMED = select(variant.c.id, variant.c.sku, variant.c.external_ref, variant.c.on_hand, variant.c.reserved).where(
+_NAMED = select(
+    variant.c.id, variant.c.sku, variant.c.product_id, variant.c.external_ref, variant.c.on_hand, variant.c.reserved
+).where(
     or_(
         variant.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))),
         variant.c.sku == func.any(bindparam("skus", type_=ARRAY(Text))),
@@ -79,6 +83,9 @@ async def set_many(session: MerchantSession, rows: Sequence[StockRow], batch_id:
             session, [(each.variant_id, each.on_hand - before[each.variant_id].on_hand) for each in changed]
         )
         await _audited(session, before, changed, batch_id, act)
+        products = {row.id: row.product_id for row in known.values()}
+        facts = [told_of(each.variant_id, products[each.variant_id], each.on_hand) for each in changed]
+        await outbox.publish_many(session, EventKind.STOCK_ADJUSTED, facts, act)
     refused = {at: each for at, each in enumerate(outcomes) if isinstance(each, Refused)}
     await bulk.record(session, act, EVENT, batch_id, rows=len(rows), refused=refused)
     return outcomes

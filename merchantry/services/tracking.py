@@ -1,6 +1,6 @@
 """Orders as they are shown: to their merchant from its own schema, to their buyer across the merchants' schemas."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -187,6 +187,22 @@ async def by_id(session: MerchantSession, order_id: UUID, parts: Parts) -> Order
     """The merchant's order of this id."""
     found = await _views(session, select(*ORDER_COLUMNS).where(orders.c.id == order_id), parts)
     return found[0] if found else None
+
+
+async def by_ids(session: MerchantSession, order_ids: Collection[UUID], parts: Parts) -> list[OrderView]:
+    """Those of the merchant's orders that have one of these ids."""
+    if not order_ids:
+        return []
+    return await _views(session, select(*ORDER_COLUMNS).where(orders.c.id == func.any(list(order_ids))), parts)
+
+
+async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID]) -> list[Refund]:
+    """Those of the merchant's refunds that have one of these ids."""
+    if not refund_ids:
+        return []
+    table = refund.c
+    statement = select(*(table[name] for name in Refund.__slots__)).where(table.id == func.any(list(refund_ids)))
+    return [Refund(**row._asdict()) for row in await session.execute(statement)]
 
 
 async def _views(session: MerchantSession, statement: Select[Any], parts: Parts) -> list[OrderView]:

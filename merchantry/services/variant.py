@@ -77,19 +77,25 @@ async def adjust_stock(session: MerchantSession, variant_id: UUID, change: int, 
         update(tables.variant)
         .where(table.id == variant_id, left >= table.reserved, left <= MAX_STOCK)
         .values(on_hand=left)
-        .returning(table.on_hand)
+        .returning(table.on_hand, table.product_id)
     )
-    on_hand: int | None = await session.scalar(statement)
-    if on_hand is None:
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
         raise await _stock_refusal(session, variant_id, change)
     await listing_stock.moved(session, [(variant_id, change)])
+    on_hand: int = row.on_hand
     before, after = {"on_hand": on_hand - change}, {"on_hand": on_hand}
     await write(
         session,
         audit.event(session, session.merchant_id, act, "stock.adjust", str(variant_id), before, after),
-        *outbox.published(session, EventKind.STOCK_ADJUSTED, {"variant": variant_id, **after}, act),
+        *outbox.published(session, EventKind.STOCK_ADJUSTED, told_of(variant_id, row.product_id, on_hand), act),
     )
     return on_hand
+
+
+def told_of(variant_id: UUID, product_id: UUID, on_hand: int) -> dict[str, Any]:
+    """The facts of the event that its stock is another one now."""
+    return {"variant": variant_id, "product": product_id, "on_hand": on_hand}
 
 
 async def variants(session: MerchantSession, variant_ids: Collection[UUID]) -> dict[UUID, Variant]:

@@ -82,6 +82,17 @@ def field_document(root: str, type_name: str, name: str, samples: Mapping[str, A
     return Document(f"{type_name}.{name}", f"{{ {root} {{ {asked} }} }}", (root, name))
 
 
+def subscription_document(name: str, samples: Mapping[str, Any], **arguments: Any) -> str:
+    """The subscription with what an event of it holds, four levels deep, for it is loaded with every event.
+
+    ``arguments`` replace samples by name.
+    """
+    field = object_type("Subscription").fields[name]
+    given = _arguments("Subscription", name, field, samples, arguments)
+    asked = _select(get_named_type(field.type), ("",) * (MAX_DEPTH - 4))
+    return f"subscription {{ {name}{given} {asked} }}"
+
+
 def node_document(type_name: str) -> str:
     """Asks for a node and for a list of nodes by the variable ``id``, with everything that the type has."""
     fields = f"__typename ... on {type_name} {selection(object_type(type_name))}"

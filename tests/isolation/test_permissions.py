@@ -50,6 +50,7 @@ MERCHANT_FIELDS: dict[str, Permission | None] = {
     "closingBlockers": P.LEDGER_READ,
     "coupons": P.COUPON_READ,
     "notifications": P.NOTIFICATION_READ,
+    "changes": P.NOTIFICATION_READ,
     "cases": P.CASE_READ,
     "auditEvents": P.AUDIT_READ,
     "reports": P.REPORT_READ,

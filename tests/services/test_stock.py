@@ -106,7 +106,7 @@ async def test_thousands_of_rows_take_as_many_statements_as_ten(database: Databa
         counts.append(len(sent))
         sent.clear()
         assert all(isinstance(each, Counted) for each in outcomes)
-    assert counts[0] == counts[1] < 8
+    assert counts[0] == counts[1] < 9
     assert await on_hand(database, merchant, shelf) == [50] * 100
     with pytest.raises(InvalidInput):
         await set_many(database, merchant, [StockRow(1, sku="SKU-0")] * (stock.MAX_ROWS + 1))
