@@ -29,8 +29,8 @@ REPLAY     ?=
 soak: $(STAMP)  ## Long random stories against the model, SOAK_STEPS steps from SEED; REPLAY tells one failed batch again
 	$(BIN)/python -m tests.model.soak --steps $(SOAK_STEPS) --seed $(SEED) $(if $(REPLAY),--replay $(REPLAY))
 
-kill: $(STAMP)  ## Worker, database and API stopped at every place and killed at 200 random moments each; 300 sequencers and 200 senders of webhooks killed
-	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 WEBHOOK_EVENTS=5000 WEBHOOK_KILLS=200 $(BIN)/pytest $(LONG) -s tests/kill
+kill: $(STAMP)  ## Worker, database and API stopped at every place and killed at 200 random moments each; 300 sequencers and 200 senders of webhooks and of mail killed
+	KILL_EVERY=1 KILL_TIMES=200 SEQUENCER_KILLS=300 WEBHOOK_EVENTS=5000 WEBHOOK_KILLS=200 MAIL_EVENTS=5000 MAIL_KILLS=200 $(BIN)/pytest $(LONG) -s tests/kill
 
 FUZZ_SECONDS ?= 600
 fuzz: $(STAMP)  ## Hostile requests made up for FUZZ_SECONDS: no 500, no text of ours that is not for others

@@ -53,6 +53,8 @@ class Context:
     """Where subscriptions get their events; None where nobody hands any on."""
     bells: Bells | None = None
     """What rings for subscribers whose notifications have changed; None where nobody is told."""
+    sends_mail: bool = False
+    """Whether this mall sends mail."""
     accepted_languages: str | None = None
     """The request's ``Accept-Language``."""
     language: Language | None = None

@@ -11,6 +11,7 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.erasure import KeptFor as ContactKeptFor
 from merchantry.domain.invoice import InvoiceKind
 from merchantry.domain.ledger import Account
+from merchantry.domain.mail import AddressStatus as MailAddressStatus
 from merchantry.domain.notification import Audience, NewsGroup
 from merchantry.domain.notification import Channel as NotificationChannel
 from merchantry.domain.order import OrderStatus
@@ -61,6 +62,7 @@ __all__ = [
     "Language",
     "LineStatus",
     "ListingSort",
+    "MailAddressStatus",
     "MatchedBy",
     "MerchantRole",
     "NewsGroup",
@@ -132,6 +134,11 @@ strawberry.enum(
     description="In which order listings come. RELEVANCE is the default where words are searched for, NEWEST where none"
     " are. Prices need a currency.",
 )
+strawberry.enum(
+    MailAddressStatus,
+    name="MailAddressStatus",
+    description="Whether mail goes there: not before it is CONFIRMED, and no more once a mail server REFUSED it.",
+)
 strawberry.enum(MatchedBy, name="BankLineMatchedBy", description="What a line and a transfer had in common.")
 strawberry.enum(MerchantRole, description="What a person is at one merchant.")
 strawberry.enum(
@@ -143,7 +150,8 @@ strawberry.enum(NewsGroup, name="NotificationGroup", description="Kinds of news 
 strawberry.enum(
     NotificationChannel,
     name="NotificationChannel",
-    description="How somebody is told: IN_APP in the list of notifications, NONE not at all.",
+    description="How somebody is told: IN_APP in the list of notifications, EMAIL by a mail for each, BOTH, DIGEST in"
+    " the list and by one mail a day, NONE not at all. Whoever can't be written to is told IN_APP instead.",
 )
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")

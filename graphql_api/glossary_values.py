@@ -79,7 +79,18 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "BUYER": "As the buyer.",
         "PLATFORM": "As one of the platform's people.",
     },
-    "NotificationChannel": {"IN_APP": "In the list of notifications.", "NONE": "Not at all."},
+    "NotificationChannel": {
+        "IN_APP": "In the list of notifications.",
+        "EMAIL": "By a mail for each, and not in the list.",
+        "BOTH": "In the list, and by a mail for each.",
+        "DIGEST": "In the list, and by one mail a day.",
+        "NONE": "Not at all.",
+    },
+    "MailAddressStatus": {
+        "UNCONFIRMED": "Nobody has followed the link that was sent there.",
+        "CONFIRMED": "Mail goes there.",
+        "REFUSED": "A mail server knows no such address.",
+    },
     "Language": {"EN": "English.", "ZH_HANS": "Chinese, in simplified characters."},
     "WebhookEndpointStatus": {"ENABLED": "It is sent events.", "DISABLED": "It is sent nothing."},
     "WebhookDisabledBy": {

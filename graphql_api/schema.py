@@ -16,6 +16,7 @@ from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.coupon_mutations import CouponMutations
 from graphql_api.debt import DebtMutations
+from graphql_api.email import EmailMutations
 from graphql_api.engine import MarketSchema
 from graphql_api.erasure import ErasureMutations
 from graphql_api.exchange import ExchangeMutations
@@ -116,6 +117,7 @@ class Mutation(
     StaffMutations,
     MachineTokenMutations,
     NotificationMutations,
+    EmailMutations,
     LanguageMutations,
     MerchantRecordMutations,
     WindingUpMutations,

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, payment_webhooks, sandbox_page, tracing, trail
+from graphql_api import log_routes, mail_routes, payment_webhooks, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.bells import Bells
 from graphql_api.context import Context
@@ -32,7 +32,7 @@ from merchantry.gateways.sandbox_webhook import SandboxWebhook
 from merchantry.gateways.webhook import Reach
 from merchantry.gateways.webhook_signature import Secrets
 from merchantry.jobs import telling, working
-from merchantry.jobs.tools import BackupPlan, Tools, Webhooks
+from merchantry.jobs.tools import BackupPlan, Mailing, Tools, Webhooks
 from merchantry.services import merchant as merchants
 from merchantry.services import notification, outbox
 from merchantry.services.merchant import NewShop
@@ -60,6 +60,7 @@ class Settings:
     is run; pages of ``allowed_origins`` may call; ``budget_per_second`` is the cost an account gets back, 0 no budget.
     ``webhook_secrets`` are those of payment providers, by name; without the sandbox's its page is not served. It posts
     through ``sandbox_transport``, None: the network. ``guest_days`` is how long a guest's token opens what was placed.
+    Without ``mailing`` nobody gives an address.
     """
 
     logins: Logins
@@ -85,6 +86,7 @@ class Settings:
     guest_days: int = 90
     webhooks: Reach = field(default_factory=Reach)
     webhooks_kept: timedelta = timedelta(days=30)
+    mailing: Mailing | None = None
 
 
 def utc_now() -> datetime:
@@ -113,6 +115,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
             webhooks=settings.webhooks,
+            sends_mail=settings.mailing is not None,
             hub=hub,
             bells=bells,
             accepted_languages=request.headers.get("accept-language"),
@@ -141,6 +144,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
                     witness_policy=settings.witness_policy,
                     verify_at=settings.verify_at,
                     webhooks=Webhooks(settings.webhooks, presented, settings.webhooks_kept),
+                    mailing=settings.mailing,
                 )
                 await stack.enter_async_context(_going_on(partial(working.work_forever, tools)))
             else:
@@ -160,6 +164,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         lifespan=lifespan,
         extra_routes=[
             *log_routes.routes(database),
+            *mail_routes.routes(database, settings.vault, clock),
             *payment_webhooks.routes(database, {gateway.name: gateway}, settings.webhook_secrets, clock),
             *(_development_routes(settings, database, gateway, clock) if settings.development else ()),
         ],

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import strawberry
 
-from graphql_api import access, checkout, guest, log, notification, return_request
+from graphql_api import access, checkout, email, guest, log, notification, return_request
 from graphql_api.checkout import Checkout
 from graphql_api.contacts import of_buyer
 from graphql_api.context import Info
+from graphql_api.email import MailAddress
 from graphql_api.enums import Language, MerchantRole, Permission, PlatformRole
 from graphql_api.guest import Guest
 from graphql_api.log import Receipt
@@ -112,6 +113,11 @@ class Viewer:
     async def language(self, info: Info) -> Language:
         """What texts for the viewer are written in: as chosen, else what `Accept-Language` says, else EN."""
         return Language(await language_of(info.context))
+
+    @strawberry.field
+    async def email(self, info: Info) -> MailAddress | None:
+        """Where the viewer is written to; null where that is not known."""
+        return await email.of_viewer(info)
 
     @strawberry.field
     async def unread_count(self, info: Info) -> int | None:

@@ -12,6 +12,7 @@ from merchantry.cli.failures import CommandRefused
 from merchantry.cli.identity import verifier_of
 from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
+from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, mailing_of
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payment_webhooks import PaymentWebhooksFile, webhook_secrets
@@ -77,6 +78,9 @@ def serve(
     verify_at: VerifyAt = "03:00",
     webhooks_private: WebhooksPrivate = False,
     webhooks_kept: WebhooksKept = 30,
+    smtp_url: SmtpUrl = None,
+    mail_from: MailFrom = None,
+    digest_at: DigestAt = "08:00",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -134,6 +138,7 @@ def serve(
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
                 webhooks=Reach(webhooks_private),
                 webhooks_kept=timedelta(days=webhooks_kept),
+                mailing=mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url or address),
             )
             app = build_app(settings)
             serve_app(

@@ -26,16 +26,16 @@ VerifyAt = Annotated[
 Found = tuple[Verification, list[Finding]]
 
 
-def time_of_day(text: str) -> time | None:
-    """What ``--verify-at`` says; None for off. Raises CommandRefused."""
+def time_of_day(text: str, option: str = "--verify-at") -> time | None:
+    """What an option such as ``--verify-at`` says; None for off. Raises CommandRefused."""
     if text == OFF:
         return None
     try:
         found = time.fromisoformat(text)
     except ValueError as error:
-        raise CommandRefused(f"--verify-at {text} is no time of day; give one such as 03:00, or off.") from error
+        raise CommandRefused(f"{option} {text} is no time of day; give one such as 03:00, or off.") from error
     if found.tzinfo is not None:
-        raise CommandRefused("--verify-at is in the mall's time zone; leave the zone out.")
+        raise CommandRefused(f"{option} is in the mall's time zone; leave the zone out.")
     return found
 
 

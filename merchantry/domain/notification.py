@@ -31,14 +31,20 @@ class NewsGroup(StrEnum):
 
 
 class Channel(StrEnum):
-    """How somebody is told of a group of kinds."""
+    """How somebody is told of a group of kinds. DIGEST: in the list, and by one mail a day."""
 
     IN_APP = "in_app"
+    EMAIL = "email"
+    BOTH = "both"
+    DIGEST = "digest"
     NONE = "none"
 
 
 DEFAULT: Final = Channel.IN_APP
 """Of whoever has not said anything."""
+
+BY_MAIL: Final = frozenset({Channel.EMAIL, Channel.BOTH, Channel.DIGEST})
+IN_LIST: Final = frozenset({Channel.IN_APP, Channel.BOTH, Channel.DIGEST})
 
 _K = EventKind
 _S, _B, _P = Audience

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, time
 
 import structlog
 
@@ -17,13 +17,21 @@ log = structlog.get_logger()
 
 
 async def notify_forever(
-    database: Database, clock: Callable[[], datetime], stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS
+    database: Database,
+    clock: Callable[[], datetime],
+    stop: asyncio.Event,
+    digest_at: time | None = None,
+    *,
+    poll_seconds: float = POLL_SECONDS,
 ) -> None:
-    """Notify until ``stop`` is set, and forget what is old. A database that is away is waited for."""
+    """Notify until ``stop`` is set, and forget what is old. A database that is away is waited for.
+
+    ``digest_at`` is when digests are sent, in the mall's zone; None: there is no mail.
+    """
     pruned_at = clock()
     while not stop.is_set():
         try:
-            if await notify(database, clock()):
+            if await notify(database, clock(), digest_at):
                 continue
             if clock() - pruned_at > PRUNE_EVERY:
                 pruned_at = clock()
@@ -37,10 +45,10 @@ async def notify_forever(
             continue
 
 
-async def notify(database: Database, now: datetime) -> int:
+async def notify(database: Database, now: datetime, digest_at: time | None = None) -> int:
     """One round. Returns how many events were read."""
     async with database.write(ACTOR) as tx, tx.as_platform() as session:
-        return await notification_delivery.deliver(session, now)
+        return await notification_delivery.deliver(session, now, digest_at)
 
 
 async def prune(database: Database, now: datetime) -> int:
@@ -54,9 +62,9 @@ async def prune(database: Database, now: datetime) -> int:
             return total
 
 
-async def notify_all(database: Database, now: datetime) -> int:
+async def notify_all(database: Database, now: datetime, digest_at: time | None = None) -> int:
     """Tell whom it concerns of all that has a number. Returns how many events there were."""
     total = 0
-    while done := await notify(database, now):
+    while done := await notify(database, now, digest_at):
         total += done
     return total

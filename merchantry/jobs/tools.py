@@ -8,7 +8,9 @@ from uuid import UUID
 
 from merchantry.gateways.payment import PaymentGateway
 from merchantry.gateways.payout import PayoutGateway
+from merchantry.gateways.smtp import SmtpServer
 from merchantry.gateways.webhook import Reach
+from merchantry.mail.letters import Sender
 from merchantry.services.queue import JobKind
 from merchantry.services.vault import Vault
 from merchantry.services.webhook_sending import Present
@@ -49,6 +51,15 @@ class Webhooks:
 
 
 @dataclass(frozen=True, slots=True)
+class Mailing:
+    """How a worker sends mail: through which server, as whom, and at which time of day, in the mall's zone, digests."""
+
+    server: SmtpServer
+    sender: Sender
+    digest_at: time = time(8)
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What handlers work with."""
 
@@ -70,6 +81,8 @@ class Tools:
     """At which time of day, in the mall's zone, everything is verified; None: not by this process."""
     webhooks: Webhooks | None = None
     """None: this process sends none."""
+    mailing: Mailing | None = None
+    """None: there is no mail; nobody is told by it, and nothing waits to be sent."""
 
 
 class StillOpen(Exception):

@@ -5,6 +5,7 @@ import asyncio
 
 from merchantry.jobs import (
     backing_up,
+    mailing,
     notifying,
     scheduled_verification,
     sequencing,
@@ -25,7 +26,10 @@ async def work_forever(tools: Tools, stop: asyncio.Event) -> None:
         group.create_task(backing_up.ask_forever(tools, stop))
         group.create_task(scheduled_verification.verify_forever(tools, stop))
         group.create_task(telling.tell_forever(tools.database, tools.clock, stop))
-        group.create_task(notifying.notify_forever(tools.database, tools.clock, stop))
+        digest_at = tools.mailing.digest_at if tools.mailing else None
+        group.create_task(notifying.notify_forever(tools.database, tools.clock, stop, digest_at))
+        if tools.mailing is not None:
+            group.create_task(mailing.mail_forever(tools, tools.mailing, stop))
         if tools.webhooks is not None:
             group.create_task(webhooks.send_forever(tools, tools.webhooks, stop))
         if tools.log_keys is not None:

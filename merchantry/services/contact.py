@@ -16,6 +16,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.contact import ERASED, Contact, ContactStatus
 from merchantry.services.vault import Owner, Vault, owner_of
 from merchantry.tables.contact import contact_key
+from merchantry.tables.mail import mail_address
 from merchantry.tables.merchant import orders
 from merchantry.tables.platform import NOBODY, checkout
 from merchantry.vault.keys import DataKey, new_data_key
@@ -40,7 +41,7 @@ class Sealed:
 async def seal_for(
     session: Owner, vault: Vault, address: Mapping[str, Any], act: Act, *, table: str, row_id: UUID
 ) -> Sealed:
-    """The address, sealed for a row of ``orders``, ``checkout`` or ``guest``; both results must be written.
+    """The address, sealed for a row of a table that holds contacts; both results must be written.
 
     Raises VaultError.
     """
@@ -75,6 +76,16 @@ async def of_guest(session: PlatformSession, vault: Vault, guest_id: UUID) -> Co
     rows = await session.execute(select(*columns).outerjoin(contact_key, key).where(guest.c.id == guest_id))
     row = rows.one_or_none()
     return ERASED if row is None else await _contact(session, vault, "guest", row)
+
+
+async def of_mail(session: PlatformSession, vault: Vault, account_id: UUID) -> Contact:
+    """What an account's mail needs: where it goes, if somebody said so, and what signs its links. Raises VaultError."""
+    table = mail_address.c
+    key = and_(contact_key.c.merchant_id == NOBODY, contact_key.c.subject_id == table.account_id)
+    columns = (table.account_id.label("id"), null().label("ship_to"), table.contact, contact_key.c.sealed)
+    rows = await session.execute(select(*columns).outerjoin(contact_key, key).where(table.account_id == account_id))
+    row = rows.one_or_none()
+    return ERASED if row is None else await _contact(session, vault, "mail_address", row)
 
 
 def _select(table: Table, owner: UUID, ids: Collection[UUID]) -> Select[Any]:

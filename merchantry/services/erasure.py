@@ -19,7 +19,7 @@ from merchantry.domain.errors import NotFound
 from merchantry.domain.notification import Audience
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.text import check_text
-from merchantry.services import audit, queue
+from merchantry.services import audit, mail_address, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.contact import contact_key, erasure
 from merchantry.tables.merchant import orders
@@ -186,6 +186,7 @@ async def _forget_account(session: PlatformSession, buyer_id: UUID) -> None:
     """Whoever signs in again is somebody new. Staff stay who they are: that is no data of a buyer."""
     told = (notification.c.account_id == buyer_id) & (notification.c.audience == Audience.BUYER)
     await session.execute(delete(notification).where(told))
+    await mail_address.forget(session, buyer_id)
     is_staff = or_(
         exists().where(membership.c.account_id == account.c.id),
         exists().where(platform_role.c.account_id == account.c.id),

@@ -40,6 +40,12 @@ SELECT count(*), count(*) FILTER (WHERE d.attempts > 0),
 FROM platform.webhook_delivery d JOIN platform.webhook_endpoint e ON e.id = d.endpoint_id
 WHERE d.status = 'waiting' AND e.status = 'enabled'
 """
+MAIL: Final = """
+SELECT count(*), count(*) FILTER (WHERE attempts > 0),
+       coalesce(extract(epoch FROM now() - min(next_at) FILTER (WHERE next_at <= now())), 0)
+FROM platform.mail WHERE status = 'waiting'
+"""
+ADDRESSES: Final = "SELECT count(*) FROM platform.mail_address WHERE refused_at IS NOT NULL"
 ENDPOINTS: Final = "SELECT status, count(*) FROM platform.webhook_endpoint GROUP BY status"
 OUTBOX: Final = """
 SELECT head.seq - coalesce((SELECT seq FROM platform.outbox_consumer WHERE name = 'webhooks'), 0)
@@ -82,4 +88,8 @@ FIGURES: Final = (
     Figure("webhooks_oldest_seconds", "For how long the oldest has waited for its first attempt.", (), WEBHOOKS, 2),
     Figure("webhooks_unread", "Events that have not been divided among endpoints.", (), OUTBOX, 0),
     Figure("webhook_endpoints", "Endpoints.", ("status",), ENDPOINTS, 1),
+    Figure("mail_waiting", "Mails that wait, those of later digests too.", (), MAIL, 0),
+    Figure("mail_retrying", "Those of them that a mail server has put off.", (), MAIL, 1),
+    Figure("mail_oldest_seconds", "For how long the oldest has been due.", (), MAIL, 2),
+    Figure("mail_addresses_refused", "Addresses that a mail server does not know.", (), ADDRESSES, 0),
 )

@@ -3,14 +3,17 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from merchantry.domain.mail import next_digest
 from merchantry.domain.notification import (
+    BY_MAIL,
+    IN_LIST,
     NEWS,
     Audience,
     Channel,
@@ -18,8 +21,10 @@ from merchantry.domain.notification import (
     heard_by_platform,
     heard_by_staff,
 )
+from merchantry.services import mail, mail_address, outbox
 from merchantry.services import notification as notifications
-from merchantry.services import outbox
+from merchantry.services.mail import News
+from merchantry.services.mall import mall_zone
 from merchantry.services.notification_preference import Preferences, preferences
 from merchantry.services.outbox import CursorExpired, Event
 from merchantry.tables.notification import notification
@@ -51,8 +56,11 @@ class Telling:
         return uuid5(self.account_id, str(self.event.id))
 
 
-async def deliver(session: PlatformSession, now: datetime) -> int:
-    """One round: read on from where the last ended, and tell whom it concerns. Returns how many events were read."""
+async def deliver(session: PlatformSession, now: datetime, digest_at: time | None = None) -> int:
+    """One round: read on from where the last ended, and tell whom it concerns. Returns how many events were read.
+
+    ``digest_at`` is when digests are sent, in the mall's zone; None: there is no mail, and all are told in the list.
+    """
     after = await outbox.position(session, CONSUMER)
     try:
         events = await outbox.read_with_buyers(session, after, BATCH)
@@ -61,15 +69,47 @@ async def deliver(session: PlatformSession, now: datetime) -> int:
         events = await outbox.read_with_buyers(session, after, BATCH)
     if not events:
         return 0
-    tellings = await _tellings(session, events)
-    told = await _write(session, [each for each in tellings if each.channel is Channel.IN_APP])
+    tellings = await tellings_of(session, events)
+    written_to = await _written_to(session, tellings) if digest_at else set[UUID]()
+    listed = [each for each in tellings if _is_listed(each, written_to)]
+    new = await _write(session, listed)
+    if digest_at:
+        await _ask_for_mail(session, [each for each in tellings if each.account_id in written_to], new, digest_at, now)
+    told = sorted({each.account_id for each in listed if each.id in new})
     await outbox.read_up_to(session, CONSUMER, events[-1].seq, now)
     if told:
         await notifications.announce(session, told)
     return len(events)
 
 
-async def _tellings(session: PlatformSession, events: Sequence[Event]) -> list[Telling]:
+def _is_listed(telling: Telling, written_to: Collection[UUID]) -> bool:
+    """Whoever only wants mail, and can't be written to, is told in the list."""
+    return telling.channel in IN_LIST or (telling.channel in BY_MAIL and telling.account_id not in written_to)
+
+
+async def _written_to(session: PlatformSession, tellings: Iterable[Telling]) -> set[UUID]:
+    wanting = {each.account_id for each in tellings if each.channel in BY_MAIL}
+    return await mail_address.reachable(session, wanting) if wanting else set()
+
+
+async def _ask_for_mail(
+    session: PlatformSession, tellings: Sequence[Telling], new: Collection[UUID], digest_at: time, now: datetime
+) -> None:
+    """A mail for each, or one a day for those in the list that are new there."""
+    by_itself = {Channel.EMAIL, Channel.BOTH}
+    await mail.ask(session, [_news(each) for each in tellings if each.channel in by_itself], now)
+    for_digest = [_news(each) for each in tellings if each.channel is Channel.DIGEST and each.id in new]
+    if for_digest:
+        due_at = next_digest(now, digest_at, await mall_zone(session))
+        await mail.ask_for_digest(session, for_digest, due_at, now)
+
+
+def _news(telling: Telling) -> News:
+    return News(telling.id, telling.account_id, telling.event.seq)
+
+
+async def tellings_of(session: PlatformSession, events: Sequence[Event]) -> list[Telling]:
+    """Whom these events are news for, by the roles and wishes of now."""
     news = [event for event in events if event.kind in NEWS]
     if not news:
         return []
@@ -129,13 +169,12 @@ async def _platform(session: PlatformSession) -> Roles:
     return {row.account_id: frozenset(row.roles) for row in await session.execute(roles)}
 
 
-async def _write(session: PlatformSession, tellings: Sequence[Telling]) -> list[UUID]:
-    """Store them, but for what is there already. Returns the accounts that have something new."""
+async def _write(session: PlatformSession, tellings: Sequence[Telling]) -> set[UUID]:
+    """Store them, but for what is there already. Returns those that are new."""
     if not tellings:
-        return []
-    told = insert(notification).on_conflict_do_nothing().returning(notification.c.account_id)
-    rows = await session.execute(told, list(_rows(tellings)))
-    return sorted({row.account_id for row in rows})
+        return set()
+    told = insert(notification).on_conflict_do_nothing().returning(notification.c.id)
+    return set((await session.execute(told, list(_rows(tellings)))).scalars())
 
 
 def _rows(tellings: Iterable[Telling]) -> Iterator[dict[str, Any]]:

@@ -230,6 +230,12 @@ async def read_with_buyers(session: PlatformSession, after: int, limit: int = BA
     return await _read(session, _after(statement, after, limit), after)
 
 
+async def read_numbered(session: PlatformSession, seqs: Collection[int]) -> list[Event]:
+    """The events with these numbers that are still kept, with the buyers whom they concern, in their order."""
+    numbered = _with_buyers(is_outer=True).add_columns(outbox.c.words).where(outbox.c.seq == func.any(list(seqs)))
+    return await _read(session, numbered.order_by(outbox.c.seq), OLDEST)
+
+
 def _about(statement: Select[Any], subject: tuple[str, str] | None) -> Select[Any]:
     if subject is None:
         return statement

@@ -11,6 +11,7 @@ from merchantry.tables import contact as _contact
 from merchantry.tables import dispute as _dispute
 from merchantry.tables import listing as _listing
 from merchantry.tables import log as _log
+from merchantry.tables import mail as _mail
 from merchantry.tables import merchant as _merchant
 from merchantry.tables import merchant_settlement as _merchant_settlement
 from merchantry.tables import notification as _notification
@@ -39,6 +40,7 @@ _defined = (
     _dispute,
     _listing,
     _log,
+    _mail,
     _merchant,
     _merchant_settlement,
     _notification,

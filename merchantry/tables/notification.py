@@ -46,7 +46,7 @@ notification_preference = Table(
     instant("set_at"),
     PrimaryKeyConstraint("account_id", "merchant_id", "kinds"),
     ForeignKeyConstraint(["account_id"], [account.c.id]),
-    CheckConstraint("channel IN ('in_app', 'none')", name="channel_is_known"),
+    CheckConstraint("channel IN ('in_app', 'none', 'email', 'both', 'digest')", name="channel_is_known"),
     info=grants(platform="SELECT, INSERT, UPDATE (channel, set_at), DELETE"),
 )
 """How an account wants to hear of a group of kinds: at one merchant, or as NOBODY's wherever nothing else is said."""

@@ -16,11 +16,13 @@ from graphql_api.server import Settings, build_app
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.plan_document import parse_plan
 from merchantry.gateways.sandbox import Sandbox
+from merchantry.gateways.smtp import SmtpServer, Tls
 from merchantry.gateways.webhook_signature import Secrets, new_secret
 from merchantry.jobs import worker
 from merchantry.jobs.notifying import notify_all
 from merchantry.jobs.telling import tell_all
-from merchantry.jobs.tools import Tools
+from merchantry.jobs.tools import Mailing, Tools
+from merchantry.mail.letters import sender_of
 from merchantry.services import commission, staff
 from tenancy.database import Database
 from tenancy.directory import account_of
@@ -147,6 +149,10 @@ class Mall:
         await notify_all(self.database, self.clock())
 
 
+NO_SERVER = Mailing(SmtpServer("127.0.0.1", 1, Tls.NONE), sender_of("news@mall.test", "mall.test", "http://mall.test"))
+"""Addresses are asked for; nothing is sent."""
+
+
 @asynccontextmanager
 async def open_mall(
     database: Database, data_dir: Path, *, pool_size: int = 5, development: bool = True
@@ -168,6 +174,7 @@ async def open_mall(
         budget_per_second=0 if development else 10_000,
         webhook_secrets={"sandbox": WEBHOOK_SECRETS},
         sandbox_transport=loop,
+        mailing=NO_SERVER,
     )
     app = build_app(settings, clock)
     loop.app = app

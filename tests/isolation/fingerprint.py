@@ -25,6 +25,8 @@ WHOLE = {
     "bank_statement",
     "bank_line",
     "notification_preference",
+    "mail_address",
+    "mail",
     "account_setting",
 }
 """Tables of ``platform`` of which every row counts; of the others those of the victim do, without refused attempts."""

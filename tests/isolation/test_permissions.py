@@ -106,6 +106,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "viewerErase": FREE,
     "notificationsMarkRead": FREE,
     "viewerLanguageSet": FREE,
+    "viewerEmailSet": FREE,
     "notificationPreferenceSet": FREE,
     "buyerErase": P.PLATFORM_BUYER_ERASE,
     "checkoutPlace": FREE,

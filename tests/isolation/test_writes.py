@@ -50,6 +50,7 @@ MUTATIONS = {
     "guestCheckoutBegin": Whose.EVERYBODY,
     "guestCheckoutClaim": Whose.BEARER,
     "viewerLanguageSet": Whose.OWN,
+    "viewerEmailSet": Whose.OWN,
     "notificationsMarkRead": Whose.BUYER,
     "notificationPreferenceSet": Whose.OWN,
     "buyerErase": Whose.PLATFORM,

@@ -28,6 +28,7 @@ NOT_AUDITED = {
     "reviewRulesTry": "nothing is changed: it reckons what rules would have said",
     "merchantFinish": "where something stands in the way it changes nothing; what it settles is audited step by step",
     "viewerLanguageSet": "what somebody reads is their own affair",
+    "viewerEmailSet": "where somebody is written to is their own affair, and no matter of a trail that is kept",
     "notificationsMarkRead": "what somebody has read is their own affair",
     "notificationPreferenceSet": "how somebody wants to be told is their own affair",
     "checkoutQuote": "nothing is reserved or promised: a quote is a question, and is forgotten",

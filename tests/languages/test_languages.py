@@ -15,6 +15,7 @@ from merchantry.languages.catalogue import catalogue, translated
 from merchantry.languages.formats import moment, money
 from merchantry.languages.language import Language, chosen
 from merchantry.languages.news import TEXTS, TO_BUYERS, sentence
+from merchantry.mail.words import WORDS
 
 ZH = Language.ZH_HANS
 
@@ -27,6 +28,7 @@ def messages() -> Iterator[str]:
         yield error.template()
     yield from TEXTS.values()
     yield from TO_BUYERS.values()
+    yield from WORDS
 
 
 def facts_in(text: str) -> list[tuple[str | None, str | None]]:
