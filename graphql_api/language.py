@@ -38,5 +38,5 @@ class LanguageMutations:
                 await account_setting.set_language(session, buyer.account_id, language)
 
         await info.context.database.run(buyer.act.actor, work)
-        info.context.language = None
+        info.context.knows_language = False
         return ViewerLanguageChanged(language=Language(await language_of(info.context)))

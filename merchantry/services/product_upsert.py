@@ -18,6 +18,7 @@ from merchantry.domain.errors import InvalidInput, MarketError, ReferenceTaken, 
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import Stock, StockMode
 from merchantry.domain.text import Path, check_text
+from merchantry.languages.translation import Translation
 from merchantry.services import audit, bulk, catalogue
 from merchantry.services.bulk import Refused
 from merchantry.services.variant import MAX_SKU, MAX_TITLE, UNIQUE_VIOLATION, NewVariant, Variant, variants_by_product
@@ -51,6 +52,7 @@ class ProductGiven:
     image_urls: tuple[str, ...] | None = None
     variants: tuple[VariantGiven, ...] = ()
     is_published: bool | None = None
+    translations: tuple[Translation, ...] = ()
 
     @property
     def skus(self) -> list[str]:
@@ -238,6 +240,7 @@ async def _create(session: MerchantSession, given: ProductGiven, product_id: UUI
         act=act,
         product_id=product_id,
         external_ref=given.external_ref,
+        translations=given.translations,
     )
 
 
@@ -266,6 +269,7 @@ async def _change(session: MerchantSession, product_id: UUID, given: ProductGive
         image_urls=given.image_urls,
         new_variants=added,
         external_ref=given.external_ref,
+        translations=given.translations,
     )
 
 

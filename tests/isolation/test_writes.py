@@ -110,6 +110,7 @@ MUTATIONS = {
     "platformRoleRevoke": Whose.PLATFORM,
     "categoryCreate": Whose.PLATFORM,
     "categoryDaysSet": Whose.PLATFORM,
+    "categoryUpdate": Whose.PLATFORM,
     "merchantCreate": Whose.PLATFORM,
     "merchantUpdate": Whose.PLATFORM,
     "merchantSuspend": Whose.PLATFORM,
