@@ -164,6 +164,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "categoryCreate": P.PLATFORM_CATEGORY_CREATE,
     "categoryDaysSet": P.PLATFORM_CATEGORY_WRITE,
     "categoryUpdate": P.PLATFORM_CATEGORY_WRITE,
+    "documentLanguageSet": P.STATEMENT_DECIDE,
     "merchantCreate": P.PLATFORM_MERCHANT_CREATE,
     "merchantUpdate": P.PLATFORM_MERCHANT_WRITE,
     "merchantSuspend": P.PLATFORM_MERCHANT_SUSPEND,

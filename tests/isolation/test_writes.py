@@ -76,6 +76,7 @@ MUTATIONS = {
     "debtWriteOffPropose": Whose.PLATFORM,
     "exchangeBook": Whose.PLATFORM,
     "productCreate": Whose.SELECTED,
+    "documentLanguageSet": Whose.SELECTED,
     "productUpdate": Whose.MERCHANT,
     "productPublish": Whose.MERCHANT,
     "productUnpublish": Whose.MERCHANT,
