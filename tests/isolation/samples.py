@@ -161,6 +161,7 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "CategoryCreateInput.parent": LEFT_OUT,
         "CategoryDaysSetInput.code": "toys",
         "CategoryUpdateInput.code": "toys",
+        "DocumentLanguageSetInput.language": "ZH_HANS",
         "CategoryUpdateInput.name": "Toys",
         "ProductTranslationInput.title": "风筝",
         "ProductTranslationInput.description": "适合大风天",
