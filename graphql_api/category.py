@@ -5,16 +5,27 @@ from collections.abc import Collection
 import strawberry
 
 from graphql_api.context import Info
+from graphql_api.enums import Language
+from graphql_api.reader import language_of_texts
 from merchantry.domain.dispute import RETURN_DAYS
+from merchantry.languages.translation import known, written
 from merchantry.services import category
 
 ACTOR = "public"
 
 
+@strawberry.type(description="What a category is called in one language.")
+class CategoryTranslation:
+    language: Language
+    name: str
+
+
 @strawberry.type(description="A category of products.")
 class Category:
     code: str
-    name: str
+    name: str = strawberry.field(description="In the reader's language where it is translated.")
+    original_name: str = strawberry.field(description="As it was first written.")
+    translations: list[CategoryTranslation] = strawberry.field(description="At most one for each language.")
     parent: str | None = strawberry.field(description="The code of the category above it.")
     children: list["Category"] = strawberry.field(description="The categories right below it, by code.")
     path: list["Category"] = strawberry.field(description="The way down to it from the top, itself included.")
@@ -26,9 +37,9 @@ class Category:
     own_return_days: int | None = strawberry.field(description="What it says itself; null inherits.")
 
     @staticmethod
-    def tree(found: Collection[category.Category]) -> "dict[str, Category]":
-        """All categories by code, each with those above and below it."""
-        made = {each.code: _alone(each) for each in found}
+    def tree(found: Collection[category.Category], language: Language | None) -> "dict[str, Category]":
+        """All categories by code, each with those above and below it, named in this language where they can be."""
+        made = {each.code: _alone(each, language) for each in found}
         for each in made.values():
             if each.parent is not None:
                 made[each.parent].children.append(each)
@@ -39,11 +50,16 @@ class Category:
         return made
 
 
-def _alone(found: category.Category) -> Category:
+def _alone(found: category.Category, language: Language | None) -> Category:
     in_force, own = found.in_force, found.own
     return Category(
         code=found.code,
-        name=found.name,
+        name=written(found.name, "name", found.translations, language),
+        original_name=found.name,
+        translations=[
+            CategoryTranslation(language=Language(each.language), name=each.texts["name"] or "")
+            for each in known(found.translations)
+        ],
         parent=found.parent,
         children=[],
         path=[],
@@ -57,16 +73,20 @@ def _alone(found: category.Category) -> Category:
 @strawberry.type
 class CategoryQueries:
     @strawberry.field
-    async def categories(self, info: Info) -> list[Category]:
-        """All categories of the mall, by code; those without a parent are the tops of the tree."""
-        return list((await _tree(info)).values())
+    async def categories(self, info: Info, language: Language | None = None) -> list[Category]:
+        """All categories of the mall, by code; those without a parent are the tops of the tree.
+
+        `language`: of their names; else what the viewer chose, else the request's Accept-Language.
+        """
+        return list((await _tree(info, language)).values())
 
     @strawberry.field
-    async def category(self, info: Info, code: str) -> Category | None:
-        """One category by its code."""
-        return (await _tree(info)).get(code)
+    async def category(self, info: Info, code: str, language: Language | None = None) -> Category | None:
+        """One category by its code; `language` as of categories."""
+        return (await _tree(info, language)).get(code)
 
 
-async def _tree(info: Info) -> dict[str, Category]:
+async def _tree(info: Info, asked: Language | None) -> dict[str, Category]:
+    language = await language_of_texts(info.context, asked)
     async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
-        return Category.tree(await category.categories(session))
+        return Category.tree(await category.categories(session), language)

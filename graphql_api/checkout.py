@@ -13,11 +13,12 @@ from graphql_api.address import Address
 from graphql_api.cart import CartInput, cart_of, remember
 from graphql_api.contacts import in_clear, of_buyer
 from graphql_api.context import Context, Info
-from graphql_api.enums import PaymentActionKind
+from graphql_api.enums import Language, PaymentActionKind
 from graphql_api.money import Money, MoneyInput
 from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
 from graphql_api.problems import mutation
 from graphql_api.quote import CheckoutQuoted, UsedCoupon
+from graphql_api.reader import language_of_texts
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
 from merchantry.domain.act import Act
 from merchantry.domain.contact import WITHHELD, Contact
@@ -219,6 +220,9 @@ ANSWERED = ("checkout", "orders")
 @strawberry.input(description="A cart to price.")
 class CheckoutQuoteInput:
     cart: CartInput
+    language: Language | None = strawberry.field(
+        default=None, description="Of the goods' titles; else what the buyer chose, else the request's Accept-Language."
+    )
 
 
 @strawberry.input(description="A quote, or a cart with the prices seen, to place; one of the two.")
@@ -288,7 +292,8 @@ class CheckoutMutations:
         async def work(tx: Transaction) -> Quote:
             return await quotes.quote(tx, cart, buyer.account_id, buyer.act, vault=info.context.vault)
 
-        return CheckoutQuoted.of(await info.context.database.run(buyer.act.actor, work))
+        language = await language_of_texts(info.context, input.language)
+        return CheckoutQuoted.of(await info.context.database.run(buyer.act.actor, work), language)
 
     @mutation(
         problems=[CheckoutRejected, QuoteExpired, NotFound, InvalidInput, IdempotencyConflict, IdempotencyInProgress]

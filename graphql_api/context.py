@@ -58,7 +58,9 @@ class Context:
     accepted_languages: str | None = None
     """The request's ``Accept-Language``."""
     language: Language | None = None
-    """What whoever asks reads, once that was found out."""
+    """What whoever asks prefers to read; None where any language will do, or before ``knows_language``."""
+    knows_language: bool = False
+    """Whether that was found out."""
     given_ids: dict[UUID, str] = field(default_factory=dict)
     """How the client called the rows that it named, so that problems name them the same way."""
     given_paths: dict[UUID, tuple[str | int, ...]] = field(default_factory=dict)

@@ -59,13 +59,13 @@ def routes(context_factory: ContextFactory) -> Sequence[BaseRoute]:
 async def _statement(reader: Reader, number: str) -> Document | None:
     async with reader() as session:
         found = await statement_list.proven(session, number)
-    return statement_document(found[0], issuer=found[1]) if found else None
+    return statement_document(found[0], issuer=found[1], language=found[2]) if found else None
 
 
 async def _invoice(reader: Reader, number: str) -> Document | None:
     async with reader() as session:
         found = await invoice_list.proven(session, number)
-    return invoice_document(found) if found else None
+    return invoice_document(found.document, found.language) if found else None
 
 
 async def _answered(context: Context, asked: dict[str, str], load: Load, turns: asyncio.Semaphore) -> Response:

@@ -65,6 +65,7 @@ WORDS: Final[Mapping[str, str]] = {
     "imageUrls": "Web addresses of at most 20 images.",
     "input": "What is to be done.",
     "kind": "What it is.",
+    "language": "Of texts that are translated; else what the viewer chose, else the request's Accept-Language.",
     "line": "The line of a bank's statement.",
     "lineId": "The order's line.",
     "lines": "The lines, each with its quantity.",

@@ -7,9 +7,10 @@ import strawberry
 
 from graphql_api.category import Category
 from graphql_api.context import Info
-from graphql_api.enums import ListingSort
+from graphql_api.enums import Language, ListingSort
 from graphql_api.listing import ACTOR, Listing
 from graphql_api.money import Money
+from graphql_api.reader import language_of_texts
 from graphql_api.relay import Connection, Edge, Page, PageInfo, connection_of, page
 from graphql_api.selection import selects_anywhere, wanted
 from merchantry.domain.errors import InvalidInput, UnknownCurrency
@@ -80,6 +81,7 @@ class Asked:
     sort: ListingSort | None
     first: int | None
     after: str | None
+    language: Language | None
 
 
 def asked_for(
@@ -128,11 +130,14 @@ async def listing_page(info: Info, asked: Asked) -> ListingPage:
     name = "listings" if sort is ListingSort.NEWEST else f"listings by {sort}"
     place = page(name, (KEY_TYPES[sort], UUID, UUID), asked.first, asked.after)
     selected = wanted(info)
+    language = await language_of_texts(info.context, asked.language)
     async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
         conditions = await listing_search.conditions(session, asked.wanted)
         total = await _total(session, conditions) if "total" in selected else None
-        facets = await _facets(session, conditions, wanted(info, "facets")) if "facets" in selected else None
-        connection = await _rows(info, session, conditions, sort, place) if selected & ROWS else None
+        facets = None
+        if "facets" in selected:
+            facets = await _facets(session, conditions, wanted(info, "facets"), language)
+        connection = await _rows(info, session, conditions, sort, place, language) if selected & ROWS else None
     return ListingPage(
         edges=connection.edges if connection else [],
         nodes=connection.nodes if connection else [],
@@ -147,11 +152,18 @@ NO_PAGE = PageInfo(has_next_page=False, has_previous_page=False, start_cursor=No
 
 
 async def _rows(
-    info: Info, session: PublicSession, conditions: Conditions, sort: ListingSort, place: Page
+    info: Info,
+    session: PublicSession,
+    conditions: Conditions,
+    sort: ListingSort,
+    place: Page,
+    language: Language | None,
 ) -> Connection[Listing]:
     found = await listing.listings(session, place.first, place.after, conditions=conditions, sort=sort)
     stock = await listing.with_stock(session, found) if selects_anywhere(info, "availableQuantity") else {}
-    return connection_of(found, place, cursor_of=lambda each: each.cursor, node_of=lambda each: Listing.of(each, stock))
+    return connection_of(
+        found, place, cursor_of=lambda each: each.cursor, node_of=lambda each: Listing.of(each, stock, language)
+    )
 
 
 async def _total(session: PublicSession, conditions: Conditions) -> ListingTotal:
@@ -159,13 +171,15 @@ async def _total(session: PublicSession, conditions: Conditions) -> ListingTotal
     return ListingTotal(count=min(count, listing.MOST_COUNTED), is_exact=count <= listing.MOST_COUNTED)
 
 
-async def _facets(session: PublicSession, conditions: Conditions, names: set[str]) -> ListingFacets:
+async def _facets(
+    session: PublicSession, conditions: Conditions, names: set[str], language: Language | None
+) -> ListingFacets:
     found = await listing_facets.facets(session, conditions, names)
-    return _of(found, conditions.wanted.currency)
+    return _of(found, conditions.wanted.currency, language)
 
 
-def _of(found: Facets, currency: str | None) -> ListingFacets:
-    tree = Category.tree(found.tree)
+def _of(found: Facets, currency: str | None, language: Language | None) -> ListingFacets:
+    tree = Category.tree(found.tree, language)
     return ListingFacets(
         categories=[CategoryCount(category=tree[each.code], count=count) for each, count in found.categories],
         merchants=[MerchantCount(slug=each.slug, name=each.name, count=each.count) for each in found.merchants],

@@ -34,7 +34,7 @@ from graphql_api.chargeback import Chargeback
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon
 from graphql_api.customer import Customer
-from graphql_api.enums import CaseKind, CaseStatus, OrderStatus, PayoutStatus
+from graphql_api.enums import CaseKind, CaseStatus, Language, OrderStatus, PayoutStatus
 from graphql_api.machine_token import MachineToken
 from graphql_api.notification import Notification
 from graphql_api.order import IN_PAGE, Order, parts_wanted
@@ -74,6 +74,14 @@ class Merchant:
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_platform() as session:
             (found,) = await merchants.by_ids(session, [allowed.merchant_id])
         return Shop.of(found)
+
+    @strawberry.field
+    async def document_language(self, info: Info) -> Language | None:
+        """What the statements and invoices that are issued from now on are written in. Needs ledger.read."""
+        allowed = access.of_merchant(info.context, Permission.LEDGER_READ)
+        async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(allowed.merchant_id) as session:
+            profile = await merchants.profile_of(session, allowed.merchant_id)
+        return Language(profile.document_language)
 
     @strawberry.field
     async def products(

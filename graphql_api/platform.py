@@ -36,7 +36,6 @@ from graphql_api import (
 from graphql_api.approval_chain import ApprovalChain
 from graphql_api.audit import AuditEvent, AuditFilterInput
 from graphql_api.case import Case
-from graphql_api.category import Category
 from graphql_api.chargeback import Chargeback
 from graphql_api.commission import CommissionPlan
 from graphql_api.context import Info
@@ -49,7 +48,6 @@ from graphql_api.merchant_record import MerchantRecord
 from graphql_api.money import Money
 from graphql_api.order_search import OrderFilterInput, OrderRecord, RefundFilterInput, RefundRecord
 from graphql_api.payout import Payout, PayoutRecord
-from graphql_api.problems import mutation
 from graphql_api.reconciliation import Reconciliation
 from graphql_api.relay import Connection, connection_of, page
 from graphql_api.report import CommissionReport, SettlementReport
@@ -64,12 +62,10 @@ from graphql_api.tax import TaxRate
 from graphql_api.verification import Verification
 from graphql_api.webhook import WebhookDelivery, WebhookDeliveryFilterInput, WebhookEndpoint
 from graphql_api.winding_up import ClosingBlocker
-from merchantry.domain.category import Days
-from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
+from merchantry.domain.errors import NotFound
 from merchantry.domain.permission import Permission, may
-from merchantry.services import backup, category
+from merchantry.services import backup
 from merchantry.services import merchant as merchants
-from tenancy.database import Transaction
 
 From = Annotated[date, strawberry.argument(name="from", description="The first day that counts.")]
 To = Annotated[date, strawberry.argument(description="The first day that no longer counts.")]
@@ -401,59 +397,3 @@ class Platform:
 def platform(info: Info) -> Platform | None:
     """The platform's view; null unless the viewer has a platform role."""
     return Platform() if info.context.caller.principal.platform_roles else None
-
-
-@strawberry.input(description="A category of products to be.")
-class CategoryCreateInput:
-    code: str = strawberry.field(description="Lower-case letters, digits, and single - or _ between them.")
-    name: str
-    parent: str | None = None
-
-
-@strawberry.type(description="Products can be put into the category.")
-class CategoryCreated:
-    category: Category
-
-
-@strawberry.input(description="What a category says of holds and returns. What is left out is inherited from above.")
-class CategoryDaysSetInput:
-    code: str
-    hold_days: int | None = strawberry.field(
-        default=None, description="Calendar days from completion until the money is available, 0 to 365."
-    )
-    return_days: int | None = strawberry.field(
-        default=None, description="Days after the last delivery in which a return can be asked for; 0: none can."
-    )
-
-
-@strawberry.type(description="The days hold for orders that are placed from now on; others keep theirs.")
-class CategoryDaysWereSet:
-    category: Category
-
-
-@strawberry.type
-class PlatformMutations:
-    @mutation(problems=[InvalidInput, NotPermitted])
-    async def category_create(self, info: Info, input: CategoryCreateInput) -> CategoryCreated:
-        """Add a category to the mall. Needs platform.category.create."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_CREATE)
-
-        async def work(tx: Transaction) -> Category:
-            async with tx.as_platform() as session:
-                await category.create_category(session, input.code, input.name, allowed.act, parent=input.parent)
-                return Category.tree(await category.categories(session))[input.code]
-
-        return CategoryCreated(category=await info.context.database.run(allowed.act.actor, work))
-
-    @mutation(problems=[InvalidInput, NotFound, NotPermitted])
-    async def category_days_set(self, info: Info, input: CategoryDaysSetInput) -> CategoryDaysWereSet:
-        """Say how long money is held and goods can be returned. Needs platform.category.write."""
-        allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_WRITE)
-        days = Days(input.hold_days, input.return_days)
-
-        async def work(tx: Transaction) -> Category:
-            async with tx.as_platform() as session:
-                await category.set_days(session, input.code, days, allowed.act)
-                return Category.tree(await category.categories(session))[input.code]
-
-        return CategoryDaysWereSet(category=await info.context.database.run(allowed.act.actor, work))

@@ -12,6 +12,7 @@ from graphql_api.context import Context, Info
 from graphql_api.money import Money, MoneyInput
 from graphql_api.problems import mutation
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_own_id
+from graphql_api.translation import ProductTranslation, ProductTranslationInput, of_product
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -48,8 +49,8 @@ class Variant(Node):
 @strawberry.type(description="A product of the merchant.")
 class Product(Node):
     id: strawberry.ID
-    title: str
-    description: str
+    title: str = strawberry.field(description="As it was first written; so are the titles of what was sold.")
+    description: str = strawberry.field(description="As it was first written.")
     category: str
     status: str = strawberry.field(description="draft, published or archived.")
     image_urls: list[str]
@@ -57,6 +58,7 @@ class Product(Node):
     updated_at: datetime
     variants: list[Variant] = strawberry.field(description="At most 100.")
     external_ref: str | None = strawberry.field(description="What the merchant's own system calls it.")
+    translations: list[ProductTranslation] = strawberry.field(description="Its texts in other languages.")
 
     @staticmethod
     def of(merchant_id: UUID, found: catalogue.Product) -> "Product":
@@ -72,6 +74,7 @@ class Product(Node):
             updated_at=found.updated_at,
             variants=[variant_of(merchant_id, each) for each in found.variants],
             external_ref=found.external_ref,
+            translations=ProductTranslation.of(found.translations),
         )
 
 
@@ -140,6 +143,9 @@ class ProductCreateInput:
     category: str = strawberry.field(description="The code of one of the mall's categories.")
     image_urls: list[str] = strawberry.field(default_factory=list)
     variants: list[NewVariantInput]
+    translations: list[ProductTranslationInput] = strawberry.field(
+        default_factory=list, description="Its texts in other languages, one for each."
+    )
 
 
 @strawberry.input(description="What of a product changes; what is left out stays.")
@@ -150,6 +156,9 @@ class ProductUpdateInput:
     category: str | None = None
     image_urls: list[str] | None = None
     new_variants: list[NewVariantInput] = strawberry.field(default_factory=list)
+    translations: list[ProductTranslationInput] = strawberry.field(
+        default_factory=list, description="Its texts in other languages, one for each."
+    )
 
 
 @strawberry.input(description="A product to show in the mall, or to show no longer.")
@@ -235,6 +244,7 @@ class ProductMutations:
                 image_urls=input.image_urls,
                 variants=variants,
                 act=allowed.act,
+                translations=of_product(input.translations),
             )
 
         return ProductCreated(product=await shown(info.context, allowed, await run(info.context, allowed, work)))
@@ -256,6 +266,7 @@ class ProductMutations:
                 category=input.category,
                 image_urls=input.image_urls,
                 new_variants=variants,
+                translations=of_product(input.translations),
             )
 
         await run(info.context, allowed, work)

@@ -12,6 +12,7 @@ from graphql_api.money import MoneyInput
 from graphql_api.problems import mutation, within
 from graphql_api.product import Product, run
 from graphql_api.relay import encode_id
+from graphql_api.translation import ProductTranslationInput, of_product
 from merchantry.domain.errors import (
     IdempotencyConflict,
     IdempotencyInProgress,
@@ -59,6 +60,9 @@ class ProductRowInput:
         default_factory=list, description="Variants to add or change, at most 100; others stay as they are."
     )
     is_published: bool | None = strawberry.field(default=None, description="Show it in the mall, or show it no longer.")
+    translations: list[ProductTranslationInput] = strawberry.field(
+        default_factory=list, description="Its texts in other languages, one for each."
+    )
 
 
 @strawberry.input(description="One product as another system has it.")
@@ -194,4 +198,5 @@ def _given(row: ProductRowInput, *path: str | int) -> ProductGiven:
             for position, each in enumerate(row.variants)
         ),
         is_published=row.is_published,
+        translations=tuple(of_product(row.translations)),
     )

@@ -8,6 +8,7 @@ from graphql_api.enums import SellerOfRecord
 from graphql_api.money import Money
 from graphql_api.relay import encode_id
 from graphql_api.tax import LineTax
+from merchantry.languages.language import Language
 from merchantry.services.pricing import PricedPart
 from merchantry.services.quote import Quote
 
@@ -16,7 +17,9 @@ from merchantry.services.quote import Quote
 class QuoteLine:
     variant_id: strawberry.ID
     sku: str
-    title: str
+    title: str = strawberry.field(
+        description="In the reader's language where it is translated; the order will have it as it was first written."
+    )
     quantity: int
     unit_price: Money
     goods: Money
@@ -61,13 +64,13 @@ class CheckoutQuoted:
     coupons: list[UsedCoupon] = strawberry.field(description="What each coupon does, in the order in which they apply.")
 
     @staticmethod
-    def of(found: Quote) -> "CheckoutQuoted":
-        """The quote, priced."""
+    def of(found: Quote, language: Language | None) -> "CheckoutQuoted":
+        """The quote, priced, with its goods in this language where they can be."""
         currency, priced = found.cart.currency, found.priced
         return CheckoutQuoted(
             quote_id=encode_id("Quote", found.id),
             expires_at=found.expires_at,
-            parts=[_quote_part(part, currency) for part in priced.parts],
+            parts=[_quote_part(part, currency, language) for part in priced.parts],
             goods=Money.of(priced.goods_minor, currency),
             shipping=Money.of(priced.shipping_minor, currency),
             discount=Money.of(priced.discount_minor, currency),
@@ -82,7 +85,7 @@ class CheckoutQuoted:
         )
 
 
-def _quote_part(part: PricedPart, currency: str) -> QuotePart:
+def _quote_part(part: PricedPart, currency: str, language: Language | None) -> QuotePart:
     return QuotePart(
         merchant_name=part.shop.display_name,
         seller_name=part.shop.seller_name,
@@ -91,7 +94,7 @@ def _quote_part(part: PricedPart, currency: str) -> QuotePart:
             QuoteLine(
                 variant_id=encode_id("Variant", part.shop.merchant_id, line.wanted.variant_id),
                 sku=line.sku,
-                title=line.title,
+                title=line.titles.get(language.tag, line.title) if language else line.title,
                 quantity=line.wanted.quantity,
                 unit_price=Money.of(line.unit_price_minor, currency),
                 goods=Money.of(line.goods_minor, currency),

@@ -9,6 +9,7 @@ from graphql_api.approval_chain import ApprovalChainMutations
 from graphql_api.case import Case
 from graphql_api.case_mutations import CaseMutations
 from graphql_api.category import CategoryQueries
+from graphql_api.category_mutations import CategoryMutations
 from graphql_api.chargeback_mutations import ChargebackMutations
 from graphql_api.checkout import Checkout, CheckoutMutations, Payment
 from graphql_api.commission import CommissionPlanMutations
@@ -34,7 +35,7 @@ from graphql_api.order import Order, OrderMutations
 from graphql_api.payee import PayeeAccount, PayeeMutations
 from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations
-from graphql_api.platform import Platform, PlatformMutations
+from graphql_api.platform import Platform
 from graphql_api.product import Product, ProductMutations, Variant
 from graphql_api.product_upsert import ProductUpsertMutations
 from graphql_api.reconciliation import BankLine, BankStatement
@@ -121,7 +122,7 @@ class Mutation(
     LanguageMutations,
     MerchantRecordMutations,
     WindingUpMutations,
-    PlatformMutations,
+    CategoryMutations,
     CommissionPlanMutations,
     PayeeMutations,
     CaseMutations,

@@ -4,10 +4,11 @@ import strawberry
 
 from graphql_api.category import Category
 from graphql_api.context import Info
-from graphql_api.enums import ListingSort
+from graphql_api.enums import Language, ListingSort
 from graphql_api.listing import ACTOR, Listing, find_listing
 from graphql_api.listing_page import Asked, ListingPage, PriceRangeInput, asked_for, listing_page
 from graphql_api.money import CurrencyCode, Money
+from graphql_api.reader import language_of_texts
 from graphql_api.relay import Node, Parts, encode_id, node, parse_id
 from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.services import listing_facets, listing_search, merchant
@@ -37,12 +38,13 @@ class Shop(Node):
     )
 
     @strawberry.field
-    async def categories(self, info: Info) -> list[Category]:
+    async def categories(self, info: Info, language: Language | None = None) -> list[Category]:
         """The categories that it has listings in, and those above them."""
+        reads = await language_of_texts(info.context, language)
         async with info.context.database.read(ACTOR) as tx, tx.as_public() as session:
             conditions = await listing_search.conditions(session, Wanted(merchants=[self.slug]))
             found = await listing_facets.facets(session, conditions, {listing_facets.CATEGORIES})
-        tree = Category.tree(found.tree)
+        tree = Category.tree(found.tree, reads)
         return [tree[each.code] for each, _ in found.categories]
 
     @strawberry.field
@@ -57,10 +59,11 @@ class Shop(Node):
         sort: ListingSort | None = None,
         first: int | None = None,
         after: str | None = None,
+        language: Language | None = None,
     ) -> ListingPage:
         """Its published products; the arguments are those of the mall's listings."""
         wanted = asked_for(search, category, [self.slug], currency, price, in_stock)
-        return await listing_page(info, Asked(wanted, sort, first, after))
+        return await listing_page(info, Asked(wanted, sort, first, after, language))
 
     @staticmethod
     def of(found: merchant.ListedMerchant) -> "Shop":
@@ -101,24 +104,27 @@ class ListingQueries:
         sort: ListingSort | None = None,
         first: int | None = None,
         after: str | None = None,
+        language: Language | None = None,
     ) -> ListingPage:
         """Published products of all active merchants.
 
         `search` are words, of which each must be there: the beginning of one is enough, and one mistake is forgiven, in
         long words two. `category` is a code and means those below it too, `merchants` are slugs, and `shop` is one.
-        With a `currency`, only what has a price in it.
+        With a `currency`, only what has a price in it. `language` is that of the texts shown, where they are
+        translated; else what the viewer chose, else the request's Accept-Language. Words are looked for in all
+        languages.
         """
         slugs = merchants if shop is None else [shop, *(merchants or ())]
         wanted = asked_for(search, category, slugs, currency, price, in_stock)
-        return await listing_page(info, Asked(wanted, sort, first, after))
+        return await listing_page(info, Asked(wanted, sort, first, after, language))
 
     @strawberry.field
-    async def listing(self, info: Info, id: strawberry.ID) -> Listing | None:
-        """One listing, null where it is not in the mall."""
+    async def listing(self, info: Info, id: strawberry.ID, language: Language | None = None) -> Listing | None:
+        """One listing, null where it is not in the mall; `language` as of listings."""
         found = parse_id(id)
         if found is None or found[0] != "Listing" or len(found[1]) != 2:
             return None
-        return await find_listing(info, found[1])
+        return await find_listing(info, found[1], language)
 
     @strawberry.field
     async def shop(self, info: Info, slug: str) -> Shop | None:

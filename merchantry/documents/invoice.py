@@ -5,12 +5,13 @@ from datetime import UTC, datetime, time
 from merchantry.documents.table import Cell, Column, Document, Table
 from merchantry.domain.invoice import Invoice, InvoiceKind, Party, content_hash
 from merchantry.domain.money import Money
+from merchantry.languages.language import DEFAULT, Language
 
 _NET = Column("net", "Net", 18, is_figure=True)
 _RATE = Column("tax_rate_percent", "Tax %", 8, is_figure=True)
 _TAX = Column("tax", "Tax", 18, is_figure=True)
 _GROSS = Column("gross", "Gross", 18, is_figure=True)
-_LINES = (Column("description", "Description", 48), _NET, _RATE, _TAX, _GROSS)
+_LINES = (Column("description", "Description", 48, is_word=True), _NET, _RATE, _TAX, _GROSS)
 _TITLES = {
     InvoiceKind.INVOICE: "Commission invoice",
     InvoiceKind.CREDIT_NOTE: "Credit note",
@@ -19,7 +20,7 @@ _TITLES = {
 }
 
 
-def invoice_document(invoice: Invoice) -> Document:
+def invoice_document(invoice: Invoice, language: Language = DEFAULT) -> Document:
     """The invoice or credit note as all writers take it."""
     lines = Table("Lines", _LINES, _lines(invoice))
     return Document(
@@ -36,6 +37,7 @@ def invoice_document(invoice: Invoice) -> Document:
             (Column("currency", "Currency", 8), invoice.currency),
         ),
         content_hash=content_hash(invoice),
+        language=language,
     )
 
 
@@ -72,7 +74,7 @@ def _totals(invoice: Invoice) -> Table:
         for total in invoice.by_rate
     ]
     rows.append(("Total", *_figures(invoice.currency, invoice.net_minor, None, invoice.tax_minor)))
-    return Table("Totals by tax rate", (Column("total", "", 48), *_LINES[1:]), tuple(rows))
+    return Table("Totals by tax rate", (Column("total", "", 48, is_word=True), *_LINES[1:]), tuple(rows))
 
 
 def _figures(currency: str, net_minor: int, rate_bps: int | None, tax_minor: int) -> tuple[Cell, ...]:

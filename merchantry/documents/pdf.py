@@ -14,7 +14,9 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from merchantry.documents.fonts import BOLD, PLAIN, Typefaces
-from merchantry.documents.table import Column, Document, Row, Table, shown
+from merchantry.documents.table import Column, Document, Table
+from merchantry.documents.wording import cell, label, under
+from merchantry.languages.language import Language
 
 _PAGE_WIDTH, _PAGE_HEIGHT = A4
 _MARGIN: Final = 42.0
@@ -27,6 +29,7 @@ _TEXT: Final = 9.0
 _TABLE: Final = 7.0
 _FOOT: Final = 7.0
 _LEADING: Final = 1.35
+PAGE: Final = "Page {number} of {pages}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +77,31 @@ def write_document(document: Document, out: BinaryIO, *, fonts: Sequence[Path] =
     layout = _Layout(faces)
     _head(layout, document)
     for table in document.tables:
-        _table(layout, table)
+        _table(layout, table, document.language)
     canvas = _canvas(document, out)
     for number, page in enumerate(layout.pages, start=1):
         for words in page:
             _draw(canvas, faces, words)
-        _foot(canvas, faces, document, f"Page {number} of {len(layout.pages)}")
+        _foot(canvas, faces, document, _page(number, len(layout.pages), document.language))
         canvas.showPage()
     canvas.save()
 
 
+def _titled(document: Document) -> str:
+    return f"{label(document.title, document.language)} {document.number}"
+
+
+def _page(number: int, pages: int, language: Language) -> str:
+    return label(PAGE, language).format(number=number, pages=pages)
+
+
 def _canvas(document: Document, out: BinaryIO) -> Canvas:
     """A canvas whose file says nothing of the machine, the moment or the environment that it is made in."""
-    canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1)
-    canvas.setTitle(f"{document.title} {document.number}")
+    language = None if document.language is Language.EN else document.language.tag
+    canvas = Canvas(out, pagesize=A4, invariant=1, pageCompression=1, lang=language)
+    canvas.setTitle(_titled(document))
     canvas.setAuthor(document.issuer)
-    canvas.setSubject(document.title)
+    canvas.setSubject(label(document.title, document.language))
     canvas.setKeywords(document.hash_shown)
     canvas.setCreator("Merchantry")
     canvas.setProducer("Merchantry")
@@ -101,32 +113,33 @@ def _canvas(document: Document, out: BinaryIO) -> Canvas:
 
 
 def _head(layout: _Layout, document: Document) -> None:
-    for line in layout.faces.wrap(f"{document.title} {document.number}", BOLD, _TITLE, _USABLE):
+    for line in layout.faces.wrap(_titled(document), BOLD, _TITLE, _USABLE):
         layout.put(_MARGIN, line, BOLD, _TITLE)
         layout.advance(_TITLE)
     layout.y -= _TEXT
-    for label, value in document.facts:
-        lines = layout.faces.wrap(shown(value), PLAIN, _TEXT, _USABLE - _LABEL_WIDTH)
+    for name, value in document.facts:
+        lines = layout.faces.wrap(cell(value, document.language), PLAIN, _TEXT, _USABLE - _LABEL_WIDTH)
         for position, line in enumerate(lines):
             if not layout.has_room(_TEXT * _LEADING):
                 layout.turn()
             if position == 0:
-                layout.put(_MARGIN, label, BOLD, _TEXT)
+                layout.put(_MARGIN, label(name, document.language), BOLD, _TEXT)
             layout.put(_MARGIN + _LABEL_WIDTH, line, PLAIN, _TEXT)
             layout.advance(_TEXT)
 
 
-def _table(layout: _Layout, table: Table) -> None:
+def _table(layout: _Layout, table: Table, language: Language) -> None:
     """The table under its title; the column titles come again on every page."""
     widths = _widths(table.columns)
-    titles = [column.title for column in table.columns]
+    titles = [label(column.title, language) for column in table.columns]
     layout.y -= 2 * _TEXT
     if not layout.has_room(_TEXT * _LEADING + 4 * _TABLE * _LEADING):
         layout.turn()
-    layout.put(_MARGIN, table.title, BOLD, _TEXT)
+    layout.put(_MARGIN, label(table.title, language), BOLD, _TEXT)
     layout.advance(_TEXT)
     _row(layout, table.columns, widths, titles, BOLD)
-    for row in table.rows:
+    for cells in table.rows:
+        row = [under(column, value, language) for column, value in zip(table.columns, cells, strict=True)]
         if _row(layout, table.columns, widths, row, PLAIN):
             continue
         layout.turn()
@@ -135,11 +148,11 @@ def _table(layout: _Layout, table: Table) -> None:
             raise ValueError(f"A row of {table.title!r} is longer than a page")
 
 
-def _row(layout: _Layout, columns: Sequence[Column], widths: Sequence[float], row: Row, font: str) -> bool:
+def _row(layout: _Layout, columns: Sequence[Column], widths: Sequence[float], row: Sequence[str], font: str) -> bool:
     """Put the row on this page, or say that it has no room."""
     cells = [
-        [shown(cell)] if column.is_figure else layout.faces.wrap(shown(cell), font, _TABLE, limit - _GAP)
-        for column, cell, limit in zip(columns, row, widths, strict=True)
+        [text] if column.is_figure else layout.faces.wrap(text, font, _TABLE, limit - _GAP)
+        for column, text, limit in zip(columns, row, widths, strict=True)
     ]
     height = max(map(len, cells))
     if not layout.has_room(height * _TABLE * _LEADING):
@@ -169,7 +182,7 @@ def _fitting(faces: Typefaces, figure: str, font: str, limit: float) -> float:
 
 
 def _foot(canvas: Canvas, faces: Typefaces, document: Document, page: str) -> None:
-    _draw(canvas, faces, _Words(_MARGIN, 40.0, f"{document.title} {document.number}", PLAIN, _FOOT))
+    _draw(canvas, faces, _Words(_MARGIN, 40.0, _titled(document), PLAIN, _FOOT))
     _draw(canvas, faces, _Words(_PAGE_WIDTH - _MARGIN, 40.0, page, PLAIN, _FOOT, to_the_right=True))
     _draw(canvas, faces, _Words(_MARGIN, 30.0, document.hash_shown, PLAIN, _FOOT))
 

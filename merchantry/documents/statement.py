@@ -6,16 +6,17 @@ from zoneinfo import ZoneInfo
 from merchantry.documents.table import Cell, Column, Document, Table
 from merchantry.domain.money import Money
 from merchantry.domain.statement import Statement, content_hash
+from merchantry.languages.language import DEFAULT, Language
 
 _KINDS = (
-    Column("kind", "Kind", 24),
+    Column("kind", "Kind", 24, is_word=True),
     Column("entries", "Entries", 10, is_figure=True),
     Column("amount", "Amount", 20, is_figure=True),
 )
 _LINES = (
     Column("available_at", "Available", 23),
     Column("entry", "Entry", 8, is_figure=True),
-    Column("kind", "Kind", 15),
+    Column("kind", "Kind", 15, is_word=True),
     Column("order", "Order", 16),
     Column("text", "Text", 26),
     Column("corrects", "Corrects", 8, is_figure=True),
@@ -26,7 +27,7 @@ OPENING = "opening"
 CLOSING = "closing"
 
 
-def statement_document(statement: Statement, *, issuer: str) -> Document:
+def statement_document(statement: Statement, *, issuer: str, language: Language = DEFAULT) -> Document:
     """The statement as all writers take it; instants are shown in its own time zone. `issuer` is the platform's name.
 
     Its lines stand between a row of kind `opening` and one of kind `closing`, which have no amount, only a balance.
@@ -45,6 +46,7 @@ def statement_document(statement: Statement, *, issuer: str) -> Document:
             (Column("currency", "Currency", 8), statement.currency),
         ),
         content_hash=content_hash(statement),
+        language=language,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TypeAlias
 
 from merchantry.domain.money import Money, format_minor
+from merchantry.languages.language import DEFAULT, Language
 
 Cell: TypeAlias = "str | int | Money | date | datetime | None"
 """Instants are shown in the time zone that they carry. None is an empty cell."""
@@ -15,12 +16,16 @@ Row: TypeAlias = Sequence[Cell]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `name` for machines (CSV), `title` for people, `width` in characters; figures stand to the right."""
+    """A column: `name` for machines (CSV), `title` for people, `width` in characters; figures stand to the right.
+
+    `is_word`: its texts are words of the program's, which have translations; all other texts are shown as they are.
+    """
 
     name: str
     title: str
     width: int
     is_figure: bool = False
+    is_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Document:
     """A numbered document: facts with their labels, then tables.
 
     CSV holds one table only: `detail`, which is among the tables, with the `keys` in front of every row, so that the
-    files of several documents can be put together. `dated` is what files say that they were made at.
+    files of several documents can be put together. `dated` is what files say that they were made at. Texts are English
+    here; PDFs are written in the `language`.
     """
 
     title: str
@@ -53,6 +59,7 @@ class Document:
     detail: Table
     keys: tuple[tuple[Column, Cell], ...]
     content_hash: bytes
+    language: Language = DEFAULT
 
     @property
     def hash_shown(self) -> str:

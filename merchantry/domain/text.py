@@ -7,6 +7,8 @@ from merchantry.domain.errors import InvalidInput
 Path = tuple[str | int, ...]
 
 MAX_URL = 2_000
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Unicode's characters that turn the direction of what follows, beyond the text that they are in."""
 
 
 def check_text(text: str, longest: int, path: Path, *, shortest: int = 1) -> None:
@@ -15,6 +17,14 @@ def check_text(text: str, longest: int, path: Path, *, shortest: int = 1) -> Non
         raise InvalidInput(reason=f"Give a text of {shortest} to {longest} characters.", path=path)
     if "\x00" in text:
         raise InvalidInput(reason="Remove the NUL character from this text.", path=path)
+
+
+def check_visible(text: str, path: Path) -> None:
+    """Refuse a text that nobody would see, or that would turn the texts shown beside it. Raises InvalidInput."""
+    if not any(each.isprintable() and not each.isspace() for each in text):
+        raise InvalidInput(reason="Give a text that can be seen.", path=path)
+    if not _DIRECTIONS.isdisjoint(text):
+        raise InvalidInput(reason="Remove the characters that change the direction of writing.", path=path)
 
 
 def check_web_address(address: str, path: Path) -> None:

@@ -107,12 +107,12 @@ async def _write_document(
 
 async def _statement(session: MerchantSession, number: str) -> Document | None:
     found = await statement_list.proven(session, number)
-    return statement_document(found[0], issuer=found[1]) if found else None
+    return statement_document(found[0], issuer=found[1], language=found[2]) if found else None
 
 
 async def _invoice(session: MerchantSession, number: str) -> Document | None:
     found = await invoice_list.proven(session, number)
-    return invoice_document(found) if found else None
+    return invoice_document(found.document, found.language) if found else None
 
 
 def _make(directory: Path) -> None:

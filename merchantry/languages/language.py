@@ -11,6 +11,11 @@ class Language(StrEnum):
     EN = "en"
     ZH_HANS = "zh_Hans"
 
+    @property
+    def tag(self) -> str:
+        """Its name in documents for programs (BCP 47)."""
+        return self.value.replace("_", "-")
+
 
 DEFAULT: Final = Language.EN
 MAX_HEADER: Final = 500
@@ -18,15 +23,22 @@ MAX_HEADER: Final = 500
 _SIMPLIFIED: Final = ("zh", "zh-hans", "zh-cn", "zh-sg", "zh-my")
 
 
+def preferred(own: Language | None, accepted: str | None) -> Language | None:
+    """What somebody chose, else the first they accept (RFC 9110, 12.5.4); None where any language will do."""
+    return own or next(_known(accepted or ""), None)
+
+
 def chosen(own: Language | None, accepted: str | None) -> Language:
-    """What somebody reads: what they chose, else the first they accept (RFC 9110, 12.5.4), else the default."""
-    return own or next(_known(accepted or ""), DEFAULT)
+    """What somebody is told things in: what they prefer, else the default."""
+    return preferred(own, accepted) or DEFAULT
 
 
-def _known(header: str) -> Iterator[Language]:
+def _known(header: str) -> Iterator[Language | None]:
+    """The languages that there are of those accepted, the most wanted first; None for "any"."""
     ranges = [_weighed(each) for each in header[:MAX_HEADER].split(",")]
-    for tag, weight in sorted(ranges, key=lambda each: -each[1]):
-        if weight > 0 and (found := _of_tag(tag)):
+    for name, weight in sorted(ranges, key=lambda each: -each[1]):
+        found = _of_tag(name)
+        if weight > 0 and (found or name == "*"):
             yield found
 
 
@@ -44,8 +56,6 @@ def _weighed(given: str) -> tuple[str, float]:
 
 
 def _of_tag(tag: str) -> Language | None:
-    if tag == "*":
-        return DEFAULT
     if tag in _SIMPLIFIED or tag.startswith("zh-hans-"):
         return Language.ZH_HANS
     return Language.EN if tag.partition("-")[0] == "en" else None

@@ -1,7 +1,7 @@
 """A merchant's products, their prices, and whether the mall shows them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +14,8 @@ from merchantry.domain.errors import InvalidInput, NotFound, ProductIncomplete
 from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.text import check_text, check_web_address
+from merchantry.languages import translation
+from merchantry.languages.translation import Translation, Translations
 from merchantry.services import audit, listing_index, outbox
 from merchantry.services.category import require_category
 from merchantry.services.variant import (
@@ -30,6 +32,8 @@ from tenancy.writes import New, write
 
 MAX_DESCRIPTION = 20_000
 MAX_IMAGES = 20
+TRANSLATED = {"title": MAX_TITLE, "description": MAX_DESCRIPTION}
+"""Texts that a product has in several languages, with their greatest lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Product:
     updated_at: datetime
     variants: tuple[Variant, ...]
     external_ref: str | None = None
+    translations: Translations = field(default_factory=dict)
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:
@@ -64,6 +69,7 @@ async def create_product(
     act: Act,
     product_id: UUID | None = None,
     external_ref: str | None = None,
+    translations: Sequence[Translation] = (),
 ) -> UUID:
     """Add a draft with its variants, prices and stock; its id is ``product_id`` where the caller chose one.
 
@@ -71,11 +77,13 @@ async def create_product(
     """
     texts = {"title": title, "description": description, "category": category, "image_urls": list(image_urls)}
     await _check_texts(session, texts)
+    translation.check(translations, TRANSLATED)
     check_variants(variants, held=0)
     product_id = product_id or uuid4()
     row = {"id": product_id, "status": "draft", **texts, "created_at": act.at, "updated_at": act.at}
-    row["external_ref"] = external_ref
-    after = {**texts, "external_ref": external_ref, "variants": [variant.facts() for variant in variants]}
+    kept = {"external_ref": external_ref, "translations": translation.merged({}, translations)}
+    row.update(kept)
+    after = {**texts, **kept, "variants": [variant.facts() for variant in variants]}
     event = audit.event(session, session.merchant_id, act, "product.create", str(product_id), after=after)
     told = outbox.published(session, EventKind.PRODUCT_CREATED, {"product": product_id}, act)
     await write(session, New(tables.product, row), event, *told)
@@ -94,12 +102,13 @@ async def update_product(
     image_urls: Sequence[str] | None = None,
     new_variants: Sequence[NewVariant] = (),
     external_ref: str | None = None,
+    translations: Sequence[Translation] = (),
     is_told: bool = True,
 ) -> bool:
     """Change what is given and add variants; the mall shows it at once where the product is published.
 
-    Returns whether anything is another than before. That is told as an event, unless the caller does so at its end,
-    with whatever else it changes of the product.
+    A language of the translations is replaced as a whole. Returns whether anything is another than before. That is
+    told as an event, unless the caller does so at its end, with whatever else it changes of the product.
 
     Raises NotFound, and what :func:`create_product` raises.
     """
@@ -108,7 +117,10 @@ async def update_product(
     given["external_ref"] = external_ref
     texts: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     await _check_texts(session, texts)
+    translation.check(translations, TRANSLATED)
     held = await _lock(session, product_id)
+    if translations:
+        texts["translations"] = translation.merged(held.translations, translations)
     count = await session.scalar(select(func.count()).where(tables.variant.c.product_id == product_id))
     check_variants(new_variants, held=count, name="new_variants")
     change = update(tables.product).where(tables.product.c.id == product_id)
@@ -260,7 +272,8 @@ async def _show(session: MerchantSession, product_id: UUID, act: Act) -> None:
     priced = [variant for variant in shown.variants if variant.prices]
     if not priced:
         raise ProductIncomplete(missing=("a variant with a price",))
-    texts = {name: getattr(shown, name) for name in ("id", "title", "description", "category", "image_urls")}
+    names = ("id", "title", "description", "category", "image_urls", "translations")
+    texts = {name: getattr(shown, name) for name in names}
     await listing_index.put(session, texts, priced, act)
 
 
@@ -280,6 +293,7 @@ async def _with_variants(session: MerchantSession, rows: Sequence[Row[Any]]) -> 
             updated_at=row.updated_at,
             variants=tuple(found.get(row.id, ())),
             external_ref=row.external_ref,
+            translations=row.translations,
         )
         for row in rows
     ]

@@ -1,6 +1,7 @@
 """Categories of products: one tree for the whole mall, kept by the platform."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from merchantry.domain.act import Act
 from merchantry.domain.category import Branch, Days, check_days, inherited
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.text import check_text
+from merchantry.languages import translation
+from merchantry.languages.translation import Translation, Translations
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY
 from merchantry.tables.platform import category as table
@@ -18,6 +21,8 @@ from tenancy.database import PlatformSession, Session
 
 MAX_CODE = 100
 MAX_NAME = 200
+TRANSLATED = {"name": MAX_NAME}
+"""Texts that a category has in several languages, with their greatest lengths."""
 _SAYS = table.alias()
 TREE = select(table.c.code, table.c.parent, table.c.hold_days, table.c.return_days).where(
     exists().where(or_(_SAYS.c.hold_days.is_not(None), _SAYS.c.return_days.is_not(None)))
@@ -37,21 +42,60 @@ class Category:
     parent: str | None
     own: Days = field(default_factory=Days)
     in_force: Days = field(default_factory=Days)
+    translations: Translations = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """What it is called, in all its languages."""
+        return [self.name, *(texts["name"] for texts in self.translations.values())]
 
 
 async def create_category(
-    session: PlatformSession, code: str, name: str, act: Act, *, parent: str | None = None
+    session: PlatformSession,
+    code: str,
+    name: str,
+    act: Act,
+    *,
+    parent: str | None = None,
+    translations: Sequence[Translation] = (),
 ) -> Category:
     """Add a category. Raises InvalidInput for a code that is malformed or taken, and for an unknown parent."""
     check_code(code)
     check_text(name, MAX_NAME, ("name",))
+    translation.check(translations, TRANSLATED)
     if parent is not None:
         await require_category(session, parent, ("parent",))
-    row = {"code": code, "name": name, "parent": parent}
+    kept = translation.merged({}, translations)
+    row = {"code": code, "name": name, "parent": parent, "translations": kept}
     made = await session.scalar(insert(table).values(row).on_conflict_do_nothing().returning(table.c.code))
     if made is None:
         raise InvalidInput(reason=f"The category {code} exists already; choose another code.", path=("code",))
     await audit.record(session, NOBODY, act, "category.create", code, after=row)
+    return await _of_code(session, code)
+
+
+async def update_category(
+    session: PlatformSession, code: str, act: Act, *, name: str | None = None, translations: Sequence[Translation] = ()
+) -> Category:
+    """Call it something else, in some languages or in the first one; what is not given stays.
+
+    Raises NotFound for an unknown category, InvalidInput for texts that are none.
+    """
+    if name is not None:
+        check_text(name, MAX_NAME, ("name",))
+    translation.check(translations, TRANSLATED)
+    held = await session.execute(
+        select(table.c.name, table.c.translations).where(table.c.code == code).with_for_update()
+    )
+    row = held.one_or_none()
+    if row is None:
+        raise NotFound(what="category", path=("code",))
+    after = {
+        "name": row.name if name is None else name,
+        "translations": translation.merged(row.translations, translations),
+    }
+    await session.execute(update(table).where(table.c.code == code).values(after))
+    await audit.record(session, NOBODY, act, "category.update", code, row._asdict(), after)
     return await _of_code(session, code)
 
 
@@ -83,7 +127,7 @@ async def categories(session: Session) -> list[Category]:
     branches = [_branch(row) for row in rows]
     in_force = inherited(branches)
     return [
-        Category(row.code, row.name, row.parent, branch.own, in_force[row.code])
+        Category(row.code, row.name, row.parent, branch.own, in_force[row.code], row.translations)
         for row, branch in zip(rows, branches, strict=True)
     ]
 

@@ -17,6 +17,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.closing import Charges, Claimable
 from merchantry.domain.invoice import Invoice, InvoiceKind, InvoiceLine, Party, content_hash, invoice
 from merchantry.domain.statement import Statement
+from merchantry.languages.language import Language
 from merchantry.services import audit
 from merchantry.tables.merchant import counter
 from merchantry.tables.platform import mall
@@ -48,19 +49,33 @@ NEXT = (
 
 
 async def issue(
-    session: MerchantSession, statement_id: UUID, made: Statement, claimed: Sequence[Claimable], act: Act
+    session: MerchantSession,
+    statement_id: UUID,
+    made: Statement,
+    claimed: Sequence[Claimable],
+    language: Language,
+    act: Act,
 ) -> list[UUID]:
-    """Write what a closed period is charged and credited, and what was bought in it; nothing where it is nothing."""
+    """Write what a closed period is charged and credited, and what was bought in it; nothing where it is nothing.
+
+    ``language`` is what their PDFs are written in, for ever.
+    """
     charges = (*closing.charged(claimed), *closing.bought(claimed))
     issued = []
     for kind, by_rate in zip(InvoiceKind, charges, strict=True):
         if by_rate:
-            issued.append(await _issue(session, statement_id, made, kind, by_rate, act))
+            issued.append(await _issue(session, statement_id, made, kind, by_rate, language, act))
     return issued
 
 
 async def _issue(
-    session: MerchantSession, statement_id: UUID, made: Statement, kind: InvoiceKind, by_rate: Charges, act: Act
+    session: MerchantSession,
+    statement_id: UUID,
+    made: Statement,
+    kind: InvoiceKind,
+    by_rate: Charges,
+    language: Language,
+    act: Act,
 ) -> UUID:
     number: int = await session.scalar(NEXT, {"counter_name": kind.value})
     platform: str = await session.scalar(select(mall.c.name))
@@ -93,6 +108,7 @@ async def _issue(
         "lines": [[line.description, line.net_minor, line.tax_rate_bps, line.tax_minor] for line in document.lines],
         "issued_on": document.issued_on,
         "content_hash": content_hash(document),
+        "language": language.value,
     }
     after = {"number": document.number, "gross_minor": document.gross_minor, "currency": document.currency}
     await write(

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 
 from merchantry.domain import invoice as invoices
 from merchantry.domain.invoice import Invoice, InvoiceKind
+from merchantry.languages.language import Language
 from merchantry.services import invoice
 from merchantry.services.statement_list import DocumentDiffers
 from merchantry.tables.settlement import commission_invoice
@@ -20,12 +21,13 @@ _ORDER = func.array_position([kind.value for kind in InvoiceKind], _table.kind)
 
 @dataclass(frozen=True, slots=True)
 class IssuedInvoice:
-    """A document with the keys that find it, and the hash that it was issued with."""
+    """A document with the keys that find it, the hash that it was issued with, and the language of its PDF."""
 
     id: UUID
     statement_id: UUID
     document: Invoice
     content_hash: bytes
+    language: Language
 
 
 async def of_statements(session: MerchantSession, statement_ids: Collection[UUID]) -> list[IssuedInvoice]:
@@ -39,14 +41,14 @@ async def by_id(session: MerchantSession, invoice_id: UUID) -> IssuedInvoice | N
     return next(iter(await _found(session, _own(session).where(_table.id == invoice_id))), None)
 
 
-async def proven(session: MerchantSession, number: str) -> Invoice | None:
+async def proven(session: MerchantSession, number: str) -> IssuedInvoice | None:
     """The document of this number. Raises DocumentDiffers where it is not what was issued."""
     found = next(iter(await _found(session, _own(session).where(_table.number == number))), None)
     if found is None:
         return None
     if invoices.content_hash(found.document) != found.content_hash:
         raise DocumentDiffers(f"invoice {number} of merchant {session.merchant_id}")
-    return found.document
+    return found
 
 
 def _own(session: MerchantSession) -> Select[Any]:
@@ -55,6 +57,6 @@ def _own(session: MerchantSession) -> Select[Any]:
 
 async def _found(session: MerchantSession, query: Select[Any]) -> list[IssuedInvoice]:
     return [
-        IssuedInvoice(row.id, row.statement_id, invoice.from_row(row), bytes(row.content_hash))
+        IssuedInvoice(row.id, row.statement_id, invoice.from_row(row), bytes(row.content_hash), Language(row.language))
         for row in await session.execute(query)
     ]

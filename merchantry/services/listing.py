@@ -1,7 +1,7 @@
 """Listings: what merchants have published, side by side in the mall, for everybody to read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, RowMapping, Select, func, literal, select, tuple_
 
 from merchantry.domain.errors import InvalidInput
+from merchantry.languages.translation import Translations
 from merchantry.services import listing_search
 from merchantry.services.listing_search import Conditions, Wanted
 from merchantry.tables.listing import listing_price, listing_stock
@@ -61,6 +62,7 @@ class Listing:
     published_at: datetime
     updated_at: datetime
     sorted_by: datetime | int | str
+    translations: Translations = field(default_factory=dict)
 
     @property
     def cursor(self) -> tuple[datetime | int | str, UUID, UUID]:
@@ -170,4 +172,5 @@ def _from(row: RowMapping) -> Listing:
         published_at=row["published_at"],
         updated_at=row["updated_at"],
         sorted_by=row["sorted_by"],
+        translations=row["translations"],
     )

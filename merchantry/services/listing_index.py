@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from merchantry.domain import search
 from merchantry.domain.act import Act
 from merchantry.domain.search import BODY, CATEGORY, CONFIGURATIONS, TITLE, Text
+from merchantry.languages.translation import Translations
 from merchantry.services import queue
 from merchantry.services.queue import JobKind
 from merchantry.services.variant import Variant
@@ -42,6 +43,7 @@ async def put(session: MerchantSession, product: Mapping[str, Any], variants: Se
         "variants": [_shown(each) for each in variants],
         "published_at": act.at,
         "updated_at": act.at,
+        "translations": dict(product["translations"]),
         "title_key": search.fold(product["title"])[:TITLE_KEY],
     }
     statement = upsert(listing).values(**row, document=_document(texts, product["category"]))
@@ -68,10 +70,20 @@ async def lock_variants(session: MerchantSession, product_id: UUID) -> None:
 
 
 def texts_of(product: Mapping[str, Any], variants: Sequence[Variant]) -> list[Text]:
-    """What a listing is found by. The language of a product's own texts is guessed: nobody says it."""
+    """What a listing is found by. The language of the texts first written is guessed: nobody says it."""
     language = search.language_of((product["title"], product["description"]))
     names = [Text(f"{each.title} {each.sku}", CATEGORY) for each in variants]
-    return [Text(product["title"], TITLE, language), Text(product["description"], BODY, language), *names]
+    own = [Text(product["title"], TITLE, language), Text(product["description"], BODY, language)]
+    return [*own, *names, *_translated(product["translations"])]
+
+
+def _translated(translations: Translations) -> list[Text]:
+    """The texts in other languages, each with its own words and stems."""
+    return [
+        Text(text, TITLE if name == "title" else BODY, tag.partition("-")[0])
+        for tag, texts in translations.items()
+        for name, text in texts.items()
+    ]
 
 
 def _document(texts: Sequence[Text], category: str) -> ColumnElement[Any]:

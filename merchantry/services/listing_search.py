@@ -140,7 +140,7 @@ def _word(word: Word, near: Mapping[str, list[str]], tree: Collection[Category])
     codes = {
         code
         for each in tree
-        if any(name.startswith(word.folded) for name in search.words_of(each.name))
+        if any(name.startswith(word.folded) for text in each.names for name in search.words_of(text))
         for code in below(tree, each.code)
     }
     lexemes = [here, *(f"'{each}'" for each in near.get(word.folded, ())), *(f"'#{code}'" for code in sorted(codes))]

@@ -21,6 +21,7 @@ from merchantry.domain.price import check_currency, check_prices
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
+from merchantry.languages.language import Language
 from merchantry.services import audit, outbox
 from merchantry.services import schedule as schedules
 from merchantry.tables.platform import merchant_profile
@@ -69,6 +70,7 @@ class Profile:
     complete_days_after_delivery: int
     complete_days_after_shipping: int
     accepts_cash: bool
+    document_language: Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,18 @@ async def change(
     return merchant_id
 
 
+async def set_document_language(session: PlatformSession, merchant_id: UUID, language: Language, act: Act) -> None:
+    """Write the statements, invoices and credit notes that are issued from now on in this language; others stay."""
+    table = merchant_profile.c
+    mine = table.merchant_id == merchant_id
+    held = await session.scalar(select(table.document_language).where(mine).with_for_update())
+    if held != language.value:
+        after = {"document_language": language.value}
+        await write(session, Changed(merchant_profile, {"merchant_id": merchant_id}, after))
+        before = {"document_language": held}
+        await audit.record(session, merchant_id, act, "merchant.set_document_language", str(merchant_id), before, after)
+
+
 async def list_merchants(
     session: PlatformSession, first: int, after: tuple[str] | None = None, *, status: str | None = None
 ) -> list[ListedMerchant]:
@@ -343,6 +357,7 @@ def profile_from(row: RowMapping) -> Profile:
     typed = {
         "settlement_cycle": Cycle(values["settlement_cycle"]),
         "seller_of_record": SellerOfRecord(values["seller_of_record"]),
+        "document_language": Language(values["document_language"]),
     }
     return Profile(**{**values, **typed}, shipping_options=options)
 

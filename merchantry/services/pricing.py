@@ -74,6 +74,8 @@ class PricedLine:
     unit_price_minor: int
     amounts: LineAmounts
     days: Days
+    titles: Mapping[str, str]
+    """What it is called in other languages, by their tags; it is sold by ``title``."""
 
     @property
     def goods_minor(self) -> int:
@@ -124,6 +126,7 @@ OFFERS = (
         (variant.c.on_hand - variant.c.reserved).label("available"),
         product.c.id.label("product_id"),
         product.c.title,
+        product.c.translations,
         product.c.category,
         product.c.status,
         price.c.amount_minor,
@@ -192,7 +195,17 @@ def _priced(
         amounts = taxed(amounts, remitted(narrowest(terms.rates, offer.category), seller))
         days = terms.days.get(offer.category, Days())
         lines.append(
-            PricedLine(line, offer.product_id, offer.sku, _title(offer), offer.category, line.seen_minor, amounts, days)
+            PricedLine(
+                line,
+                offer.product_id,
+                offer.sku,
+                _title(offer, offer.title),
+                offer.category,
+                line.seen_minor,
+                amounts,
+                days,
+                _titles(offer),
+            )
         )
     return tuple(lines)
 
@@ -240,5 +253,9 @@ def _shipping(cart: Cart, part: CartPart, shop: Shop) -> tuple[str, int] | Marke
     return UnknownShippingOption(merchant=shop.display_name, option=part.shipping_option or "", path=part.path)
 
 
-def _title(offer: Row[Any]) -> str:
-    return f"{offer.title}, {offer.variant_title}" if offer.variant_title else str(offer.title)
+def _titles(offer: Row[Any]) -> dict[str, str]:
+    return {tag: _title(offer, texts["title"]) for tag, texts in offer.translations.items() if "title" in texts}
+
+
+def _title(offer: Row[Any], title: str) -> str:
+    return f"{title}, {offer.variant_title}" if offer.variant_title else title

@@ -19,6 +19,7 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import Stock, StockMode
 from merchantry.domain.text import Path, check_text
+from merchantry.languages.translation import Translation
 from merchantry.services import audit, bulk, catalogue, outbox
 from merchantry.services.bulk import Refused
 from merchantry.services.variant import (
@@ -61,6 +62,7 @@ class ProductGiven:
     image_urls: tuple[str, ...] | None = None
     variants: tuple[VariantGiven, ...] = ()
     is_published: bool | None = None
+    translations: tuple[Translation, ...] = ()
 
     @property
     def skus(self) -> list[str]:
@@ -257,6 +259,7 @@ async def _create(session: MerchantSession, given: ProductGiven, product_id: UUI
         act=act,
         product_id=product_id,
         external_ref=given.external_ref,
+        translations=given.translations,
     )
 
 
@@ -288,6 +291,7 @@ async def _change(session: MerchantSession, product_id: UUID, given: ProductGive
         new_variants=added,
         external_ref=given.external_ref,
         is_told=False,
+        translations=given.translations,
     )
 
 

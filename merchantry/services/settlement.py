@@ -22,6 +22,7 @@ from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.review import Outcome, RulesInForce, RuleSubject, Verdict, worst
 from merchantry.domain.settlement import Period, Schedule, period_at
 from merchantry.domain.statement import Statement, StatementLine
+from merchantry.languages.language import Language
 from merchantry.services import (
     audit,
     invoice,
@@ -80,6 +81,7 @@ class Conditions:
     slug: str
     category: str
     legal_name: str
+    document_language: Language
     schedules: tuple[Schedule, ...]
     minimum_minor: Mapping[str, int]
     release_above_minor: Mapping[str, int]
@@ -123,6 +125,7 @@ CONDITIONS = (
         merchant.c.slug,
         merchant_profile.c.category,
         merchant_profile.c.legal_name,
+        merchant_profile.c.document_language,
         schedules_as_text().label("schedules"),
         settlement_terms.c.minimum_minor,
         mall.c.release_above_minor,
@@ -204,6 +207,7 @@ async def conditions_of(session: PlatformSession, merchant_id: UUID, at: datetim
     """The merchant's conditions, with the review rules in force at a moment; it must exist."""
     row = (await session.execute(CONDITIONS, {"merchant": merchant_id, "at": at})).one()
     facts = {
+        "document_language": Language(row.document_language),
         "schedules": parsed(row.schedules),
         "release_above_minor": row.release_above_minor or {},
         "require_logged": LogRequirement(row.require_logged),
@@ -300,7 +304,7 @@ class _Desk:
         statement_id = uuid4()
         act = replace(self.act, at=period.ends_at)
         await self._write(statement_id, made, act)
-        await invoice.issue(self.session, statement_id, made, claimed, act)
+        await invoice.issue(self.session, statement_id, made, claimed, self.conditions.document_language, act)
         minimum = self.conditions.minimum_minor.get(currency, 0)
         decided = closing.payable(
             made.closing_minor,
@@ -360,6 +364,7 @@ class _Desk:
             "status": "issued",
             "closed_at": act.booked_at,
             "accept_by": accept_by,
+            "language": self.conditions.document_language.value,
         }
         after = {"number": made.number, "closing_minor": made.closing_minor, "currency": made.currency}
         await write(

@@ -48,6 +48,7 @@ class ClosedStatement:
     closed_at: datetime
     accept_by: datetime
     decided_at: datetime | None
+    language: str
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, func, select, true, tuple_
 
 from merchantry.domain import statement as statements
+from merchantry.languages.language import Language
 from merchantry.services import statement as kept
 from merchantry.services.statement import COLUMNS, LINES, ClaimedLine, ClosedStatement
 from merchantry.tables.merchant_settlement import statement, statement_line
@@ -48,8 +49,8 @@ async def lines_of(
     return found
 
 
-async def proven(session: MerchantSession, number: str) -> tuple[statements.Statement, str] | None:
-    """The statement of this number built again from the ledger, and the name of whose mall it is.
+async def proven(session: MerchantSession, number: str) -> tuple[statements.Statement, str, Language] | None:
+    """The statement of this number built again from the ledger, the name of whose mall it is, and its language.
 
     Raises DocumentDiffers where it is not what was closed.
     """
@@ -60,4 +61,4 @@ async def proven(session: MerchantSession, number: str) -> tuple[statements.Stat
     if statements.content_hash(again) != found.content_hash:
         raise DocumentDiffers(f"statement {number} of merchant {session.merchant_id}")
     issuer: str = await session.scalar(select(mall.c.name))
-    return again, issuer
+    return again, issuer, Language(found.language)

@@ -39,6 +39,7 @@ product = Table(
     instant("created_at"),
     instant("updated_at"),
     words("external_ref", nullable=True),
+    document("translations", server_default="{}"),
     CheckConstraint("status IN ('draft', 'published', 'archived')", name="status_is_known"),
     Index(None, "created_at", "id"),
     Index("product_external_ref", "external_ref", unique=True, postgresql_where="external_ref IS NOT NULL"),

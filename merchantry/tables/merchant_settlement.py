@@ -42,6 +42,7 @@ statement = Table(
     instant("closed_at"),
     instant("accept_by"),
     instant("decided_at", nullable=True),
+    words("language", server_default="en"),
     UniqueConstraint("currency", "ends_at"),
     CheckConstraint("starts_at < ends_at", name="period_is_not_empty"),
     CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),

@@ -66,6 +66,7 @@ merchant_profile = Table(
     count("complete_days_after_delivery"),
     count("complete_days_after_shipping"),
     flag("accepts_cash", server_default="false"),
+    words("document_language", server_default="en"),
     ForeignKeyConstraint(["merchant_id"], [merchant.c.id]),
     CheckConstraint(
         "settlement_cycle IN ('daily', 'weekly', 'monthly', 'every_n_days', 'days_of_month')", name="cycle_is_known"
@@ -82,6 +83,7 @@ category = Table(
     words("parent", nullable=True),
     count("hold_days", nullable=True),
     count("return_days", nullable=True),
+    document("translations", server_default="{}"),
     ForeignKeyConstraint(["parent"], ["platform.category.code"]),
     CheckConstraint("hold_days BETWEEN 0 AND 365 AND return_days BETWEEN 0 AND 365", name="days_are_within_a_year"),
     info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
@@ -101,6 +103,7 @@ listing = Table(
     instant("updated_at"),
     words("title_key", server_default=""),
     Column("document", TSVECTOR, nullable=False, server_default=""),
+    document("translations", server_default="{}"),
     PrimaryKeyConstraint("merchant_id", "product_id"),
     Index(None, "published_at", "product_id"),
     Index(None, "category", "published_at", "product_id"),

@@ -92,6 +92,7 @@ commission_invoice = Table(
     document("lines"),
     Column("issued_on", Date, nullable=False),
     Column("content_hash", LargeBinary, nullable=False),
+    words("language", server_default="en"),
     PrimaryKeyConstraint("merchant_id", "id"),
     UniqueConstraint("merchant_id", "kind", "number"),
     UniqueConstraint("merchant_id", "kind", "statement_id"),

@@ -38,6 +38,8 @@ BOUNDED = {
     "Viewer.notificationPreferences": KINDS,
     "WebhookDelivery.attempts": "the latest 20",
     "WebhookEndpoint.kinds": KINDS,
+    "Category.translations": "one for each language that there is",
+    "Product.translations": "one for each language that there is",
     "Category.children": "the platform's own categories, which people made",
     "Shop.categories": "the platform's own categories, which people made",
     "ListingFacets.categories": "the platform's own categories, which people made",

@@ -1,13 +1,17 @@
 """Statements and invoices as files: for whom the API shows them, and only while the ledger still says the same."""
 
+from io import BytesIO
+
 import httpx
 import psycopg
 import pytest
 from psycopg import sql
+from pypdf import PdfReader
 
 from tenancy.schemas import schema_of
 from tests.graphql_api.mall import Mall
 from tests.graphql_api.settled import Settled, open_settled
+from tests.services.test_settlement import local
 
 BEGINNINGS = {"pdf": b"%PDF-", "xlsx": b"PK", "csv": b"\xef\xbb\xbf"}
 
@@ -93,3 +97,32 @@ async def test_a_document_that_the_books_no_longer_say_is_not_shown(desk: Settle
         answer = await get(desk, path, "olga", "shop")
         assert code(answer) == (500, "DOCUMENT_DIFFERS")
         assert answer.json()["errors"][0]["extensions"]["id"]
+
+
+SET_LANGUAGE = """mutation ($input: DocumentLanguageSetInput!) { documentLanguageSet(input: $input) { __typename
+  ... on DocumentLanguageWasSet { language } ... on Problem { message } } }"""
+
+
+async def test_documents_keep_the_language_that_they_were_issued_in(desk: Settled) -> None:
+    before = {path: (await get(desk, path, "olga", "shop")).content for path in (await paths(desk))["pdf"]}
+    chosen = {"input": {"language": "ZH_HANS"}}
+    for who in ("acc", "olga"):
+        answer = await desk.mall.ask(SET_LANGUAGE, chosen, who=who, merchant="shop")
+        assert answer.data["documentLanguageSet"] == {"__typename": "DocumentLanguageWasSet", "language": "ZH_HANS"}
+    refused = await desk.mall.ask(SET_LANGUAGE, chosen, who="vic", merchant="shop")
+    assert refused.data["documentLanguageSet"]["__typename"] == "NotPermitted"
+    shown = "{ merchant { documentLanguage } }"
+    assert (await desk.mall.ask(shown, who="olga", merchant="shop")).data["merchant"] == {"documentLanguage": "ZH_HANS"}
+    assert (await desk.mall.ask(shown, who="otto", merchant="other")).data["merchant"] == {"documentLanguage": "EN"}
+    for path, content in before.items():
+        assert (await get(desk, path, "olga", "shop")).content == content
+    await desk.shelf.sell(9_000, local(2026, 3, 10), 1_250)
+    await desk.shelf.close(local(2026, 3, 16))
+    ask = "{ merchant { statements { nodes { documents { pdf } invoices { documents { pdf } } } } } }"
+    (found, _) = (await desk.ask(ask, "olga"))["statements"]["nodes"]
+    for each, title in ((found, "结算单"), (found["invoices"][0], "佣金发票")):
+        file = await get(desk, each["documents"]["pdf"], "olga", "shop")
+        page = PdfReader(BytesIO(file.content)).pages[0].extract_text()
+        assert title in page
+        assert "第 1 页" in page
+        assert file.content == (await get(desk, each["documents"]["pdf"], "fin")).content
