@@ -18,13 +18,14 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.errors import CashNotAccepted, NotFound, OrderTransitionRefused, ReferenceTaken
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
+from merchantry.domain.parcel import carrier_key, number_key
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.services import audit, listing_stock, outbox, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
-from merchantry.tables.platform import buyer_order, merchant_profile
+from merchantry.tables.platform import buyer_order, merchant_profile, shipment_tracking
 from tenancy.database import MerchantSession, sqlstate
 from tenancy.writes import Changed, New, Write, write
 
@@ -123,6 +124,9 @@ class Order:
     capture_seq: int | None
     events: int
     external_ref: str | None
+    ship_days: int | None
+    ship_by: datetime | None
+    overdue_at: datetime | None
     lines: tuple[Line, ...]
 
     @property
@@ -263,11 +267,22 @@ async def ship(
     }
     await take_from_stock(session, order, quantities)
     details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
-    changed = await move(
-        session, order, state, OrderAct.SHIP, act, details, New(shipment, parcel), last_shipped_at=act.at
-    )
+    beside = [New(shipment, parcel), New(shipment_tracking, _tracked(session, parcel))]
+    changed = await move(session, order, state, OrderAct.SHIP, act, details, *beside, last_shipped_at=act.at)
     await _schedule_completion(session, changed)
     return changed
+
+
+def _tracked(session: MerchantSession, parcel: Mapping[str, Any]) -> dict[str, Any]:
+    """How the parcel is found by what its carrier calls it."""
+    return {
+        "merchant_id": session.merchant_id,
+        "shipment_id": parcel["id"],
+        "order_id": parcel["order_id"],
+        "carrier": carrier_key(parcel["carrier"]),
+        "tracking_number": number_key(parcel["tracking_number"]),
+        "shipped_at": parcel["shipped_at"],
+    }
 
 
 async def still_to_ship(session: MerchantSession, order_id: UUID) -> dict[UUID, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
@@ -34,6 +34,9 @@ class Shipment:
     quantities: Sequence[int]
     shipped_at: datetime
     delivered_at: datetime | None
+    status: str | None
+    expected_on: date | None
+    updates: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
