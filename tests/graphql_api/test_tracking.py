@@ -215,3 +215,56 @@ async def test_a_place_is_bounded_and_shown_without_what_can_not_be_shown(mall: 
     await tell(mall, "exception", place="\x00\u202eRecife " + "é" * 300)
     place = sent.parcel()["updates"][0]["place"]
     assert (place[:8], len(place)) == ("Recife é", 200)
+
+
+WAY = """
+number expectedOn
+timeline { at kind actor shipmentId status place }
+shipments { id status expectedOn deliveredAt updates { status at place } }
+"""
+OF_BUYER = f"{{ viewer {{ orders {{ nodes {{ {WAY} }} }} }} }}"
+OF_STAFF = f"{{ merchant {{ orders {{ nodes {{ {WAY} }} }} }} }}"
+
+
+async def way(mall: Mall, who: str, merchant: Merchant | None = None) -> list[dict[str, Any]]:
+    answer = await mall.ask(OF_STAFF if merchant else OF_BUYER, who=who, merchant=merchant.slug if merchant else None)
+    found: list[dict[str, Any]] = answer.data["merchant" if merchant else "viewer"]["orders"]["nodes"]
+    return found
+
+
+async def test_buyer_and_staff_see_one_timeline_and_others_nothing_of_it(mall: Mall) -> None:
+    sent, others = await a_sent_order(mall), await a_sent_order(mall, number="BR9", who="ben")
+    mall.clock.advance(days=1)
+    day = mall.clock().date() + timedelta(days=2)
+    await tell(mall, "out_for_delivery", hours=-1, place="Recife", expected_on=day)
+    await tell(mall, "picked_up", hours=-20, place="São Paulo")
+    (found,) = await way(mall, "bea")
+    assert found == (await way(mall, f"clerk-{sent.seller.slug}", sent.seller))[0]
+    steps = [(each["kind"], each["actor"], each["status"], each["place"]) for each in found["timeline"]]
+    assert steps == [
+        ("place", "buyer", None, None),
+        ("pay", "buyer", None, None),
+        ("ship", "staff", None, None),
+        ("carrier", "carrier", "PICKED_UP", "São Paulo"),
+        ("carrier", "carrier", "OUT_FOR_DELIVERY", "Recife"),
+    ]
+    (parcel,) = found["shipments"]
+    assert [each["shipmentId"] for each in found["timeline"]] == [None, None, *[parcel["id"]] * 3]
+    assert (parcel["status"], parcel["expectedOn"], found["expectedOn"]) == ("OUT_FOR_DELIVERY", str(day), str(day))
+    for who, merchant in (("ben", None), (f"clerk-{others.seller.slug}", others.seller)):
+        (theirs,) = await way(mall, who, merchant)
+        assert (theirs["shipments"][0]["updates"], theirs["expectedOn"], len(theirs["timeline"])) == ([], None, 3)
+
+
+async def test_what_staff_say_is_shown_where_no_carrier_does(mall: Mall) -> None:
+    sent = await a_sent_order(mall)
+    (before,) = await way(mall, "bea")
+    await mall.ask(
+        DELIVER,
+        {"input": {"shipmentId": sent.shipment_id, "idempotencyKey": "k"}},
+        who=f"clerk-{sent.seller.slug}",
+        merchant=sent.seller.slug,
+    )
+    (after,) = await way(mall, "bea")
+    assert [each["shipments"][0]["status"] for each in (before, after)] == [None, "DELIVERED"]
+    assert after["timeline"][-1]["kind"] == "deliver"
