@@ -92,6 +92,7 @@ class Merchant:
         info: Info,
         status: list[OrderStatus] | None = None,
         external_ref: str | None = None,
+        overdue: bool | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Order] | None:
@@ -109,6 +110,7 @@ class Merchant:
                     after=asked.after,
                     statuses=status,
                     external_ref=external_ref,
+                    overdue_at=info.context.clock() if overdue else None,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
             ids = [each.order.id for each in views[: asked.first]]

@@ -109,6 +109,12 @@ class Order(Node):
     contact: ContactStatus = strawberry.field(description="Whether shipTo is shown, withheld, or erased for ever.")
     placed_at: datetime
     paid_at: datetime | None
+    ship_by: datetime | None = strawberry.field(
+        description="By when the merchant is to ship all of it; null until it is paid."
+    )
+    overdue_at: datetime | None = strawberry.field(
+        description="When it was found not to be shipped in time; for the merchant's staff."
+    )
     shipped_at: datetime | None = strawberry.field(description="When the latest parcel left.")
     delivered_at: datetime | None = strawberry.field(description="When the latest parcel arrived.")
     completed_at: datetime | None
@@ -188,6 +194,8 @@ class _ShownOrder(Order):
     contact = derived(lambda self: self.buyer.status)
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
+    ship_by = _stored("ship_by")
+    overdue_at = derived(lambda self: self.found.overdue_at if self.for_staff else None)
     shipped_at = _stored("last_shipped_at")
     delivered_at = _stored("last_delivered_at")
     completed_at = _stored("completed_at")
