@@ -1,12 +1,14 @@
 """By when orders are to be shipped, and which of them were not."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, func
 
 from merchantry.domain.act import Act
+from merchantry.domain.category import MOST_DAYS
+from merchantry.domain.errors import InvalidInput
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.settlement import hold_ends_at
@@ -54,3 +56,27 @@ async def flag(session: MerchantSession, order_id: UUID, act: Act) -> bool:
         *outbox.published(session, EventKind.ORDER_OVERDUE, facts, act),
     )
     return True
+
+
+async def extend(session: MerchantSession, order_id: UUID, until: datetime, reason: str, act: Act) -> None:
+    """The merchant takes more time for an order that waits to be shipped; saying the same again changes nothing.
+
+    One that was overdue is not any more, until this time is over too. Raises NotFound, and InvalidInput for an order
+    that has no deadline, and a moment that is past, a year away or earlier than the deadline.
+    """
+    found = await order.load(session, order_id)
+    if found.ship_by is None or found.status not in TO_SHIP:
+        raise InvalidInput(reason="This order does not wait to be shipped.", path=("order_id",))
+    if until == found.ship_by:
+        return
+    if not max(found.ship_by, act.at) < until <= act.at + timedelta(days=MOST_DAYS):
+        raise InvalidInput(reason=f"Give a moment after the deadline, within {MOST_DAYS} days.", path=("ship_by",))
+    before, after = {"ship_by": found.ship_by.isoformat()}, {"ship_by": until.isoformat(), "reason": reason}
+    seq = found.events + 1
+    await write(
+        session,
+        Changed(orders, {"id": order_id}, {"ship_by": until, "overdue_at": None, "events": seq}),
+        order.event(order_id, seq, "extend_ship_by", act, after),
+        audit.event(session, session.merchant_id, act, "order.extend_ship_by", str(order_id), before, after),
+    )
+    await queue.enqueue(session, session.merchant_id, JobKind.ORDER_OVERDUE, order_id, until)

@@ -106,3 +106,41 @@ async def test_the_days_of_an_order_are_those_of_its_slowest_line_as_they_were_w
     await say(mall, "made-to-order", 1)
     (found,) = rows(mall.database, "SELECT ship_by, captured_at FROM {schema}.orders", seller.id)
     assert found["ship_by"] - found["captured_at"] == timedelta(days=30)
+
+
+EXTEND = """
+mutation($input: OrderShipByExtendInput!) {
+  orderShipByExtend(input: $input) {
+    __typename ... on OrderShipByExtended { order { shipBy overdueAt } } ... on Problem { code path }
+  }
+}
+"""
+
+
+async def extend(mall: Mall, seller: Merchant, order_id: str, days: int, who: str | None = None) -> dict[str, Any]:
+    until = (mall.clock() + timedelta(days=days)).isoformat()
+    given = {"orderId": order_id, "shipBy": until, "reason": "The glue dries."}
+    answer = await mall.ask(EXTEND, {"input": given}, who=who or f"clerk-{seller.slug}", merchant=seller.slug)
+    found: dict[str, Any] = answer.data["orderShipByExtend"]
+    return found
+
+
+async def test_a_merchant_takes_more_time_and_is_late_again_when_that_is_over(mall: Mall) -> None:
+    seller, order = await a_paid_order(mall)
+    others, _ = await a_paid_order(mall, "ben")
+    mall.clock.advance(days=7)
+    await mall.work()
+    refused = [await extend(mall, seller, order["id"], days) for days in (-1, 366)]
+    assert [(each["code"], each["path"]) for each in refused] == [("INVALID_INPUT", ["input", "shipBy"])] * 2
+    assert (await extend(mall, others, order["id"], 2))["code"] == "NOT_FOUND"
+    until = (mall.clock() + timedelta(days=2)).isoformat()
+    for _ in range(2):
+        assert (await extend(mall, seller, order["id"], 2))["order"] == {"shipBy": until, "overdueAt": None}
+    await mall.work()
+    assert await own(mall, seller, True) == []
+    mall.clock.advance(days=2)
+    await mall.work()
+    assert [each["overdueAt"] for each in await own(mall, seller, True)] == [until]
+    kinds = "SELECT kind FROM {schema}.order_event ORDER BY seq"
+    assert [each["kind"] for each in rows(mall.database, kinds, seller.id)] == ["place", "pay", "extend_ship_by"]
+    assert len([each for each in rows(mall.database, TOLD) if each["merchant_id"] == seller.id]) == 2

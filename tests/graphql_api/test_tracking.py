@@ -17,6 +17,7 @@ from merchantry.gateways.webhook_signature import Secrets
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows
+from tests.graphql_api.a_schema import served
 from tests.graphql_api.documents import a_line, buy, confirm, ship
 from tests.graphql_api.mall import CARRIER_SECRETS, Mall
 
@@ -268,3 +269,13 @@ async def test_what_staff_say_is_shown_where_no_carrier_does(mall: Mall) -> None
     (after,) = await way(mall, "bea")
     assert [each["shipments"][0]["status"] for each in (before, after)] == [None, "DELIVERED"]
     assert after["timeline"][-1]["kind"] == "deliver"
+
+
+async def test_a_carrier_is_heard_over_a_socket(mall: Mall) -> None:
+    sent = await a_sent_order(mall)
+    body = message("BR123", Update(ParcelStatus.DELIVERED, mall.clock()))
+    headers = CARRIER_SECRETS["correios"].sign("m", mall.clock(), body)
+    async with served(mall.app) as host, httpx.AsyncClient(base_url=f"http://{host}") as client:
+        assert (await client.post(PATH, content=body, headers=headers)).status_code == 202
+        assert (await client.post(PATH, content=body + b" ", headers=headers)).status_code == 401
+    assert sent.status() == "delivered"
