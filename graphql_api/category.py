@@ -7,6 +7,7 @@ import strawberry
 from graphql_api.context import Info
 from graphql_api.enums import Language
 from graphql_api.reader import language_of_texts
+from merchantry.domain.category import SHIP_DAYS
 from merchantry.domain.dispute import RETURN_DAYS
 from merchantry.languages.translation import known, written
 from merchantry.services import category
@@ -33,8 +34,10 @@ class Category:
         description="Days from completion until the money is available, of its own or from above; null: the plan's."
     )
     return_days: int = strawberry.field(description="Days in which a return can be asked for; 0: none can.")
+    ship_days: int = strawberry.field(description="Calendar days after payment in which it is to be shipped.")
     own_hold_days: int | None = strawberry.field(description="What it says itself; null inherits.")
     own_return_days: int | None = strawberry.field(description="What it says itself; null inherits.")
+    own_ship_days: int | None = strawberry.field(description="What it says itself; null inherits.")
 
     @staticmethod
     def tree(found: Collection[category.Category], language: Language | None) -> "dict[str, Category]":
@@ -65,8 +68,10 @@ def _alone(found: category.Category, language: Language | None) -> Category:
         path=[],
         hold_days=in_force.hold_days,
         return_days=RETURN_DAYS if in_force.return_days is None else in_force.return_days,
+        ship_days=SHIP_DAYS if in_force.ship_days is None else in_force.ship_days,
         own_hold_days=own.hold_days,
         own_return_days=own.return_days,
+        own_ship_days=own.ship_days,
     )
 
 

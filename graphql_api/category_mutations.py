@@ -53,6 +53,9 @@ class CategoryDaysSetInput:
     return_days: int | None = strawberry.field(
         default=None, description="Days after the last delivery in which a return can be asked for; 0: none can."
     )
+    ship_days: int | None = strawberry.field(
+        default=None, description="Calendar days after payment in which it is to be shipped, 0 to 365."
+    )
 
 
 @strawberry.type(description="The days hold for orders that are placed from now on; others keep theirs.")
@@ -100,10 +103,10 @@ class CategoryMutations:
 
     @mutation(problems=[InvalidInput, NotFound, NotPermitted])
     async def category_days_set(self, info: Info, input: CategoryDaysSetInput) -> CategoryDaysWereSet:
-        """Say how long money is held and goods can be returned. Needs platform.category.write."""
+        """Say how long money is held, goods can be returned, and take to ship. Needs platform.category.write."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_WRITE)
         language = await language_of_texts(info.context)
-        days = Days(input.hold_days, input.return_days)
+        days = Days(input.hold_days, input.return_days, input.ship_days)
 
         async def work(tx: Transaction) -> Category:
             async with tx.as_platform() as session:

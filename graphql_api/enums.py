@@ -16,6 +16,7 @@ from merchantry.domain.notification import Audience, NewsGroup
 from merchantry.domain.notification import Channel as NotificationChannel
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.order_search import OrderSort
+from merchantry.domain.parcel import ParcelStatus
 from merchantry.domain.payee import PayeeKind, PayeeStatus
 from merchantry.domain.payout import PayoutStatus, TransferState
 from merchantry.domain.permission import MerchantRole, Permission, PlatformRole
@@ -71,6 +72,7 @@ __all__ = [
     "OrderSort",
     "OrderStatus",
     "Outcome",
+    "ParcelStatus",
     "PayeeKind",
     "PayeeStatus",
     "PaymentActionKind",
@@ -156,6 +158,7 @@ strawberry.enum(
 strawberry.enum(Obstacle, name="ClosingObstacle", description="What stands in the way of a merchant's end.")
 strawberry.enum(OrderSort, description="What orders are sorted by, the greatest first.")
 strawberry.enum(OrderStatus, description="Where an order stands.")
+strawberry.enum(ParcelStatus, description="What a carrier says of a parcel.")
 strawberry.enum(PayeeKind, description="What an account that a merchant is paid to is.")
 strawberry.enum(PayeeStatus, description="Where an account that a merchant is paid to stands.")
 strawberry.enum(

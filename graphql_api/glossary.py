@@ -81,6 +81,7 @@ WORDS: Final[Mapping[str, str]] = {
     "onHand": "Pieces in the house, the reserved ones among them.",
     "orderId": "The order.",
     "orderNumber": "Only whose order of this number it is.",
+    "overdue": "True: only what should have been shipped by now.",
     "outcome": "What came of it.",
     "parent": "The code of the category above; none where it is left out.",
     "payeeAccountId": "The account.",

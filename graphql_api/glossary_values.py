@@ -200,6 +200,14 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "VIEWER": "Reads products and orders.",
     },
     "OrderSort": {"PLACED_AT": "The newest first.", "TOTAL": "The greatest total first."},
+    "ParcelStatus": {
+        "PICKED_UP": "The carrier has it.",
+        "IN_TRANSIT": "It is on its way.",
+        "OUT_FOR_DELIVERY": "It is to arrive today.",
+        "DELIVERED": "It has arrived.",
+        "EXCEPTION": "Something is in its way.",
+        "RETURNED": "It went back to the merchant.",
+    },
     "OrderStatus": {
         "AWAITING_PAYMENT": "The buyer has not paid.",
         "TO_SHIP": "Paid; nothing has left.",

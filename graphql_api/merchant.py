@@ -96,6 +96,7 @@ class Merchant:
         info: Info,
         status: list[OrderStatus] | None = None,
         external_ref: str | None = None,
+        overdue: bool | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Order] | None:
@@ -113,6 +114,7 @@ class Merchant:
                     after=asked.after,
                     statuses=status,
                     external_ref=external_ref,
+                    overdue_at=info.context.clock() if overdue else None,
                     parts=parts_wanted(info, *IN_PAGE),
                 )
             shown = await as_staff_see(info, tx, allowed.merchant_id, views[: asked.first], *IN_PAGE)

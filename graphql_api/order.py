@@ -1,7 +1,7 @@
 """Orders: as their merchant and their buyer see them, and what each may do with them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -22,6 +22,7 @@ from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
 from graphql_api.return_request import ReturnRequest
 from graphql_api.review import ReviewVerdict
 from graphql_api.selection import wanted
+from graphql_api.shipment import Shipment, TimelineEntry, expected_on, timeline
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
 from merchantry.domain.contact import WITHHELD, Contact
@@ -73,22 +74,6 @@ class OrderLine(Node):
     )
 
 
-@strawberry.type(description="Some of a line, in a parcel.")
-class ShipmentLine:
-    line_id: strawberry.ID
-    quantity: int
-
-
-@strawberry.type(description="A parcel.")
-class Shipment(Node):
-    id: strawberry.ID
-    carrier: str
-    tracking_number: str
-    shipped_at: datetime
-    delivered_at: datetime | None
-    lines: list[ShipmentLine]
-
-
 @strawberry.type(description="Something that happened to an order.")
 class OrderEvent:
     kind: str = strawberry.field(description="The act: place, pay, ship, deliver, confirm_receipt, release, …")
@@ -124,6 +109,12 @@ class Order(Node):
     contact: ContactStatus = strawberry.field(description="Whether shipTo is shown, withheld, or erased for ever.")
     placed_at: datetime
     paid_at: datetime | None
+    ship_by: datetime | None = strawberry.field(
+        description="By when the merchant is to ship all of it; null until it is paid."
+    )
+    overdue_at: datetime | None = strawberry.field(
+        description="When it was found not to be shipped in time; for the merchant's staff."
+    )
     shipped_at: datetime | None = strawberry.field(description="When the latest parcel left.")
     delivered_at: datetime | None = strawberry.field(description="When the latest parcel arrived.")
     completed_at: datetime | None
@@ -131,6 +122,12 @@ class Order(Node):
     lines: list[OrderLine]
     shipments: list[Shipment]
     events: list[OrderEvent]
+    timeline: list[TimelineEntry] = strawberry.field(
+        description="Its events and what carriers told of its parcels, the earliest first; the latest 200."
+    )
+    expected_on: date | None = strawberry.field(
+        description="The day on which the last of its parcels that are on their way is expected to arrive."
+    )
     refunds: list[Refund]
     returns: list[ReturnRequest] = strawberry.field(description="What the buyer asked to send back; the latest 50.")
     chargebacks: list[Chargeback] = strawberry.field(
@@ -197,13 +194,17 @@ class _ShownOrder(Order):
     contact = derived(lambda self: self.buyer.status)
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
+    ship_by = _stored("ship_by")
+    overdue_at = derived(lambda self: self.found.overdue_at if self.for_staff else None)
     shipped_at = _stored("last_shipped_at")
     delivered_at = _stored("last_delivered_at")
     completed_at = _stored("completed_at")
     cancelled_at = _stored("cancelled_at")
     lines = derived(lambda self: [_ShownLine(self, line) for line in self.found.lines])
-    shipments = derived(lambda self: [_shipment(self.merchant_id, each) for each in self.view.shipments])
+    shipments = derived(lambda self: [Shipment.of(self.merchant_id, each) for each in self.view.shipments])
     events = derived(lambda self: [_event(each) for each in self.view.events])
+    timeline = derived(lambda self: timeline(self.view))
+    expected_on = derived(lambda self: expected_on(self.view))
     refunds = derived(lambda self: [self.shown_refund(each) for each in self.view.refunds])
     returns = derived(lambda self: [ReturnRequest.of(each) for each in self.view.returns])
     chargebacks = derived(
@@ -277,20 +278,6 @@ class _ShownLine(OrderLine):
         self.is_paid = order.found.captured_at is not None
 
 
-def _shipment(merchant_id: UUID, parcel: tracking.Shipment) -> Shipment:
-    return Shipment(
-        id=encode_id("Shipment", merchant_id, parcel.order_id, parcel.id),
-        carrier=parcel.carrier,
-        tracking_number=parcel.tracking_number,
-        shipped_at=parcel.shipped_at,
-        delivered_at=parcel.delivered_at,
-        lines=[
-            ShipmentLine(line_id=encode_id("OrderLine", merchant_id, parcel.order_id, line_id), quantity=quantity)
-            for line_id, quantity in zip(parcel.line_ids, parcel.quantities, strict=True)
-        ],
-    )
-
-
 def _event(event: tracking.OrderEvent) -> OrderEvent:
     return OrderEvent(kind=event.kind, actor=event.actor.split(":")[0], occurred_at=event.occurred_at)
 
@@ -305,8 +292,8 @@ def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
     fields = set[str]().union(*(wanted(info, *path) for path in paths))
     return tracking.Parts(
         lines="lines" in fields,
-        shipments="shipments" in fields,
-        events="events" in fields,
+        shipments=not fields.isdisjoint({"shipments", "timeline", "expectedOn"}),
+        events=not fields.isdisjoint({"events", "timeline"}),
         refunds="refunds" in fields,
         returns="returns" in fields,
         chargebacks="chargebacks" in fields,

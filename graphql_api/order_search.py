@@ -1,5 +1,6 @@
 """Orders and refunds across merchants, as the platform's people find them: records that show no buyer."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -68,6 +69,8 @@ class OrderRecord:
     paid_at: datetime | None
     completed_at: datetime | None
     cancelled_at: datetime | None
+    ship_by: datetime | None = strawberry.field(description="By when it is to be shipped; null until it is paid.")
+    overdue_at: datetime | None = strawberry.field(description="When it was found to be overdue.")
     available_at: datetime | None = strawberry.field(description="When its money became the merchant's to be paid.")
     lines: list[OrderRecordLine] = strawberry.field(description="At most 500, as a checkout has.")
 
@@ -94,6 +97,8 @@ class OrderRecord:
             paid_at=found.captured_at,
             completed_at=found.completed_at,
             cancelled_at=found.cancelled_at,
+            ship_by=found.ship_by,
+            overdue_at=found.overdue_at,
             available_at=found.available_at,
             lines=[OrderRecordLine.of(line, currency) for line in found.lines],
         )
@@ -154,6 +159,7 @@ class OrderFilterInput:
     total_from: MoneyInput | None = _optional("With a total of at least so much, in its currency.")
     total_to: MoneyInput | None = _optional("With a total of at most so much, in its currency.")
     has_open_refund: bool | None = _optional("Whether a refund is on its way, has failed, or nobody knows.")
+    overdue: bool | None = _optional("True: only those that should have been shipped by now.")
     of: str | None = _optional(
         "The `drillDown` of a row of the commission report: the orders that the row counts. A report that was"
         " narrowed to some merchants needs the same `merchants` here."
@@ -211,6 +217,8 @@ async def orders(
     context = info.context
     allowed = access.of_platform(context, Permission.PLATFORM_ORDER_READ)
     wanted = given.to_filter() if given else OrderFilter()
+    if given and given.overdue:
+        wanted = replace(wanted, overdue_at=context.clock())
     if wanted.buyer_id is not None:
         access.of_platform(context, Permission.PLATFORM_BUYER_READ)
     types = (datetime, UUID) if sort is OrderSort.PLACED_AT else (int, UUID)

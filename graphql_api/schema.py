@@ -47,6 +47,7 @@ from graphql_api.review import ReviewMutations
 from graphql_api.saved_report import ReportForm, SavedReport
 from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations
+from graphql_api.ship_by import ShipByMutations
 from graphql_api.shop import ListingQueries, Shop
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
@@ -104,6 +105,7 @@ class Mutation(
     CheckoutMutations,
     GuestMutations,
     OrderMutations,
+    ShipByMutations,
     RefundMutations,
     ReturnMutations,
     ChargebackMutations,

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import log_routes, mail_routes, payment_webhooks, sandbox_page, tracing, trail
+from graphql_api import carrier_webhooks, log_routes, mail_routes, payment_webhooks, sandbox_page, tracing, trail
 from graphql_api.app import create_app
 from graphql_api.bells import Bells
 from graphql_api.context import Context
@@ -59,8 +59,9 @@ class Settings:
     the directory of produced reports, the same for servers and workers. With ``trusted_documents``, by id, nothing else
     is run; pages of ``allowed_origins`` may call; ``budget_per_second`` is the cost an account gets back, 0 no budget.
     ``webhook_secrets`` are those of payment providers, by name; without the sandbox's its page is not served. It posts
-    through ``sandbox_transport``, None: the network. ``guest_days`` is how long a guest's token opens what was placed.
-    Without ``mailing`` nobody gives an address.
+    through ``sandbox_transport``, None: the network. ``carrier_secrets`` are those of carriers, by the name in their
+    webhook's address. ``guest_days`` is how long a guest's token opens what was placed. Without ``mailing`` nobody
+    gives an address.
     """
 
     logins: Logins
@@ -82,6 +83,7 @@ class Settings:
     allowed_origins: frozenset[str] = frozenset()
     budget_per_second: int = 10_000
     webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
+    carrier_secrets: Mapping[str, Secrets] = field(default_factory=dict)
     sandbox_transport: httpx.AsyncBaseTransport | None = None
     guest_days: int = 90
     webhooks: Reach = field(default_factory=Reach)
@@ -166,6 +168,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             *log_routes.routes(database),
             *mail_routes.routes(database, settings.vault, clock),
             *payment_webhooks.routes(database, {gateway.name: gateway}, settings.webhook_secrets, clock),
+            *carrier_webhooks.routes(database, settings.carrier_secrets, clock),
             *(_development_routes(settings, database, gateway, clock) if settings.development else ()),
         ],
     )

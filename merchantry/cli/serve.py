@@ -15,7 +15,7 @@ from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, mailing_of
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
-from merchantry.cli.payment_webhooks import PaymentWebhooksFile, webhook_secrets
+from merchantry.cli.payment_webhooks import CarrierWebhooksFile, PaymentWebhooksFile, carrier_secrets, webhook_secrets
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.processes import Child, keep_serving
 from merchantry.cli.running import ended_by_signals
@@ -72,6 +72,7 @@ def serve(
     metrics_host: MetricsHost = "127.0.0.1",
     payouts: PayoutsFile = None,
     payment_webhooks: PaymentWebhooksFile = None,
+    carrier_webhooks: CarrierWebhooksFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
@@ -136,6 +137,7 @@ def serve(
                 witness_policy=policy,
                 verify_at=at,
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
+                carrier_secrets=carrier_secrets(carrier_webhooks),
                 webhooks=Reach(webhooks_private),
                 webhooks_kept=timedelta(days=webhooks_kept),
                 mailing=mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url or address),

@@ -62,6 +62,8 @@ class EventKind(StrEnum):
     ORDER_CANCELLED = "order.cancelled"
     ORDER_REFUNDED = "order.refunded"
     ORDER_HELD = "order.held"
+    ORDER_OVERDUE = "order.overdue"
+    SHIPMENT_UPDATED = "shipment.updated"
     REVIEW_DECIDED = "review.decided"
     SPLIT_RECORDED = "split.recorded"
     SPLIT_RELEASED = "split.released"
@@ -219,6 +221,18 @@ CATALOGUE: Final[Mapping[EventKind, Declared]] = MappingProxyType(
             FactOf("amount_minor", _MINOR, "how much goes back", always=False),
         ),
         _K.ORDER_HELD: _order("Its money will be held until people have looked at it.", to_buyer=False),
+        _K.ORDER_OVERDUE: _order(
+            "It was to be shipped by now, and was not, or not wholly.",
+            _STATUS,
+            FactOf("ship_by", FactType.INSTANT, "by when it was to be shipped"),
+            to_buyer=False,
+        ),
+        _K.SHIPMENT_UPDATED: _order(
+            "A carrier told where a parcel is.",
+            _id("shipment", "the parcel"),
+            FactOf("status", FactType.TEXT, "what its carrier says of it now"),
+            FactOf("expected_on", FactType.TEXT, "the day on which it is expected to arrive", always=False),
+        ),
         _K.REVIEW_DECIDED: _order("People have looked at a held order.", _STATUS, to_buyer=False),
         _K.SPLIT_RECORDED: _money(
             "An order's money was divided, and is pending.",

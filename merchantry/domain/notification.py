@@ -63,6 +63,7 @@ NEWS: Final[Mapping[EventKind, frozenset[Audience]]] = MappingProxyType(
         _K.ORDER_CANCELLED: _OF_BUYERS,
         _K.ORDER_REFUNDED: _OF_BUYERS,
         _K.ORDER_HELD: _OF_STAFF_AND_PLATFORM,
+        _K.ORDER_OVERDUE: _OF_STAFF_AND_PLATFORM,
         _K.REVIEW_DECIDED: _OF_STAFF,
         _K.REFUND_SENT: _OF_BUYERS,
         _K.REFUND_FAILED: _OF_STAFF_AND_PLATFORM,

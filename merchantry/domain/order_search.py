@@ -61,7 +61,8 @@ ALWAYS, ALL_AMOUNTS = Moments(), Amounts()
 class OrderFilter:
     """Which orders; whatever is None or empty says nothing. ``category`` is one that a line of the order has.
 
-    ``captured_days`` are days of the mall, as reports count them.
+    ``captured_days`` are days of the mall, as reports count them. With ``overdue_at`` those that should have been
+    shipped at that moment.
     """
 
     merchants: tuple[UUID, ...] | None = None
@@ -76,6 +77,7 @@ class OrderFilter:
     captured_days: Span | None = None
     total: Amounts = ALL_AMOUNTS
     has_open_refund: bool | None = None
+    overdue_at: datetime | None = None
 
     @property
     def is_indexed(self) -> bool:

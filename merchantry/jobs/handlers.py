@@ -20,6 +20,7 @@ from merchantry.services import (
     refund_sending,
     return_request,
     review_case,
+    ship_by,
     split,
     vocabulary,
 )
@@ -83,6 +84,20 @@ async def order_complete(tools: Tools, job: Job) -> None:
                 await queue.dequeue(session, job.merchant_id, job.kind, job.subject_id)
 
     await tools.database.run(ACTOR, work)
+
+
+async def order_overdue(tools: Tools, job: Job) -> None:
+    """An order was to be shipped by now."""
+    act = Act(ACTOR, job.due_at, tools.clock())
+
+    async def work(tx: Transaction) -> bool:
+        async with tx.as_merchant(job.merchant_id) as session:
+            is_overdue = await ship_by.flag(session, job.subject_id, act)
+            await queue.finished(session, job.merchant_id, job.kind, job.subject_id, job.due_at)
+            return is_overdue
+
+    if await tools.database.run(ACTOR, work):
+        log.warning("order.overdue", merchant=str(job.merchant_id), order=str(job.subject_id))
 
 
 async def hold_release(tools: Tools, job: Job) -> None:
@@ -179,6 +194,7 @@ HANDLERS: dict[JobKind, Callable[[Tools, Job], Awaitable[None]]] = {
     JobKind.CHECKOUT_EXPIRE: checkout_expire,
     JobKind.PAYMENT_POLL: payment_poll,
     JobKind.PAYMENT_GIVE_BACK: payment_give_back,
+    JobKind.ORDER_OVERDUE: order_overdue,
     JobKind.ORDER_COMPLETE: order_complete,
     JobKind.HOLD_RELEASE: hold_release,
     JobKind.REFUND_SEND: refund_send,

@@ -16,6 +16,7 @@ TEXTS: Final[Mapping[EventKind, str]] = MappingProxyType(
     {
         _K.ORDER_CREATED: "New order {number} for {total}.",
         _K.ORDER_HELD: "Order {number} waits for people to look at it.",
+        _K.ORDER_OVERDUE: "Order {number} was to be shipped by now.",
         _K.REVIEW_DECIDED: "People have looked at order {number}.",
         _K.REFUND_FAILED: "A refund of an order failed; the provider refuses it.",
         _K.RETURN_REQUESTED: "A buyer wants to send something back.",

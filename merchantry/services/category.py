@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
-from merchantry.domain.category import Branch, Days, check_days, inherited
+from merchantry.domain.category import NAMES, Branch, Days, check_days, inherited
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.text import check_text
 from merchantry.languages import translation
@@ -24,8 +24,9 @@ MAX_NAME = 200
 TRANSLATED = {"name": MAX_NAME}
 """Texts that a category has in several languages, with their greatest lengths."""
 _SAYS = table.alias()
-TREE = select(table.c.code, table.c.parent, table.c.hold_days, table.c.return_days).where(
-    exists().where(or_(_SAYS.c.hold_days.is_not(None), _SAYS.c.return_days.is_not(None)))
+DAYS = [table.c[name] for name in NAMES]
+TREE = select(table.c.code, table.c.parent, *DAYS).where(
+    exists().where(or_(*(_SAYS.c[name].is_not(None) for name in NAMES)))
 )
 _CODE = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 
@@ -100,16 +101,17 @@ async def update_category(
 
 
 async def set_days(session: PlatformSession, code: str, days: Days, act: Act) -> Category:
-    """Say how long money is held and goods can be returned, for what is placed from now on; None inherits.
+    """Say how long money is held, goods can be returned and may take to be shipped, for what is placed from now on;
+    None inherits.
 
     Raises NotFound for an unknown category, InvalidInput for days out of range.
     """
     check_days(days)
-    before = await session.execute(select(table.c.hold_days, table.c.return_days).where(table.c.code == code))
+    before = await session.execute(select(*DAYS).where(table.c.code == code))
     row = before.one_or_none()
     if row is None:
         raise NotFound(what="category", path=("code",))
-    after = {"hold_days": days.hold_days, "return_days": days.return_days}
+    after = asdict(days)
     await session.execute(update(table).where(table.c.code == code).values(after))
     await audit.record(session, NOBODY, act, "category.set_days", code, row._asdict(), after)
     return await _of_code(session, code)
@@ -142,7 +144,7 @@ async def _of_code(session: PlatformSession, code: str) -> Category:
 
 
 def _branch(row: Row[Any]) -> Branch:
-    return Branch(row.code, row.parent, Days(row.hold_days, row.return_days))
+    return Branch(row.code, row.parent, Days(row.hold_days, row.return_days, row.ship_days))
 
 
 async def require_category(session: Session, code: str, path: tuple[str | int, ...]) -> None:

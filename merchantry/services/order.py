@@ -18,13 +18,14 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.errors import CashNotAccepted, NotFound, OrderTransitionRefused, ReferenceTaken
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import LineState, OrderAct, OrderState, OrderStatus
+from merchantry.domain.parcel import carrier_key, number_key
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import hold_ends_at
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.services import audit, listing_stock, outbox, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
-from merchantry.tables.platform import buyer_order, merchant_profile
+from merchantry.tables.platform import buyer_order, merchant_profile, shipment_tracking
 from tenancy.database import MerchantSession, sqlstate
 from tenancy.writes import Changed, New, Write, write
 
@@ -123,6 +124,9 @@ class Order:
     capture_seq: int | None
     events: int
     external_ref: str | None
+    ship_days: int | None
+    ship_by: datetime | None
+    overdue_at: datetime | None
     lines: tuple[Line, ...]
 
     @property
@@ -263,11 +267,24 @@ async def ship(
     }
     await take_from_stock(session, order, quantities)
     details = {"shipment": str(shipment_id), "carrier": carrier, "tracking_number": tracking_number}
-    changed = await move(
-        session, order, state, OrderAct.SHIP, act, details, New(shipment, parcel), last_shipped_at=act.at
-    )
+    beside: list[Write] = [New(shipment, parcel), New(shipment_tracking, _tracked(session, parcel))]
+    if state.status is OrderStatus.SHIPPED:
+        beside.append(queue.done(session.merchant_id, JobKind.ORDER_OVERDUE, order_id))
+    changed = await move(session, order, state, OrderAct.SHIP, act, details, *beside, last_shipped_at=act.at)
     await _schedule_completion(session, changed)
     return changed
+
+
+def _tracked(session: MerchantSession, parcel: Mapping[str, Any]) -> dict[str, Any]:
+    """How the parcel is found by what its carrier calls it."""
+    return {
+        "merchant_id": session.merchant_id,
+        "shipment_id": parcel["id"],
+        "order_id": parcel["order_id"],
+        "carrier": carrier_key(parcel["carrier"]),
+        "tracking_number": number_key(parcel["tracking_number"]),
+        "shipped_at": parcel["shipped_at"],
+    }
 
 
 async def still_to_ship(session: MerchantSession, order_id: UUID) -> dict[UUID, int]:
@@ -292,7 +309,7 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
     )
     if marked.rowcount != 1:
         return order.id
-    _refuse_overdue(order, await _profile(session), OrderAct.DELIVER, act)
+    _refuse_overdue(order, await profile_of(session), OrderAct.DELIVER, act)
     state = rules.deliver(order.state, dict(zip(parcel.line_ids, parcel.quantities, strict=True)))
     details = {"shipment": str(shipment_id)}
     changed = await move(session, order, state, OrderAct.DELIVER, act, details, last_delivered_at=act.at)
@@ -303,7 +320,7 @@ async def deliver(session: MerchantSession, shipment_id: UUID, act: Act) -> UUID
 async def confirm_receipt(session: MerchantSession, order_id: UUID | Order, act: Act) -> Order:
     """The buyer has everything: the order is complete and its hold begins."""
     order = await held(session, order_id)
-    profile = await _profile(session)
+    profile = await profile_of(session)
     _refuse_overdue(order, profile, OrderAct.CONFIRM_RECEIPT, act)
     state = rules.confirm_receipt(order.state)
     return await _completed(session, order, state, profile, OrderAct.CONFIRM_RECEIPT, act)
@@ -315,7 +332,7 @@ async def complete(session: MerchantSession, order_id: UUID, act: Act) -> Order:
     Nothing happens where they are not over at the act's moment, because a parcel was delivered meanwhile.
     """
     order = await load(session, order_id)
-    profile = await _profile(session)
+    profile = await profile_of(session)
     state = rules.complete(order.state)
     due = _completes_at(order, profile)
     if due is None or due > act.at:
@@ -366,7 +383,7 @@ async def after_refund(session: MerchantSession, order: Order, status: OrderStat
         jobs = (JobKind.ORDER_COMPLETE, JobKind.HOLD_RELEASE)
         await write(session, *(queue.done(session.merchant_id, kind, order.id) for kind in jobs))
         return order
-    profile = await _profile(session)
+    profile = await profile_of(session)
     if order.status is OrderStatus.COMPLETED:
         return await _completed(session, order, order.state, profile, OrderAct.COMPLETE, act)
     if (due := _completes_at(order, profile)) is not None:
@@ -405,7 +422,8 @@ async def collect_at_the_door(session: MerchantSession, order_id: UUID) -> None:
     await write(session, Changed(orders, {"id": order_id}, {"collected_by": Collector.MERCHANT}))
 
 
-async def _profile(session: MerchantSession) -> Row[Any]:
+async def profile_of(session: MerchantSession) -> Row[Any]:
+    """The merchant's time zone, and the days after which its orders complete by themselves."""
     return (await session.execute(PROFILE, {"merchant": session.merchant_id})).one()
 
 
@@ -449,7 +467,7 @@ async def _schedule_completion(session: MerchantSession, order: Order) -> None:
     """Everything shipped, or delivered: from then on the order completes by itself."""
     if order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
         return
-    due = _completes_at(order, await _profile(session))
+    due = _completes_at(order, await profile_of(session))
     if due is not None:
         await queue.enqueue(session, session.merchant_id, JobKind.ORDER_COMPLETE, order.id, due)
 

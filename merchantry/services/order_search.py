@@ -23,6 +23,7 @@ from merchantry.domain.order_search import (
 )
 from merchantry.services.mall import mall_zone
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
+from merchantry.services.ship_by import is_overdue
 from merchantry.services.tracking import ORDERS_ACROSS, RELATIONS, Refund
 from merchantry.tables.merchant import order_line, orders, refund
 from merchantry.tables.platform import buyer_order, merchant_profile
@@ -180,6 +181,8 @@ def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
         conditions.append(of.currency == wanted.currency)
     if wanted.statuses:
         conditions.append(of.status == func.any([each.value for each in wanted.statuses]))
+    if wanted.overdue_at is not None:
+        conditions.append(is_overdue(wanted.overdue_at))
     if wanted.category is not None:
         line = order_line.c
         conditions.append(exists().where(line.order_id == of.id, line.category == wanted.category))

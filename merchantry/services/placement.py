@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Integer, bindparam, update
 
 from merchantry.domain.act import Act
+from merchantry.domain.category import order_ship_days
 from merchantry.domain.checkout import Cart
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
@@ -73,6 +74,7 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing:
         "sold_by": part.shop.sold_by,
         "contact": sealed.contact,
         "placed_at": act.at,
+        "ship_days": order_ship_days(line.days.ship_days for line in part.lines),
         "events": 1,
     }
     after = {"number": number, "total_minor": part.total_minor, "currency": cart.currency}

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     CHECKOUT_EXPIRE = "checkout.expire"
     PAYMENT_POLL = "payment.poll"
     PAYMENT_GIVE_BACK = "payment.give_back"
+    ORDER_OVERDUE = "order.overdue"
     ORDER_COMPLETE = "order.complete"
     HOLD_RELEASE = "hold.release"
     REFUND_SEND = "refund.send"

@@ -24,7 +24,7 @@ from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.domain.tiers import Volume
-from merchantry.services import audit, ledger, order, outbox, queue, review, review_hold, totals, volume
+from merchantry.services import audit, ledger, order, outbox, queue, review, review_hold, ship_by, totals, volume
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
@@ -136,6 +136,7 @@ async def capture(
     await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
     rules_of_order, version = review.rules_for(terms.rules, terms.slug, terms.category)
     verdicts = await review.of_order(session, found, split.lines, rules_of_order, version, buyer, act)
+    due = await ship_by.deadline(session, found, act)
     moved = await order.move(
         session,
         found,
@@ -147,6 +148,8 @@ async def capture(
         *held.changed(division.commission.volumes, trued_up),
         *_recorded(session, found, split, seq, act),
         *_reviewed(session, found, verdicts, act),
+        *ship_by.watched(session, found.id, due),
+        ship_by=due,
         captured_at=act.at,
         capture_seq=seq,
         commission_minor=split.charged_minor,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,6 +14,7 @@ from merchantry.services import chargeback, return_request
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
 from merchantry.services.return_request import Return
+from merchantry.services.ship_by import is_overdue
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
 from merchantry.tables.platform import buyer_order
 from tenancy.across import Across, read_few_across
@@ -34,6 +35,9 @@ class Shipment:
     quantities: Sequence[int]
     shipped_at: datetime
     delivered_at: datetime | None
+    status: str | None
+    expected_on: date | None
+    updates: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +149,10 @@ async def page(
     after: tuple[datetime, UUID] | None,
     statuses: Sequence[OrderStatus] | None = None,
     external_ref: str | None = None,
+    overdue_at: datetime | None = None,
     parts: Parts,
 ) -> list[OrderView]:
-    """The merchant's orders, newest first."""
+    """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
     statement = select(*ORDER_COLUMNS).order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
@@ -155,6 +160,8 @@ async def page(
         statement = statement.where(orders.c.status.in_(statuses))
     if external_ref is not None:
         statement = statement.where(orders.c.external_ref == external_ref)
+    if overdue_at is not None:
+        statement = statement.where(is_overdue(overdue_at))
     return await _views(session, statement, parts)
 
 

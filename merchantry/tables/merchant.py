@@ -113,6 +113,9 @@ orders = Table(
     Column("capture_seq", BigInteger),
     count("events"),
     words("external_ref", nullable=True),
+    count("ship_days", nullable=True),
+    instant("ship_by", nullable=True),
+    instant("overdue_at", nullable=True),
     CheckConstraint("goods_minor >= 0 AND shipping_minor >= 0", name="amounts_are_not_negative"),
     CheckConstraint(
         "discount_merchant_minor >= 0 AND discount_platform_minor >= 0 AND added_tax_minor >= 0"
@@ -236,10 +239,14 @@ shipment = Table(
     Column("quantities", ARRAY(Integer), nullable=False),
     instant("shipped_at"),
     instant("delivered_at", nullable=True),
+    words("status", nullable=True),
+    Column("expected_on", Date),
+    document("updates", server_default="[]"),
     ForeignKeyConstraint(["order_id"], [orders.c.id]),
     CheckConstraint("cardinality(line_ids) > 0 AND cardinality(line_ids) = cardinality(quantities)", name="has_lines"),
+    CheckConstraint("jsonb_array_length(updates) <= 50", name="updates_are_bounded"),
     Index(None, "order_id"),
-    info=grants(merchant="SELECT, INSERT, UPDATE (delivered_at)", analyst=READ),
+    info=grants(merchant="SELECT, INSERT, UPDATE (delivered_at, status, expected_on, updates)", analyst=READ),
 )
 
 order_event = Table(

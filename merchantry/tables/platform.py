@@ -84,8 +84,10 @@ category = Table(
     count("hold_days", nullable=True),
     count("return_days", nullable=True),
     document("translations", server_default="{}"),
+    count("ship_days", nullable=True),
     ForeignKeyConstraint(["parent"], ["platform.category.code"]),
     CheckConstraint("hold_days BETWEEN 0 AND 365 AND return_days BETWEEN 0 AND 365", name="days_are_within_a_year"),
+    CheckConstraint("ship_days BETWEEN 0 AND 365", name="ship_days_are_within_a_year"),
     info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
 )
 
@@ -211,6 +213,33 @@ payment_message = Table(
     info=grants(platform="SELECT, INSERT, DELETE"),
 )
 """Webhooks of payment providers that were carried out, so that each is carried out once; kept for a while."""
+
+shipment_tracking = Table(
+    "shipment_tracking",
+    platform_metadata,
+    id_of("merchant_id"),
+    id_of("shipment_id"),
+    id_of("order_id"),
+    words("carrier"),
+    words("tracking_number"),
+    instant("shipped_at"),
+    PrimaryKeyConstraint("merchant_id", "shipment_id"),
+    Index(None, "carrier", "tracking_number", "shipped_at"),
+    info=grants(platform="SELECT", merchant="SELECT, INSERT"),
+)
+"""Whose parcel a carrier's tracking number is. Both are written as ``domain.parcel`` writes them."""
+
+carrier_message = Table(
+    "carrier_message",
+    platform_metadata,
+    words("carrier"),
+    words("message_id"),
+    instant("received_at"),
+    PrimaryKeyConstraint("carrier", "message_id"),
+    Index(None, "received_at"),
+    info=grants(platform="SELECT, INSERT, DELETE"),
+)
+"""Webhooks of carriers that were carried out, so that each is carried out once; kept for a while."""
 
 tender = Table(
     "tender",

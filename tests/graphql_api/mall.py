@@ -35,6 +35,7 @@ PLAN = {"name": "standard", "currency": "BRL", "base": "goods", "hold_days": 7, 
 
 
 WEBHOOK_SECRETS = Secrets([new_secret(b"new" * 10), new_secret(b"old" * 10)])
+CARRIER_SECRETS = {name: Secrets([new_secret(name.encode() * 6)]) for name in ("correios", "rivals")}
 
 
 class Loop(httpx.AsyncBaseTransport):
@@ -173,6 +174,7 @@ async def open_mall(
         max_cost=1_000_000 if development else MAX_COST,  # tests ask for everything that there is, and at once
         budget_per_second=0 if development else 10_000,
         webhook_secrets={"sandbox": WEBHOOK_SECRETS},
+        carrier_secrets=CARRIER_SECRETS,
         sandbox_transport=loop,
         mailing=NO_SERVER,
     )

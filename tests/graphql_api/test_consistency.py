@@ -58,6 +58,8 @@ BOUNDED = {
     "Order.chargebacks": "the latest 50",
     "Order.reviewTrail": OF_ONE_THING,
     "Shipment.lines": OF_A_CHECKOUT,
+    "Shipment.updates": "the latest 50",
+    "Order.timeline": "the latest 200",
     "Refund.lines": OF_A_CHECKOUT,
     "ReturnRequest.lines": OF_A_CHECKOUT,
     "Chargeback.evidence": GIVEN,

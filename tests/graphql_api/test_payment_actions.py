@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from graphql_api.payment_webhooks import MAX_BODY_BYTES
 from graphql_api.relay import parse_id
+from graphql_api.signed_messages import MAX_BODY_BYTES
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.gateways.sandbox import message
 from merchantry.gateways.webhook_signature import Secrets, new_secret

@@ -47,7 +47,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHECKOUTS = 20
 WEEK = timedelta(days=7)
-ORDER = """id number lines { id title } shipments { id } events { kind } refunds { id }
+ORDER = """id number lines { id title } shipments { id updates { at } } events { kind } refunds { id }
+           timeline { at } expectedOn
            returns { id lines { quantity } } chargebacks { id evidence { value } } split { id entries { seq } }
            goods { amount } shipTo { city }"""
 CASE = """id kind status merchant title subject { id } evidence { value } amount { amount } openedBy { role email }

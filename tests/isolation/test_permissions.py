@@ -142,6 +142,7 @@ MUTATIONS: dict[str, Permission | None] = {
     "productUpsert": P.PRODUCT_WRITE,
     "productUpsertMany": P.PRODUCT_WRITE,
     "orderAnnotate": P.ORDER_SHIP,
+    "orderShipByExtend": P.ORDER_SHIP,
     "reportSave": P.REPORT_READ,
     "platformReportSave": P.PLATFORM_REPORT_READ,
     "reportProduce": P.REPORT_READ,

@@ -87,6 +87,7 @@ MUTATIONS = {
     "productUpsert": Whose.SELECTED,
     "productUpsertMany": Whose.SELECTED,
     "orderAnnotate": Whose.MERCHANT,
+    "orderShipByExtend": Whose.MERCHANT,
     "reportSave": Whose.SELECTED,
     "platformReportSave": Whose.REPORTS,
     "reportProduce": Whose.MERCHANT,

@@ -415,6 +415,7 @@ async def _orders(mall: Mall, made: Sphere, line: Any) -> None:
     made.order_number = done["number"]
     made.subjects |= {
         "orderAnnotate": {"orderId": to_confirm["id"]},
+        "orderShipByExtend": {"orderId": to_ship["id"], "shipBy": "2026-12-24T12:00:00Z", "reason": "The glue dries."},
         "orderShip": {
             "orderId": to_ship["id"],
             "lines": [{"lineId": to_ship["lines"][0]["id"], "quantity": 1}],
