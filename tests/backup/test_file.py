@@ -40,11 +40,15 @@ def test_what_was_written_is_read(content: bytes, ring: MasterKeys | None) -> No
 
 
 @given(content=NOISE, place=PLACES, change=st.integers(1, 255), ring=st.sampled_from([RING, None]))
-def test_no_byte_can_be_changed(content: bytes, place: int, change: int, ring: MasterKeys | None) -> None:
+def test_no_changed_byte_changes_what_is_read(content: bytes, place: int, change: int, ring: MasterKeys | None) -> None:
     file = bytearray(a_file(content, ring))
     file[place % len(file)] ^= change
-    with pytest.raises((FileDamaged, VaultError)):
-        content_of(bytes(file), ring)
+    try:
+        found = content_of(bytes(file), ring)
+    except (FileDamaged, VaultError):
+        return
+    # DEFLATE leaves some bits of its last byte unused; a seal covers them too.
+    assert (found, ring) == (content, None)
 
 
 @given(content=NOISE, place=PLACES, ring=st.sampled_from([RING, None]))
