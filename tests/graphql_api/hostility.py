@@ -1,5 +1,6 @@
 """Sends requests to the application itself, so that no client corrects them, and knows what answers mustn't hold."""
 
+import asyncio
 import re
 
 from starlette.types import ASGIApp, Message
@@ -34,12 +35,18 @@ async def send(app: ASGIApp, request: Hostile) -> tuple[int, bytes]:
     }
     sent: list[Message] = []
     incoming = [{"type": "http.request", "body": request.body, "more_body": False}]
+    is_answered = asyncio.Event()
 
     async def receive() -> Message:
-        return incoming.pop() if incoming else {"type": "http.disconnect"}
+        if incoming:
+            return incoming.pop()
+        await is_answered.wait()  # a client that stays for the beginning of its answer, and no longer
+        return {"type": "http.disconnect"}
 
     async def keep(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body":
+            is_answered.set()
 
     await app(scope, receive, keep)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
