@@ -177,8 +177,12 @@ def _given_there(path: tuple[str | int, ...], given: object) -> tuple[str | int,
 
 def _fields_of(value: object) -> dict[str, object]:
     """What is directly inside a part of an input, by the steps that lead there."""
-    if hasattr(value, "__strawberry_definition__"):
-        return {_camel(name): each for name, each in vars(value).items()}
+    definition = getattr(value, "__strawberry_definition__", None)
+    if definition is not None:
+        return {
+            field.graphql_name or _camel(field.python_name): getattr(value, field.python_name)
+            for field in definition.fields
+        }
     if isinstance(value, dict):
         return {str(name): each for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -222,6 +222,7 @@ async def test_two_workers_that_produce_the_same_report_keep_one_file(desk: Mall
     (job,) = [each for each in jobs if each.kind == "report.produce"]
     for _ in range(2):
         await reports.produce(desk.tools, job)
+    await desk.notify()
     ((report,), kinds) = await listed(desk)
     assert (len(report["files"]), kinds.count("report.produced")) == (1, 1)
     assert len(list((desk.tools.reports or Path()).iterdir())) == 1
