@@ -235,9 +235,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine, actor: str) -> AsyncIterator[Transaction]:
-        with waiting("app"):
-            pooled = await engine.connect()
-        async with aclosing(pooled) as connection:
+        async with aclosing(await _taken(engine)) as connection:
             begun = await connection.begin()
             transaction = Transaction(connection, actor, self._timeouts)
             try:
@@ -262,6 +260,28 @@ class Database:
         await self.engine.dispose()
         await self.analyst.dispose()
         await self.pages.dispose()
+
+
+async def _taken(engine: AsyncEngine) -> AsyncConnection:
+    """A connection of the pool; it goes back where whoever waits for it is cancelled as it comes."""
+    taking = asyncio.ensure_future(engine.connect().start())
+    try:
+        with waiting("app"):
+            return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(_give_back)
+        raise
+
+
+def _give_back(taking: "asyncio.Future[AsyncConnection]") -> None:
+    if not taking.cancelled() and taking.exception() is None:
+        giving = asyncio.ensure_future(taking.result().aclose())
+        _GIVING.add(giving)
+        giving.add_done_callback(_GIVING.discard)
+
+
+_GIVING: set["asyncio.Future[None]"] = set()
+"""A task that nobody holds may be collected before it is done."""
 
 
 async def _connect(*args: Any, **options: Any) -> psycopg.AsyncConnection[Any]:

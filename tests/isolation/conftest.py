@@ -5,17 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tenancy.database import Database
 from tests.cluster import Cluster
-from tests.isolation.world import World, open_world
+from tests.isolation.world import World, a_world
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """The mall with its victim."""
-    logins = cluster.clone()
-    database = Database(logins, pool_size=5)
-    async with open_world(database, tmp_path_factory.mktemp("world")) as world:
+    """The mall with its victim; of all files but those that need one of their own."""
+    async with a_world(cluster, tmp_path_factory) as world:
         yield world
-    await database.close()
-    cluster.drop(logins)

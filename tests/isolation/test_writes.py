@@ -16,14 +16,22 @@ import pytest_asyncio
 from graphql_api.relay import encode_id
 from merchantry.domain.permission import PlatformRole
 from tests.builders import a_merchant
+from tests.cluster import Cluster
 from tests.isolation.fingerprint import fingerprint
 from tests.isolation.generator import fields_of, input_of, mutation_document, success_of
 from tests.isolation.reading import Read, read_victim
 from tests.isolation.samples import inputs
 from tests.isolation.webhooks import OF_WEBHOOKS
-from tests.isolation.world import Asker, Reply, World, elsewhere, forged, ids_in, swapped
+from tests.isolation.world import Asker, Reply, World, a_world, elsewhere, forged, ids_in, swapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A mall of its own: every mutation must find what it needs untouched."""
+    async with a_world(cluster, tmp_path_factory) as world:
+        yield world
 
 
 class Whose(Enum):

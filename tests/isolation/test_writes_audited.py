@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -15,14 +16,23 @@ from merchantry.domain.permission import PlatformRole
 from merchantry.services import ledger
 from tenancy.logins import Logins
 from tests.builders import an_act
+from tests.cluster import Cluster
 from tests.graphql_api.documents import ADDRESS
 from tests.isolation.generator import input_of, mutation_document, success_of
 from tests.isolation.samples import inputs
 from tests.isolation.test_permissions import MUTATIONS as PERMISSIONS
 from tests.isolation.test_writes import MUTATIONS, OF_PLATFORM, Whose
-from tests.isolation.world import Asker, Sphere, World
+from tests.isolation.world import Asker, Sphere, World, a_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A mall of its own: every mutation must find what it needs untouched."""
+    async with a_world(cluster, tmp_path_factory) as world:
+        yield world
+
 
 NOT_AUDITED = {
     "reviewRulesTry": "nothing is changed: it reckons what rules would have said",

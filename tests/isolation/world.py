@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+import pytest
 from sqlalchemy import insert
 
 from graphql_api.relay import encode_id, parse_id
@@ -45,6 +46,7 @@ from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_merchant, a_product, an_act
+from tests.cluster import Cluster
 from tests.graphql_api.documents import ADDRESS, CANCEL, a_cart, a_line, buy, confirm, pay, place, refund, ship
 from tests.graphql_api.guests import a_guest
 from tests.graphql_api.mall import Mall, open_mall
@@ -208,6 +210,17 @@ def leaves(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*(leaves(each) for each in value), set())
     return {value} if isinstance(value, str) and len(value) > 5 else set()
+
+
+@asynccontextmanager
+async def a_world(cluster: Cluster, homes: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A world in a database of its own."""
+    logins = cluster.clone()
+    database = Database(logins, pool_size=5)
+    async with open_world(database, homes.mktemp("world")) as world:
+        yield world
+    await database.close()
+    cluster.drop(logins)
 
 
 @asynccontextmanager
