@@ -25,7 +25,15 @@ class Provider:
         self.answers["/keys"] = keys
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
+        """Answer one request; the connection ends with it, also where the client does not wait."""
+        try:
+            await self._answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
         self.asked.append(path)
         await asyncio.sleep(self.thinks_seconds)
@@ -35,20 +43,25 @@ class Provider:
             status, location = 302, f"location: {answer}\r\n"
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{location}\r\n"
-        try:
-            writer.write(head.encode() + body)
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-        except ConnectionError:
-            return
+        writer.write(head.encode() + body)
+        await writer.drain()
 
 
 @asynccontextmanager
 async def a_provider() -> AsyncIterator[Provider]:
     """One that answers nothing yet but 404."""
     provider = Provider()
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(provider.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     provider.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield provider
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
