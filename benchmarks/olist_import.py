@@ -16,8 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
-
 from benchmarks.installation import installed
 from benchmarks.measuring import Options, facts, parse_options, show
 from merchantry.domain.plan_document import plan_from_json
@@ -29,6 +27,7 @@ from merchantry.services.vault import Vault
 from merchantry.vault.keys import MasterKeys
 from tenancy.database import Database
 from tenancy.logins import Logins
+from tenancy.metrics import Ended
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "olist"
 QUICK_MERCHANTS = 100
@@ -83,10 +82,11 @@ async def measured(logins: Logins, source: Source, stages: Stages, cost: Cost) -
     plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
     database = Database(logins, pool_size=WORKERS)
 
-    def count(*_: object) -> None:
+    def count(_: str) -> Ended:
         cost.statements += 1
+        return lambda _: None
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
+    database.statements.watchers.append(count)
     try:
         began = time.process_time()
         report = await run(database, a_vault(), source, plan, clock=lambda: datetime.now(UTC), progress=stages)

@@ -13,8 +13,6 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from benchmarks.installation import installed
 from benchmarks.measuring import Options, facts, ms, parse_options, show
@@ -25,6 +23,7 @@ from merchantry.services.listing import ListingSort
 from merchantry.services.listing_search import Wanted
 from tenancy.database import Database, PublicSession
 from tenancy.logins import Logins
+from tenancy.metrics import Ended
 
 MERCHANTS, LISTINGS, VOCABULARY, CATEGORIES = 1_000, 100_000, 20_000, 60
 PAGE = 24
@@ -226,15 +225,16 @@ async def _deep(database: Database) -> Any:
 async def _asked(database: Database, ask: Ask) -> tuple[float, int, str]:
     statements: list[str] = []
 
-    def count(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
+    def count(text: str) -> Ended:
+        statements.append(text)
+        return lambda _: None
 
     async with database.read("benchmark") as tx, tx.as_public() as session:
-        event.listen(Engine, "before_cursor_execute", count)
+        database.statements.watchers.append(count)
         started = time.perf_counter()
         found = await ask(session)
         taken = time.perf_counter() - started
-        event.remove(Engine, "before_cursor_execute", count)
+        database.statements.watchers.remove(count)
     assert isinstance(found, list | tuple)
     return taken, len(statements), str(min(len(found), PAGE)) if isinstance(found, list) else f"{len(found)} categories"
 

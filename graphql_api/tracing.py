@@ -5,26 +5,24 @@ configured nothing of this is imported, and no request passes through it.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path, is_awaitable
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.engine import MarketSchema
 from tenancy.database import Database
+from tenancy.metrics import Ended, Watcher, watch
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 MAX_STATEMENT_LENGTH = 2_000
-_SPAN = "merchantry_span"
 
 
 def is_configured() -> bool:
@@ -49,12 +47,14 @@ async def traced(app: Starlette, database: Database, schema: MarketSchema) -> As
     tracer = provider.get_tracer("merchantry")
     executor, stack = schema.execution_context_class, app.middleware_stack
     schema.execution_context_class = _traced_fields(executor, tracer)
-    for engine in (database.engine, database.pages):
-        _trace_statements(engine, tracer)
+    traced = _traced_statements(tracer)
+    database.statements.watchers.append(traced)
+    watch(database.pages, traced)
     app.middleware_stack = TracedRequests(stack or app.build_middleware_stack(), tracer)
     try:
         yield
     finally:
+        database.statements.watchers.remove(traced)
         schema.execution_context_class, app.middleware_stack = executor, stack
         provider.shutdown()
 
@@ -126,25 +126,19 @@ def _traced_fields(executor: Any, tracer: "Tracer") -> Any:
     return TracedFields
 
 
-def _trace_statements(engine: AsyncEngine, tracer: "Tracer") -> None:
-    def begun(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+def _traced_statements(tracer: "Tracer") -> Watcher:
+    """A span for each statement."""
+
+    def begun(statement: str) -> Ended:
         text = statement[:MAX_STATEMENT_LENGTH]
         attributes = {"db.system.name": "postgresql", "db.query.text": text}
-        setattr(context, _SPAN, tracer.start_span(text.split(None, 1)[0].upper(), attributes=attributes))
+        span = tracer.start_span(text.split(None, 1)[0].strip(";").upper(), attributes=attributes)
 
-    def ended(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        getattr(context, _SPAN).end()
-
-    def failed(context: Any) -> None:
-        span = getattr(context.execution_context, _SPAN, None)
-        if span is not None:
-            span.set_attribute("db.response.status_code", getattr(context.original_exception, "sqlstate", None) or "")
+        def ended(error: BaseException | None) -> None:
+            if error is not None:
+                span.set_attribute("db.response.status_code", getattr(error, "sqlstate", None) or "")
             span.end()
 
-    handlers: dict[str, Callable[..., None]] = {
-        "before_cursor_execute": begun,
-        "after_cursor_execute": ended,
-        "handle_error": failed,
-    }
-    for name, handler in handlers.items():
-        event.listen(engine.sync_engine, name, handler)
+        return ended
+
+    return begun

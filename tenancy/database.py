@@ -6,29 +6,31 @@ over.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg
+from psycopg import AsyncClientCursor, AsyncConnection
 from psycopg.pq import TransactionStatus
-from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy import Executable
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from tenancy.connections import make_engine, make_pool, taken
 from tenancy.logins import Logins
-from tenancy.metrics import waiting, watch
-from tenancy.schemas import MARK, PLATFORM, PUBLIC, SchemaName, schema_of
+from tenancy.metrics import statements_of
+from tenancy.schemas import PLATFORM, PUBLIC, SchemaName, schema_of
+from tenancy.statements import Parameters, Rows, Statements
 
 T = TypeVar("T")
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-BECOME = text(
-    "SELECT set_config('role', :role, true), set_config('application_name', :actor, true),"
-    " set_config('statement_timeout', :statement_timeout, true), set_config('lock_timeout', :lock_timeout, true)"
+BECOME = (
+    "SELECT set_config('role', %(role)s, true), set_config('application_name', %(actor)s, true),"
+    " set_config('statement_timeout', %(statement_timeout)s, true), set_config('lock_timeout', %(lock_timeout)s, true)"
 )
+WRITING = "BEGIN"
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATEs after which the whole transaction is simply run again: serialization failure and deadlock."""
 
@@ -59,14 +61,15 @@ class Session:
 
     def __init__(self, transaction: "Transaction", schema: SchemaName | None = None) -> None:
         self._transaction = transaction
-        self._options = {"schema_translate_map": {MARK: schema}} if schema else None
+        self._schema = schema
 
-    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
-        """Run one statement as whoever the session is. Raises StaleSession once the transaction is somebody else."""
+    async def execute(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        """Run one statement as whoever the session is; of many parameters, once for each.
+
+        Raises StaleSession once the transaction is somebody else, and sqlalchemy.exc.DBAPIError.
+        """
         connection = self._transaction.connection_of(self)
-        if isinstance(parameters, Sequence) and len(parameters) == 1:
-            parameters = parameters[0]  # psycopg would open a pipeline for it
-        return await connection.execute(statement, parameters, execution_options=self._options)
+        return await self._transaction.statements.run(connection, statement, parameters, self._schema)
 
     async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -79,12 +82,8 @@ class Session:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Where a database error is an expected answer: the rest of the transaction survives it."""
-        async with self._transaction.connection_of(self).begin_nested():
-            try:
-                yield
-            except BaseException:
-                self._transaction.forget_role()
-                raise
+        async with self._transaction.savepoint(self):
+            yield
 
 
 class MerchantSession(Session):
@@ -107,20 +106,26 @@ class PublicSession(Session):
 class Transaction:
     """One database transaction of one task. It can be several merchants, one after the other; all or nothing."""
 
-    def __init__(self, connection: AsyncConnection, actor: str, timeouts: "Timeouts") -> None:
-        self._connection = connection
-        self._actor = actor
+    def __init__(
+        self, connection: AsyncConnection[Any], statements: Statements, begin: str, actor: str, timeouts: "Timeouts"
+    ) -> None:
+        """``begin`` is sent with the first role that is taken; "" where the connection is in a transaction already."""
+        self.statements = statements
+        self.connection = connection
+        self._begin = begin
+        self.actor = actor
         self._timeouts = timeouts
         self._current: Session | None = None
         self._role: str | None = None
+        self._savepoints = 0
         self._task = asyncio.current_task()
         self.wakes: set[str] = set()
 
-    def connection_of(self, session: Session) -> AsyncConnection:
+    def connection_of(self, session: Session) -> AsyncConnection[Any]:
         """The connection, for the session that the transaction is at present."""
         if session is not self._current or asyncio.current_task() is not self._task:
             raise StaleSession("this session is no longer what its transaction is")
-        return self._connection
+        return self.connection
 
     @asynccontextmanager
     async def as_merchant(self, merchant_id: UUID) -> AsyncIterator[MerchantSession]:
@@ -158,24 +163,64 @@ class Transaction:
         self._current = None
         if role != self._role:
             self._role = None
-            parameters = {"role": role, "actor": self._actor[:63], **self._timeouts}
-            await self._connection.execute(BECOME, parameters)
+            parameters = {"role": role, "actor": self.actor[:63], **self._timeouts}
+            text = f"{self._begin};{BECOME}" if self._begin else BECOME
+            with self.statements.watched(text, self.connection):
+                await AsyncClientCursor(self.connection).execute(text, parameters)
+            self._begin = ""
             self._role = role
         self._current = session
 
-    def forget_role(self) -> None:
-        """A savepoint that is rolled back takes back the role that was taken inside it: take it anew."""
-        self._role = None
+    @asynccontextmanager
+    async def savepoint(self, session: Session) -> AsyncIterator[None]:
+        """What is done inside is undone where the block raises."""
+        self.connection_of(session)
+        self._savepoints += 1
+        name = f"savepoint_{self._savepoints}"
+        await self._send(f"SAVEPOINT {name}")
+        try:
+            yield
+        except Exception:
+            self._role = None  # one that was taken inside is taken back too: take it anew
+            if not self.connection.closed:
+                await self._send(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        await self._send(f"RELEASE SAVEPOINT {name}")
+
+    async def _send(self, text: str) -> None:
+        with self.statements.watched(text, self.connection):
+            await self.connection.execute(text.encode())
 
     def end(self) -> None:
         """No session is alive any more."""
         self._current = None
 
-    async def check_alive(self) -> None:
+    def check_alive(self) -> None:
         """Raise CommitLost where COMMIT would silently roll back."""
-        driver = (await self._connection.get_raw_connection()).driver_connection
-        if driver is None or driver.info.transaction_status is not TransactionStatus.INTRANS:
+        expected = TransactionStatus.IDLE if self._begin else TransactionStatus.INTRANS
+        if self.connection.info.transaction_status is not expected:
             raise CommitLost("a database error was caught inside the transaction; nothing was stored")
+
+    async def commit(self) -> None:
+        """Raises CommitUnknown where the database did not answer."""
+        if self._begin:
+            return
+        try:
+            await self.send_commit()
+        except DBAPIError as error:
+            if error.connection_invalidated or sqlstate(error) is None:
+                raise CommitUnknown("the database did not answer COMMIT") from error
+            raise
+
+    async def send_commit(self) -> None:
+        """What happens of it is known when this returns, and only then."""
+        await self._send("COMMIT")
+
+    async def roll_back(self) -> None:
+        """Where that can't be done, the connection is closed, which does it too."""
+        if self.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with suppress(DBAPIError):
+                await self._send("ROLLBACK")
 
 
 Timeouts = dict[str, str]
@@ -196,8 +241,9 @@ class Database:
         lock_timeout_ms: int = 4_000,
     ) -> None:
         self.logins = logins
-        self.engine = make_engine(logins.app, pool_size, "app")
-        self.reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.engine = make_pool(logins.app, pool_size, "app")
+        self.statements = Statements(self.engine.dialect)
+        self.statements.watchers.append(statements_of("app"))
         self.analyst = make_engine(logins.analyst, ANALYST_READS * 3, "analyst")
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
         self.pages = make_engine(logins.analyst, pool_size, "pages")
@@ -210,13 +256,13 @@ class Database:
 
         Raises CommitLost or CommitUnknown; everything else that is raised inside rolls back.
         """
-        async with self._transaction(self.engine, actor) as transaction:
+        async with self._transaction(WRITING, actor) as transaction:
             yield transaction
 
     @asynccontextmanager
     async def read(self, actor: str) -> AsyncIterator[Transaction]:
         """One REPEATABLE READ, READ ONLY transaction: everything in the block sees one snapshot."""
-        async with self._transaction(self.reader, actor) as transaction:
+        async with self._transaction(READING, actor) as transaction:
             yield transaction
 
     async def run(self, actor: str, work: Callable[[Transaction], Awaitable[T]], *, attempts: int = 6) -> T:
@@ -234,85 +280,26 @@ class Database:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine, actor: str) -> AsyncIterator[Transaction]:
-        async with aclosing(await _taken(engine)) as connection:
-            begun = await connection.begin()
-            transaction = Transaction(connection, actor, self._timeouts)
+    async def _transaction(self, begin: str, actor: str) -> AsyncIterator[Transaction]:
+        lease = await taken(self.engine)
+        transaction = Transaction(lease.driver, self.statements, begin, actor, self._timeouts)
+        try:
             try:
                 yield transaction
-                await transaction.check_alive()
-            except BaseException:
+                transaction.check_alive()
+            except Exception:
+                await transaction.roll_back()
+                raise
+            finally:
                 transaction.end()
-                await begun.rollback()
-                raise
-            transaction.end()
-            try:
-                await begun.commit()
-            except DBAPIError as error:
-                if error.connection_invalidated or sqlstate(error) is None:
-                    raise CommitUnknown("the database did not answer COMMIT") from error
-                raise
-            for name in transaction.wakes & self.woken_by.keys():
-                self.woken_by[name]()
+            await transaction.commit()
+        finally:
+            lease.give_back()
+        for name in transaction.wakes & self.woken_by.keys():
+            self.woken_by[name]()
 
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
         await self.analyst.dispose()
         await self.pages.dispose()
-
-
-async def _taken(engine: AsyncEngine) -> AsyncConnection:
-    """A connection of the pool; it goes back where whoever waits for it is cancelled as it comes."""
-    taking = asyncio.ensure_future(engine.connect().start())
-    try:
-        with waiting("app"):
-            return await asyncio.shield(taking)
-    except asyncio.CancelledError:
-        taking.add_done_callback(_give_back)
-        raise
-
-
-def _give_back(taking: "asyncio.Future[AsyncConnection]") -> None:
-    if not taking.cancelled() and taking.exception() is None:
-        giving = asyncio.ensure_future(taking.result().aclose())
-        _GIVING.add(giving)
-        giving.add_done_callback(_GIVING.discard)
-
-
-_GIVING: set["asyncio.Future[None]"] = set()
-"""A task that nobody holds may be collected before it is done."""
-
-
-async def _connect(*args: Any, **options: Any) -> psycopg.AsyncConnection[Any]:
-    """A connection; where whoever wanted it was cancelled meanwhile, it is closed and not left to the collector."""
-    connecting = asyncio.create_task(psycopg.AsyncConnection.connect(*args, **options))
-    try:
-        return await asyncio.shield(connecting)
-    except asyncio.CancelledError:
-        connecting.add_done_callback(_finish)
-        raise
-
-
-def _finish(connecting: "asyncio.Task[psycopg.AsyncConnection[Any]]") -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().pgconn.finish()
-
-
-def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
-    """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits).
-
-    Nothing is prepared: over many schemas preparing gains nothing, and PgBouncer in transaction mode then works.
-    """
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_recycle=1_800,
-        pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
-        hide_parameters=True,
-        connect_args={"prepare_threshold": None, "async_creator_fn": _connect},
-    )
-    watch(engine, name, pool_size)
-    return engine

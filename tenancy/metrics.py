@@ -1,9 +1,9 @@
 """Figures of the database's side of a process: its pools, and what statements took and ended with."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import event
@@ -28,30 +28,57 @@ LISTENER_FRESH = Gauge(
 )
 TOKENS_REFUSED = Counter("merchantry_tokens_refused_total", "Bearer tokens that were not accepted.")
 
-_STARTED = "merchantry_started"
+Ended: TypeAlias = Callable[[BaseException | None], None]
+"""Told that a statement has ended, and by which error."""
+Watcher: TypeAlias = Callable[[str], Ended]
+"""Told of each statement's text before it is sent."""
 
 
-def watch(engine: AsyncEngine, pool: str, size: int) -> None:
-    """Count what an engine does, under its pool's name."""
-    POOL_SIZE.labels(pool).inc(size)
-    in_use, seconds = POOL_IN_USE.labels(pool), STATEMENT_SECONDS.labels(pool)
-    sync = engine.sync_engine
+def watch(engine: AsyncEngine, watcher: Watcher) -> None:
+    """Tell of the statements of an engine."""
+    key = f"merchantry_ended_{id(watcher)}"
 
     def begun(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        setattr(context, _STARTED, time.perf_counter())
+        setattr(context, key, watcher(statement))
 
     def ended(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        seconds.observe(time.perf_counter() - getattr(context, _STARTED))
+        getattr(context, key)(None)
 
     def failed(context: Any) -> None:
-        state = getattr(context.original_exception, "sqlstate", None) or "none"
-        STATEMENT_ERRORS.labels(pool, state[:2] if state != "none" else state).inc()
+        end = getattr(context.execution_context, key, None)
+        if end is not None:
+            end(context.original_exception)
 
-    event.listen(sync, "before_cursor_execute", begun)
-    event.listen(sync, "after_cursor_execute", ended)
-    event.listen(sync, "handle_error", failed)
-    event.listen(sync.pool, "checkout", lambda *_: in_use.inc())
-    event.listen(sync.pool, "checkin", lambda *_: in_use.dec())
+    event.listen(engine.sync_engine, "before_cursor_execute", begun)
+    event.listen(engine.sync_engine, "after_cursor_execute", ended)
+    event.listen(engine.sync_engine, "handle_error", failed)
+
+
+def statements_of(pool: str) -> Watcher:
+    """Counts what it is told of, under the pool's name."""
+    seconds = STATEMENT_SECONDS.labels(pool)
+
+    def begun(text: str) -> Ended:
+        started = time.perf_counter()
+
+        def ended(error: BaseException | None) -> None:
+            if error is None:
+                seconds.observe(time.perf_counter() - started)
+            else:
+                state = getattr(error, "sqlstate", None)
+                STATEMENT_ERRORS.labels(pool, state[:2] if state else "none").inc()
+
+        return ended
+
+    return begun
+
+
+def watch_pool(engine: AsyncEngine, pool: str, size: int) -> None:
+    """Count the connections of an engine's pool, under its name."""
+    POOL_SIZE.labels(pool).inc(size)
+    in_use = POOL_IN_USE.labels(pool)
+    event.listen(engine.sync_engine.pool, "checkout", lambda *_: in_use.inc())
+    event.listen(engine.sync_engine.pool, "checkin", lambda *_: in_use.dec())
 
 
 @contextmanager

@@ -59,22 +59,18 @@ async def between(session: PlatformSession, after: int, last: int) -> dict[int, 
     return heads
 
 
-async def last_before(session: PlatformSession, size: int) -> tuple[int, int, bool]:
-    """How many heads there are up to a size, the size of the last of them, and whether it has a record."""
+async def last_before(session: PlatformSession, size: int) -> tuple[int, int]:
+    """How many heads there are up to a size, and the size of the last of them."""
     table = log_checkpoint.c
     if not size:
-        return 0, 0, False
+        return 0, 0
     count: int = await session.scalar(select(func.count()).where(table.size <= size)) or 0
-    last = select(table.size, table.record).where(table.size <= size).order_by(table.size.desc()).limit(1)
-    row = (await session.execute(last)).one_or_none()
-    return (0, 0, False) if row is None else (count, row.size, row.record is not None)
+    last: int = await session.scalar(select(func.max(table.size)).where(table.size <= size)) or 0
+    return count, last
 
 
-def check(found: Findings, keys: Keys, head: Row[Any], root: bytes, before: tuple[int, bool]) -> None:
-    """A stored head against the root over its leaves, and its signatures.
-
-    ``before`` is the head before it: its size, and whether it has a record.
-    """
+def check(found: Findings, keys: Keys, head: Row[Any], root: bytes, previous_size: int) -> None:
+    """A stored head against the root over its leaves, its signatures, and the size of the head before it."""
     name, stored = f"head {head.size}", bytes(head.root or b"")
     if stored != root:
         found.report(LogLaw.HEAD, name, expected=root.hex(), found=stored.hex())
@@ -84,7 +80,7 @@ def check(found: Findings, keys: Keys, head: Row[Any], root: bytes, before: tupl
         if str(note) != text:
             raise NoteError("its signatures are not written as they are made")
         _check_signatures(note, keys.known)
-        _check_record(head, keys, *before)
+        _check_record(head, keys, previous_size)
     except (ValueError, TypeError, AttributeError) as error:
         found.report(LogLaw.SIGNATURE, name, expected=f"signatures of {keys.origin}", found=error)
 
@@ -99,10 +95,8 @@ def _check_signatures(note: Note, known: tuple[VerifierKey, ...]) -> None:
         verify(note, key)
 
 
-def _check_record(head: Row[Any], keys: Keys, previous_size: int, had_record: bool) -> None:
+def _check_record(head: Row[Any], keys: Keys, previous_size: int) -> None:
     """What the log signed of the head for itself. Raises NoteError."""
-    if head.record is None and not had_record:
-        return
     text = head_record(Checkpoint(keys.origin, head.size, bytes(head.root)), previous_size, head.signed_at)
     for key in keys.known:
         try:

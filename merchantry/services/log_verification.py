@@ -57,8 +57,10 @@ class _Walk:
     tree: GrowingTree = field(default_factory=GrowingTree)
     keys: Keys = field(default_factory=Keys)
     heads: int = 0
-    last_head: tuple[int, bool] = (0, False)
-    """The last head that was checked: its size, and whether it has a record."""
+    last_head: int = 0
+    """The size of the last head that was checked."""
+    next_index: int = 0
+    """Where the next leaf should say that it stands: behind the last one, so that a gap is told of once."""
     tiles: int = 0
     open_rows: list[Row[Any]] = field(default_factory=list)
     """Leaves of the unfinished tile."""
@@ -88,8 +90,8 @@ async def verify_log(
         if since is not None:
             await _resume(walk, since)
         began = walk.tree.size
-        heads_before, *last = await log_heads.last_before(session, began)
-        walk.last_head = (last[0], bool(last[1]))
+        heads_before, walk.last_head = await log_heads.last_before(session, began)
+        walk.next_index = began
         mirrored = _mirrored(walk)
         _check_trusted(walk)
         async for page in _pages(session, began):
@@ -163,15 +165,17 @@ async def _check_page(walk: _Walk, rows: Sequence[Row[Any]], mirrored: Iterator[
         for head in heads.get(walk.tree.size, ()):
             walk.heads += 1
             log_heads.check(walk.found, walk.keys, head, walk.tree.root, walk.last_head)
-            walk.last_head = (head.size, head.record is not None)
+            walk.last_head = head.size
         _check_trusted(walk)
 
 
 def _check_leaf(walk: _Walk, row: Row[Any], kept: bytes | None) -> bytes:
     """The next leaf: its place, its merchant, and that of the trusted copy, where there is one."""
     place, leaf = walk.tree.size, bytes(row.leaf or b"")
-    if row.leaf_index != place:
-        walk.found.report(LogLaw.LEAVES, walk.name(row), expected=f"leaf {place}", found=f"leaf {row.leaf_index}")
+    if row.leaf_index != walk.next_index:
+        expected, found = f"leaf {walk.next_index}", f"leaf {row.leaf_index}"
+        walk.found.report(LogLaw.LEAVES, walk.name(row), expected=expected, found=found)
+    walk.next_index = row.leaf_index + 1
     if row.merchant_id not in walk.slugs:
         walk.found.report(LogLaw.LEAVES, f"leaf {place}", expected="a leaf of somebody", found=walk.name(row))
     if kept is not None and kept != leaf:

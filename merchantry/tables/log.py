@@ -85,7 +85,7 @@ log_checkpoint = Table(
     info=grants(platform=APPEND, merchant=READ, public=READ),
 )
 """Heads of the log. ``signature`` is the line under the note, or lines while keys change; ``record`` signs the moment
-and the head before (``domain.checkpoint.head_record``), and is null for heads from before there were records."""
+and the head before (``domain.checkpoint.head_record``)."""
 
 log_cosignature = Table(
     "log_cosignature",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 from sqlalchemy import insert, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +27,8 @@ from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.mirror import MirrorError
 from merchantry.transparency.signing import Signer
 from merchantry.transparency.trust import Trust, checked_head
-from tenancy.database import Database, Transaction, make_engine
+from tenancy.connections import make_engine
+from tenancy.database import Database, Transaction
 from tenancy.logins import Logins
 from tests.builders import NOON, a_merchant
 
@@ -98,7 +100,10 @@ class Attacked(Database):
     @asynccontextmanager
     async def read(self, actor: str) -> AsyncIterator[Transaction]:
         """The transaction in which the attack was made."""
-        transaction = Transaction(self.connection, actor, {"statement_timeout": "60000", "lock_timeout": "4000"})
+        driver = (await self.connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, psycopg.AsyncConnection)
+        timeouts = {"statement_timeout": "60000", "lock_timeout": "4000"}
+        transaction = Transaction(driver, self.statements, "", actor, timeouts)
         yield transaction
         transaction.end()
 

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy import select
 
 from merchantry.domain.permission import MerchantRole
 from merchantry.tables.merchant import variant
+from tenancy.database import Transaction
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows, stock_of
 from tests.graphql_api.documents import PAY, PLACE, a_cart, a_line, pay, place
@@ -105,27 +106,27 @@ async def test_what_was_refused_may_succeed_later_under_its_key(mall: Mall) -> N
     assert (await place(mall, "bea", line, key="once"))["__typename"] == "CheckoutPlaced"
 
 
-async def test_a_commit_that_did_not_answer_is_not_called_a_failure_and_can_be_repeated(mall: Mall) -> None:
+async def test_a_commit_that_did_not_answer_is_not_called_a_failure_and_can_be_repeated(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch
+) -> None:
     merchant, line = await a_priced_line(mall)
     await mall.ask("{ viewer { accountId } }", who="bea")
 
     broken: list[str] = []
 
-    def break_off(connection: Connection) -> None:
-        actor: str = connection.exec_driver_sql("SELECT current_setting('application_name')").scalar_one()
-        if broken or not actor.startswith("buyer:"):
-            return
-        broken.append(actor)
-        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-        with psycopg.connect(mall.database.logins.listen, autocommit=True) as killer:
-            killer.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
+    send_commit = Transaction.send_commit
+
+    async def break_off(transaction: Transaction) -> None:
+        if not broken and transaction.actor.startswith("buyer:"):
+            broken.append(transaction.actor)
+            with psycopg.connect(mall.database.logins.listen, autocommit=True) as killer:
+                killer.execute("SELECT pg_terminate_backend(%s, 1000)", [transaction.connection.info.backend_pid])
+        await send_commit(transaction)
 
     given = {"idempotencyKey": "lost", "cart": a_cart(line)}
-    event.listen(Engine, "commit", break_off)
-    try:
-        lost = await mall.ask(PLACE, {"input": given}, who="bea")
-    finally:
-        event.remove(Engine, "commit", break_off)
+    monkeypatch.setattr(Transaction, "send_commit", break_off)
+    lost = await mall.ask(PLACE, {"input": given}, who="bea")
+    monkeypatch.undo()
     assert lost.codes == ["OUTCOME_UNKNOWN"]
     assert "same idempotencyKey" in lost.body["errors"][0]["message"]
     again = await mall.ask(PLACE, {"input": given}, who="bea")

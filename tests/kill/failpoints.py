@@ -7,10 +7,9 @@ from typing import Any
 
 import psycopg
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncTransaction
 
 from merchantry.gateways.wallet import WalletProvider
-from tenancy.database import Session
+from tenancy.database import Session, Transaction
 
 Act = Callable[[str], None]
 
@@ -32,7 +31,7 @@ class Failpoints:
     def install(self) -> None:
         """Into this process, for good."""
         self._wrap(Session, "execute", "statement")
-        self._wrap(AsyncTransaction, "commit", "commit")
+        self._wrap(Transaction, "send_commit", "commit")
         self._wrap(WalletProvider, "send", "send")
         self._wrap(WalletProvider, "find", "find")
 

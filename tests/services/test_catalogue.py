@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.errors import (
@@ -27,6 +27,7 @@ from merchantry.tables import merchant as tables
 from merchantry.tables import platform
 from tenancy.database import Database, MerchantSession, sqlstate
 from tests.builders import NOON, a_category, a_merchant, a_product, a_shop, an_act, some_merchants
+from tests.statements import sent_to
 
 REFUSED = "42501"
 RED = NewVariant("RED", "Red", {"BRL": 1990, "EUR": 350}, 3)
@@ -281,19 +282,12 @@ async def test_products_are_paged_newest_first_whatever_their_moments(database: 
 
 async def test_a_page_of_products_takes_as_many_statements_as_one_product(database: Database) -> None:
     kites = await a_merchant(database)
-    statements: list[str] = []
-
-    def count(*arguments: Any) -> None:
-        statements.append(arguments[2])
-
     counts = []
     for _ in range(2):
         await a_product(database, kites, is_published=False)
-        statements.clear()
-        event.listen(database.engine.sync_engine, "before_cursor_execute", count)
-        await as_merchant(database, kites.id, lambda s: catalogue.products(s, 100))
-        event.remove(database.engine.sync_engine, "before_cursor_execute", count)
-        counts.append(len(statements))
+        with sent_to(database) as sent:
+            await as_merchant(database, kites.id, lambda s: catalogue.products(s, 100))
+        counts.append(len(sent))
     assert counts == [3, 3]
 
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from merchantry.domain.errors import InvalidInput, MarketError
 from merchantry.domain.stock import Stock, StockMode
@@ -21,6 +20,7 @@ from merchantry.tables import merchant as tables
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product, an_act
+from tests.statements import sent_to
 
 SET, ADJUST = StockMode
 
@@ -92,19 +92,12 @@ async def test_a_repetition_answers_the_same_and_changes_nothing(database: Datab
 
 async def test_thousands_of_rows_take_as_many_statements_as_ten(database: Database) -> None:
     merchant, shelf = await a_shelf(database, count=100)
-    sent: list[str] = []
-
-    def count(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
     counts = []
     for number in (10, stock.MAX_ROWS):
         rows = [StockRow(n // 100 + 1, sku=f"SKU-{n % 100}") for n in range(number)]
-        event.listen(database.engine.sync_engine, "before_cursor_execute", count)
-        outcomes = await set_many(database, merchant, rows)
-        event.remove(database.engine.sync_engine, "before_cursor_execute", count)
+        with sent_to(database) as sent:
+            outcomes = await set_many(database, merchant, rows)
         counts.append(len(sent))
-        sent.clear()
         assert all(isinstance(each, Counted) for each in outcomes)
     assert counts[0] == counts[1] < 9
     assert await on_hand(database, merchant, shelf) == [50] * 100

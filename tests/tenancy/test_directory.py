@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from merchantry.domain.permission import MerchantRole
 from merchantry.services import merchant, staff
@@ -17,6 +17,7 @@ from tenancy.logins import Logins
 from tenancy.principals import ANONYMOUS
 from tenancy.tables import account
 from tests.builders import ISSUER, a_merchant, an_act
+from tests.statements import sent_to
 
 END_LISTENER = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -37,29 +38,11 @@ async def set_status(database: Database, slug: str, status: str) -> None:
         await merchant.set_status(session, slug, status, an_act())
 
 
-class Statements:
-    """Counts what a database is asked."""
-
-    def __init__(self, database: Database) -> None:
-        self._engine = database.engine.sync_engine
-        self.count = 0
-
-    def _seen(self, *_: Any) -> None:
-        self.count += 1
-
-    def __enter__(self) -> "Statements":
-        event.listen(self._engine, "before_cursor_execute", self._seen)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._seen)
-
-
 async def cached(database: Database, directory: Directory, slug: str) -> bool:
     """Whether the directory answers without asking the database."""
-    with Statements(database) as statements:
+    with sent_to(database) as sent:
         await directory.merchant_by_slug(slug)
-    return statements.count == 0
+    return not sent
 
 
 async def test_without_a_listener_every_look_up_sees_the_last_commit(database: Database) -> None:

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.tables.merchant import product, variant
@@ -12,6 +12,7 @@ from tenancy.database import Database, sqlstate
 from tenancy.schemas import schema_of
 from tenancy.writes import Changed, Gone, New, write
 from tests.builders import NOON, a_merchant, a_shop, some_merchants
+from tests.statements import sent_to
 from tests.tenancy.test_database import WHO
 
 FOREIGN_KEY_VIOLATION = "23503"
@@ -37,19 +38,17 @@ def a_variant(variant_id: UUID, product_id: UUID, sku: str) -> New:
 
 async def test_writes_go_in_together_in_one_statement(database: Database) -> None:
     kites = await a_merchant(database)
-    sent: list[str] = []
-    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *words: sent.append(words[2]))
     product_id, first, second = uuid4(), uuid4(), uuid4()
     async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
-        became = len(sent)
-        variants = (a_variant(first, product_id, "A"), a_variant(second, product_id, "B"))
-        await write(session, a_product(product_id), *variants)
-        changes = (
-            Changed(variant, {"id": first}, {"on_hand": 9}),
-            Changed(variant, {"id": second}, {"on_hand": 8, "title": "Big"}),
-        )
-        await write(session, *changes)
-        assert len(sent) == became + 2
+        with sent_to(database) as sent:
+            variants = (a_variant(first, product_id, "A"), a_variant(second, product_id, "B"))
+            await write(session, a_product(product_id), *variants)
+            changes = (
+                Changed(variant, {"id": first}, {"on_hand": 9}),
+                Changed(variant, {"id": second}, {"on_hand": 8, "title": "Big"}),
+            )
+            await write(session, *changes)
+        assert len(sent) == 2
         rows = await session.execute(select(variant.c.sku, variant.c.on_hand, variant.c.title).order_by(variant.c.sku))
         assert [tuple(row) for row in rows] == [("A", 9, ""), ("B", 8, "Big")]
 
@@ -90,14 +89,13 @@ async def test_a_role_taken_inside_a_savepoint_that_is_rolled_back_is_taken_anew
 
 async def test_who_a_transaction_is_already_it_does_not_become_again(database: Database) -> None:
     kites = await a_merchant(database)
-    sent: list[str] = []
-    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *words: sent.append(words[2]))
-    async with database.write("test") as tx:
-        for _ in range(3):
+    with sent_to(database) as sent:
+        async with database.write("test") as tx:
+            for _ in range(3):
+                async with tx.as_merchant(kites.id) as session:
+                    assert (await session.execute(WHO)).scalar_one() == schema_of(kites.id)
+            async with tx.as_platform():
+                pass
             async with tx.as_merchant(kites.id) as session:
                 assert (await session.execute(WHO)).scalar_one() == schema_of(kites.id)
-        async with tx.as_platform():
-            pass
-        async with tx.as_merchant(kites.id) as session:
-            assert (await session.execute(WHO)).scalar_one() == schema_of(kites.id)
     assert sum("set_config('role'" in statement for statement in sent) == 3

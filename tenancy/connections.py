@@ -1,0 +1,110 @@
+"""Pooled connections: taken from SQLAlchemy's pool, used as psycopg made them, and given back idle or closed."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolProxiedConnection
+
+from tenancy.metrics import statements_of, waiting, watch, watch_pool
+from tenancy.statements import failure
+
+
+class Lease:
+    """A pooled connection while somebody has it."""
+
+    def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
+        driver = pooled.driver_connection
+        if not isinstance(driver, AsyncConnection):
+            raise TypeError("transactions need psycopg connections")
+        self._engine = engine
+        self._pooled = pooled
+        self.driver: AsyncConnection[Any] = driver
+
+    def give_back(self) -> None:
+        """To the pool where the connection is idle; otherwise it is closed, and another one takes its place."""
+        if self.driver.info.transaction_status is not TransactionStatus.IDLE:
+            if self.driver.broken:  # whatever ended it has probably ended the others that are idle
+                self._engine.pool._invalidate(self._pooled, None, False)
+            self.driver.pgconn.finish()
+            self._pooled.invalidate(soft=True)
+        self._pooled.close()
+
+
+async def taken(engine: AsyncEngine) -> Lease:
+    """A connection of the pool. It goes back where whoever waits for it is cancelled as it comes.
+
+    Raises sqlalchemy.exc.TimeoutError where none comes, and DBAPIError where none can be made.
+    """
+    try:
+        if engine.pool.checkedin():  # type: ignore[attr-defined]
+            return Lease(engine, await engine.raw_connection())
+        return await _waited_for(engine)
+    except psycopg.Error as error:
+        raise failure(error, engine.dialect) from error
+
+
+async def _waited_for(engine: AsyncEngine) -> Lease:
+    taking = asyncio.ensure_future(engine.raw_connection())
+    try:
+        with waiting("app"):
+            return Lease(engine, await asyncio.shield(taking))
+    except asyncio.CancelledError:
+        taking.add_done_callback(lambda done: _abandon(engine, done))
+        raise
+
+
+def _abandon(engine: AsyncEngine, taking: "asyncio.Future[PoolProxiedConnection]") -> None:
+    if not taking.cancelled() and taking.exception() is None:
+        Lease(engine, taking.result()).give_back()
+
+
+async def _connect(*args: Any, **options: Any) -> AsyncConnection[Any]:
+    """A connection; where whoever wanted it was cancelled meanwhile, it is closed and not left to the collector."""
+    connecting = asyncio.create_task(AsyncConnection.connect(*args, **options))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_finish)
+        raise
+
+
+def _finish(connecting: "asyncio.Task[AsyncConnection[Any]]") -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().pgconn.finish()
+
+
+def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
+    """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits), whose
+    transactions SQLAlchemy begins and ends.
+
+    Nothing is prepared: over many schemas preparing gains nothing, and PgBouncer in transaction mode then works.
+    """
+    engine = _engine(url, pool_size, autocommit=False)
+    watch(engine, statements_of(name))
+    watch_pool(engine, name, pool_size)
+    return engine
+
+
+def make_pool(url: str, pool_size: int, name: str) -> AsyncEngine:
+    """The same of connections whose transactions whoever takes one begins and ends, and that nobody resets."""
+    engine = _engine(url, pool_size, autocommit=True, pool_reset_on_return=None)
+    watch_pool(engine, name, pool_size)
+    return engine
+
+
+def _engine(url: str, pool_size: int, *, autocommit: bool, **options: Any) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_recycle=1_800,
+        pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
+        hide_parameters=True,
+        connect_args={"prepare_threshold": None, "autocommit": autocommit, "async_creator_fn": _connect},
+        **options,
+    )
