@@ -13,7 +13,7 @@ from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
 from graphql_api.contacts import in_clear, of_buyer, of_merchant
 from graphql_api.context import Context, Info
-from graphql_api.derived import derived
+from graphql_api.derived import columns_for, derived
 from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus, SellerOfRecord
 from graphql_api.money import Money
 from graphql_api.problems import SHUT, mutation
@@ -161,15 +161,19 @@ class Order(Node):
         )
 
 
-def _amount(name: str) -> Any:
-    """The money of an attribute of the stored thing, in the order's currency."""
+def _amount(name: str, *columns: str) -> Any:
+    """The money of an attribute of the stored thing; ``columns`` where it is made of others."""
     read = attrgetter(name)
-    return derived(lambda self: Money.of(read(self.found), self.currency))
+    return derived(lambda self: Money.of(read(self.found), self.currency), *(columns or (name,)))
 
 
-def _stored(name: str) -> Any:
-    """An attribute of the stored thing as it is."""
-    return derived(attrgetter(f"found.{name}"))
+def _stored(name: str, *columns: str) -> Any:
+    """An attribute of the stored thing as it is; ``columns`` where it is made of others."""
+    return derived(attrgetter(f"found.{name}"), *(columns or (name,)))
+
+
+DISCOUNTS = ("discount_merchant_minor", "discount_platform_minor")
+TAX = tuple(name for name in order.Line.__slots__ if name.startswith("tax_"))
 
 
 class _ShownOrder(Order):
@@ -177,25 +181,25 @@ class _ShownOrder(Order):
 
     id = derived(lambda self: encode_id("Order", self.merchant_id, self.found.id))
     number = _stored("number")
-    external_ref = derived(lambda self: self.found.external_ref if self.for_staff else None)
-    checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id))
+    external_ref = derived(lambda self: self.found.external_ref if self.for_staff else None, "external_ref")
+    checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id), "checkout_id")
     merchant_name = _stored("legal_name")
-    seller_name = _stored("seller_name")
-    seller_of_record = _stored("seller")
+    seller_name = _stored("seller_name", "sold_by", "legal_name")
+    seller_of_record = _stored("seller", "seller_of_record")
     status = _stored("status")
-    collected_by = derived(lambda self: Collector(self.found.collected_by))
+    collected_by = derived(lambda self: Collector(self.found.collected_by), "collected_by")
     goods = _amount("goods_minor")
     shipping = _amount("shipping_minor")
-    discount = _amount("discount_minor")
+    discount = _amount("discount_minor", *DISCOUNTS)
     added_tax = _amount("added_tax_minor")
-    total = _amount("total_minor")
+    total = _amount("total_minor", "goods_minor", "shipping_minor", "added_tax_minor", *DISCOUNTS)
     shipping_option = _stored("shipping_option")
     ship_to = derived(lambda self: in_clear(self.buyer))
     contact = derived(lambda self: self.buyer.status)
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
     ship_by = _stored("ship_by")
-    overdue_at = derived(lambda self: self.found.overdue_at if self.for_staff else None)
+    overdue_at = derived(lambda self: self.found.overdue_at if self.for_staff else None, "overdue_at")
     shipped_at = _stored("last_shipped_at")
     delivered_at = _stored("last_delivered_at")
     completed_at = _stored("completed_at")
@@ -212,7 +216,8 @@ class _ShownOrder(Order):
     )
     refunded = _amount("refunded_minor")
     review_status = derived(
-        lambda self: ReviewStatus(self.found.review_status) if self.for_staff and self.found.review_status else None
+        lambda self: ReviewStatus(self.found.review_status) if self.for_staff and self.found.review_status else None,
+        "review_status",
     )
     review_trail = derived(
         lambda self: None if self.trail is None else review.shown_to_merchant(self.merchant_id, self.trail)
@@ -247,8 +252,8 @@ class _ShownOrder(Order):
 class _ShownLine(OrderLine):
     """A line over its row."""
 
-    id = derived(lambda self: encode_id("OrderLine", self.order.merchant_id, self.found.order_id, self.found.id))
-    variant_id = derived(lambda self: encode_id("Variant", self.order.merchant_id, self.found.variant_id))
+    id = derived(lambda self: encode_id("OrderLine", self.order.merchant_id, self.found.order_id, self.found.id), "id")
+    variant_id = derived(lambda self: encode_id("Variant", self.order.merchant_id, self.found.variant_id), "variant_id")
     sku = _stored("sku")
     title = _stored("title")
     category = _stored("category")
@@ -260,16 +265,21 @@ class _ShownLine(OrderLine):
     refunded_quantity = _stored("refunded")
     goods = _amount("goods_minor")
     shipping = _amount("shipping_minor")
-    discount = _amount("discount_minor")
-    return_days = _stored("days_to_return")
-    tax = derived(lambda self: LineTax.of(self.found.tax, self.currency))
+    discount = _amount("discount_minor", *DISCOUNTS)
+    return_days = _stored("days_to_return", "return_days")
+    tax = derived(lambda self: LineTax.of(self.found.tax, self.currency), *TAX)
     refunded = derived(
-        lambda self: Money.of(self.found.refunded_goods_minor + self.found.refunded_shipping_minor, self.currency)
+        lambda self: Money.of(self.found.refunded_goods_minor + self.found.refunded_shipping_minor, self.currency),
+        "refunded_goods_minor",
+        "refunded_shipping_minor",
     )
     refundable = derived(
-        lambda self: Money.of(reversal.left_of(self.found).total_minor if self.is_paid else 0, self.currency)
+        lambda self: Money.of(reversal.left_of(self.found).total_minor if self.is_paid else 0, self.currency),
+        *("goods_minor", "shipping_minor", "refunded_goods_minor", "refunded_shipping_minor", *DISCOUNTS, *TAX),
     )
-    refundable_quantity = derived(lambda self: self.found.quantity - self.found.refunded if self.is_paid else 0)
+    refundable_quantity = derived(
+        lambda self: self.found.quantity - self.found.refunded if self.is_paid else 0, "quantity", "refunded"
+    )
 
     def __init__(self, order: _ShownOrder, found: order.Line) -> None:
         self.order = order
@@ -288,8 +298,9 @@ def selects(info: Info, name: str, *paths: tuple[str, ...]) -> bool:
 
 
 def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
-    """Which relations of orders are selected below these paths."""
+    """Which relations and columns of orders are selected below these paths."""
     fields = set[str]().union(*(wanted(info, *path) for path in paths))
+    of_lines = set[str]().union(*(wanted(info, *path, "lines") for path in paths))
     return tracking.Parts(
         lines="lines" in fields,
         shipments=not fields.isdisjoint({"shipments", "timeline", "expectedOn"}),
@@ -297,6 +308,8 @@ def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
         refunds="refunds" in fields,
         returns="returns" in fields,
         chargebacks="chargebacks" in fields,
+        order_columns=columns_for(_ShownOrder, fields),
+        line_columns=columns_for(_ShownLine, of_lines),
     )
 
 

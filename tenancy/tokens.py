@@ -25,6 +25,8 @@ from tenancy.token_keys import ASYMMETRIC_ALGORITHMS, is_usable, key_for
 DEFAULT_ALGORITHMS = ("Ed25519", "ES256", "ES384", "RS256", "PS256")
 MAX_TOKEN_LENGTH = 8192
 MAX_HEADER_LENGTH = 512
+MAX_SIGNED = 2_000
+"""Tokens that a process knows again."""
 MAX_SUBJECT_LENGTH = 255
 MAX_TOKEN_ID_LENGTH = 128
 # A token may carry these header parameters only: none that would change how it is verified.
@@ -86,6 +88,7 @@ class TokenVerifier:
         self._algorithms = frozenset(algorithms)
         self._headers = JWSRegistry(algorithms=self._algorithms)
         self._headers.header_registry = HEADERS
+        self._signed: dict[str, dict[str, Any]] = {}
         self._claims = jwt.JWTClaimsRegistry(
             leeway=leeway_seconds,
             iss={"essential": True, "value": issuer},
@@ -99,7 +102,20 @@ class TokenVerifier:
         return self.verify(token)
 
     def verify(self, token: str) -> Claims:
-        """The claims of a token, or TokenRefused saying why it is not accepted."""
+        """The claims of a token, or TokenRefused saying why it is not accepted.
+
+        A token whose signature was found to be right is known again by its text; when it is valid is looked at anew.
+        """
+        claims = self._signed.get(token)
+        if claims is None:
+            claims = self._signed_claims(token)
+            if len(self._signed) >= MAX_SIGNED:
+                self._signed.clear()
+            self._signed[token] = claims
+        self._check_claims(claims)
+        return self._read(claims)
+
+    def _signed_claims(self, token: str) -> dict[str, Any]:
         header = header_of(token)
         if header["alg"] not in self._algorithms:
             raise TokenRefused("signed with an algorithm that is not accepted")
@@ -110,8 +126,7 @@ class TokenVerifier:
             decoded = jwt.decode(token, key, algorithms=self._algorithms, registry=self._headers)
         except (JoseError, ValueError, RecursionError) as error:
             raise TokenRefused("not signed by a key that is trusted here") from error
-        self._check_claims(decoded.claims)
-        return self._read(decoded.claims)
+        return decoded.claims
 
     def _check_claims(self, claims: dict[str, Any]) -> None:
         try:

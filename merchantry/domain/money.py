@@ -71,8 +71,10 @@ def digits(currency: str) -> int:
 def format_minor(amount_minor: int, currency: str) -> str:
     """The amount as a decimal with exactly the currency's digits: 1230 BRL is `12.30`, 12 JPY is `12`."""
     count = digits(currency)
-    sign, figures = "-" if amount_minor < 0 else "", str(abs(amount_minor)).rjust(count + 1, "0")
-    return f"{sign}{figures[:-count]}.{figures[-count:]}" if count else f"{sign}{figures}"
+    if not count:
+        return str(amount_minor)
+    figures = str(abs(amount_minor)).zfill(count + 1)
+    return f"{'-' if amount_minor < 0 else ''}{figures[:-count]}.{figures[-count:]}"
 
 
 def parse_minor(text: str, currency: str) -> int:

@@ -24,7 +24,7 @@ from merchantry.domain.order_search import (
 from merchantry.services.mall import mall_zone
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
 from merchantry.services.ship_by import is_overdue
-from merchantry.services.tracking import ORDERS_ACROSS, RELATIONS, Refund
+from merchantry.services.tracking import RELATIONS, WHOLE, Refund
 from merchantry.tables.merchant import order_line, orders, refund
 from merchantry.tables.platform import buyer_order, merchant_profile
 from tenancy.across import Across, Top, read_across, read_few_across
@@ -247,7 +247,7 @@ async def _by_index(
             found = (await session.execute(asked.order_by(*(each.desc() for each in key)).limit(limit))).all()
         whose = _distinct(row.merchant_id for row in found)
         given = {"order_ids": [row.order_id for row in found]}
-        (rows,) = await read_few_across(database, [ORDERS_ACROSS], whose, parameters=given)
+        (rows,) = await read_few_across(database, [WHOLE.across], whose, parameters=given)
         by_id = {row["id"]: row for row in rows}
         page += [by_id[row.order_id] for row in found if row.order_id in by_id]
         if len(found) < limit:

@@ -1,18 +1,19 @@
 """Orders as they are shown: to their merchant from its own schema, to their buyer across the merchants' schemas."""
 
+from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, func, select, tuple_
 
 from merchantry.domain.order import OrderStatus
 from merchantry.services import chargeback, return_request
 from merchantry.services.chargeback_entries import Chargeback
-from merchantry.services.order import ORDER_COLUMNS, Line, Order
+from merchantry.services.order import Line, Order
 from merchantry.services.return_request import Return
 from merchantry.services.ship_by import is_overdue
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
@@ -21,6 +22,12 @@ from tenancy.across import Across, read_few_across
 from tenancy.database import Database, MerchantSession, PlatformSession
 
 B = TypeVar("B", Return, Chargeback)
+Names: TypeAlias = tuple[str, ...]
+
+SHAPES: Final = 1_000
+"""Selections of columns that are remembered, the latest used the longest."""
+ALWAYS: Final = frozenset({"id", "checkout_id", "currency", "placed_at", "captured_at"})
+"""What is read of every order, whatever is asked for: cursors, amounts and rights need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,11 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Which relations to load; each costs one statement, whatever the number of orders."""
+    """Which relations to load; each costs one statement, whatever the number of orders.
+
+    Of orders and lines only ``order_columns`` and ``line_columns`` are read, where they are given: reading any other
+    attribute of them raises AttributeError, but for ``ALWAYS``.
+    """
 
     lines: bool = True
     shipments: bool = True
@@ -100,11 +111,24 @@ class Parts:
     refunds: bool = True
     returns: bool = True
     chargebacks: bool = True
+    order_columns: frozenset[str] | None = None
+    line_columns: frozenset[str] | None = None
 
     @property
     def names(self) -> list[str]:
         """The relations, as they are named in ``RELATIONS``."""
         return [name for name in RELATIONS if getattr(self, name)]
+
+    @property
+    def head(self) -> "Head":
+        """How the orders themselves are read."""
+        return WHOLE if self.order_columns is None else _some(self.order_columns)
+
+    def relation(self, name: str) -> "Relation":
+        """How a relation is read."""
+        if name == "lines" and self.line_columns is not None:
+            return _lines(self.line_columns)
+        return RELATIONS[name]
 
 
 @dataclass(frozen=True)
@@ -125,10 +149,23 @@ class Relation:
         return Across(self.statement)
 
 
-def _relation(table: Table, make: type[Any], *order_by: ColumnElement[Any]) -> Relation:
-    statement = select(*(table.c[name] for name in make.__slots__))
-    statement = statement.where(table.c.order_id == _GIVEN).order_by(*order_by)
-    return Relation(statement, make, make.__slots__.index("order_id"))
+def _relation(table: Table, kind: type[Any], *order_by: ColumnElement[Any], names: Names = ()) -> Relation:
+    """``names`` are the columns to read; all where there are none."""
+    make = _partial(kind, names) if names else kind
+    names = names or kind.__slots__
+    statement = select(*(table.c[name] for name in names)).where(table.c.order_id == _GIVEN).order_by(*order_by)
+    return Relation(statement, make, names.index("order_id"))
+
+
+def _partial(kind: type[Any], names: Names) -> Callable[..., Any]:
+    """Makes a thing that has these attributes of its kind, and the properties that are worked out of them."""
+    properties = {name: each for name, each in vars(kind).items() if isinstance(each, property)}
+    return type(kind.__name__, (namedtuple(kind.__name__, names),), {"__slots__": (), **properties})
+
+
+def _named(kind: type[Any], columns: frozenset[str]) -> Names:
+    """Columns in the order of the kind's attributes."""
+    return tuple(name for name in kind.__slots__ if name in columns)
 
 
 _GIVEN = func.any(bindparam("order_ids"))
@@ -138,8 +175,44 @@ RELATIONS = {
     "events": _relation(order_event, OrderEvent, order_event.c.seq),
     "refunds": _relation(refund, Refund, refund.c.occurred_at, refund.c.id),
 }
-ORDERS_ACROSS = Across(select(*ORDER_COLUMNS).where(orders.c.id == _GIVEN))
-ID, STATUS = (Order.__slots__.index(name) for name in ("id", "status"))
+
+
+@lru_cache(maxsize=SHAPES)
+def _lines(columns: frozenset[str]) -> Relation:
+    names = _named(Line, columns | {"order_id"})
+    return _relation(order_line, Line, order_line.c.position, names=names)
+
+
+@dataclass(frozen=True)
+class Head:
+    """How orders themselves are read: which columns, and what a row becomes when its lines are put behind them."""
+
+    names: Names
+    make: Callable[..., Any]
+
+    @cached_property
+    def columns(self) -> list[Column[Any]]:
+        """What to select."""
+        return [orders.c[name] for name in self.names]
+
+    @cached_property
+    def across(self) -> Across:
+        """Orders of several merchants, by the parameter ``order_ids``."""
+        return Across(select(*self.columns).where(orders.c.id == _GIVEN))
+
+    @cached_property
+    def status(self) -> int | None:
+        """Where in a row the status stands, if it does."""
+        return self.names.index("status") if "status" in self.names else None
+
+
+WHOLE = Head(_named(Order, frozenset(Order.__slots__) - {"lines"}), Order)
+
+
+@lru_cache(maxsize=SHAPES)
+def _some(columns: frozenset[str]) -> Head:
+    names = _named(Order, (columns | ALWAYS) - {"lines"})
+    return Head(names, _partial(Order, (*names, "lines")))
 
 
 async def page(
@@ -153,7 +226,7 @@ async def page(
     parts: Parts,
 ) -> list[OrderView]:
     """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
-    statement = select(*ORDER_COLUMNS).order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(limit)
+    statement = select(*parts.head.columns).order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
     if statuses:
@@ -186,13 +259,13 @@ async def refund_of_id(session: MerchantSession, refund_id: UUID) -> Refund | No
 
 async def by_number(session: MerchantSession, number: str, parts: Parts) -> OrderView | None:
     """The merchant's order of this number."""
-    found = await _views(session, select(*ORDER_COLUMNS).where(orders.c.number == number), parts)
+    found = await _views(session, select(*parts.head.columns).where(orders.c.number == number), parts)
     return found[0] if found else None
 
 
 async def by_id(session: MerchantSession, order_id: UUID, parts: Parts) -> OrderView | None:
     """The merchant's order of this id."""
-    found = await _views(session, select(*ORDER_COLUMNS).where(orders.c.id == order_id), parts)
+    found = await _views(session, select(*parts.head.columns).where(orders.c.id == order_id), parts)
     return found[0] if found else None
 
 
@@ -200,7 +273,7 @@ async def by_ids(session: MerchantSession, order_ids: Collection[UUID], parts: P
     """Those of the merchant's orders that have one of these ids."""
     if not order_ids:
         return []
-    return await _views(session, select(*ORDER_COLUMNS).where(orders.c.id == func.any(list(order_ids))), parts)
+    return await _views(session, select(*parts.head.columns).where(orders.c.id == func.any(list(order_ids))), parts)
 
 
 async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID]) -> list[Refund]:
@@ -216,15 +289,16 @@ async def _views(session: MerchantSession, statement: Select[Any], parts: Parts)
     rows = (await session.execute(statement)).all()
     related = {}
     if rows:
-        given = {"order_ids": [row[ID] for row in rows]}
+        at = parts.head.names.index("id")
+        given = {"order_ids": [row[at] for row in rows]}
         for name in parts.names:
-            found = await session.execute(RELATIONS[name].statement, given)
-            related[name] = _by_order(RELATIONS[name], found.all())
+            relation = parts.relation(name)
+            related[name] = _by_order(relation, (await session.execute(relation.statement, given)).all())
         if parts.returns:
             related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
         if parts.chargebacks:
             related["chargebacks"] = _grouped(await chargeback.of_orders(session, given["order_ids"]))
-    return [_view(session.merchant_id, row, related) for row in rows]
+    return [_view(session.merchant_id, parts.head, row, related) for row in rows]
 
 
 async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: Parts) -> list[OrderView]:
@@ -235,18 +309,19 @@ async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: P
     if not index:
         return []
     merchants = sorted({entry.merchant_id for entry in index}, key=lambda merchant: merchant.hex)
-    several = [ORDERS_ACROSS, *(RELATIONS[name].across for name in parts.names)]
+    several = [parts.head.across, *(parts.relation(name).across for name in parts.names)]
     given = {"order_ids": [entry.order_id for entry in index]}
     found, *others = await read_few_across(database, several, merchants, parameters=given)
     related = {
-        name: _by_order(RELATIONS[name], map(_without_merchant, rows))
+        name: _by_order(parts.relation(name), map(_without_merchant, rows))
         for name, rows in zip(parts.names, others, strict=True)
     }
     if parts.returns:
         async with database.read("viewer") as tx, tx.as_platform() as session:
             related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
     rows = {row["id"]: _without_merchant(row) for row in found}
-    return [_view(entry.merchant_id, rows[entry.order_id], related) for entry in index if entry.order_id in rows]
+    head = parts.head
+    return [_view(entry.merchant_id, head, rows[entry.order_id], related) for entry in index if entry.order_id in rows]
 
 
 def _grouped(found: Iterable[B]) -> dict[UUID, list[B]]:
@@ -269,13 +344,15 @@ def _by_order(relation: Relation, rows: Iterable[Sequence[Any]]) -> dict[UUID, l
     return found
 
 
-def _view(merchant_id: UUID, row: Sequence[Any], related: Mapping[str, Mapping[UUID, list[Any]]]) -> OrderView:
+def _view(
+    merchant_id: UUID, head: Head, row: Sequence[Any], related: Mapping[str, Mapping[UUID, list[Any]]]
+) -> OrderView:
     values = [*row]
-    values[STATUS] = OrderStatus(values[STATUS])
-    order_id = values[ID]
+    if head.status is not None:
+        values[head.status] = OrderStatus(values[head.status])
+    order_id = values[head.names.index("id")]
     lines, *others = (related.get(name, {}).get(order_id, ()) for name in (*RELATIONS, "returns", "chargebacks"))
-    values.append(tuple(lines))
-    return OrderView(merchant_id, Order(*values), *others)
+    return OrderView(merchant_id, head.make(*values, tuple(lines)), *others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,8 @@ async def read_victim(world: World) -> Read:
     common, _ = await read_all(world, world.rival)
     shop = await world.send(Asker("nobody", None), QUERY_PUBLIC % world.victim.slug)
     known = common | leaves(shop.body) | {world.victim.slug}
-    own = {text for text in texts - known if not NAME_OF_ACT.fullmatch(text)}
-    return Read({text for text in own if text not in served.as_str()}, ids)
+    sdl = served.as_str()
+    return Read({text for text in texts - known if not NAME_OF_ACT.fullmatch(text) and text not in sdl}, ids)
 
 
 QUERY_PUBLIC = '{ shop(slug: "%s") { id slug name legalName } }'
