@@ -100,6 +100,8 @@ class Attacked(Database):
     @asynccontextmanager
     async def read(self, actor: str) -> AsyncIterator[Transaction]:
         """The transaction in which the attack was made."""
+        if not self.connection.in_transaction():
+            await self.connection.begin()
         driver = (await self.connection.get_raw_connection()).driver_connection
         assert isinstance(driver, psycopg.AsyncConnection)
         timeouts = {"statement_timeout": "60000", "lock_timeout": "4000"}
