@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 
 NAMES = (
+    "statements",
     "orders_page",
     "execution",
     "checkout",
