@@ -73,7 +73,8 @@ async def _measured(logins: Logins, merchant_id: UUID, rounds: int, repeats: int
         await connection.execute(BECOME, {"role": schema})
         await alone.execute("SELECT set_config('role', %s, false)", [schema])
         for name, statement in (("one row", ONE), ("250 rows of 28 columns", PAGE)):
-            query = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})).replace(MARK, schema)
+            compiled = statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
+            query = str(compiled).replace(MARK, schema)
 
             async def by_us(statement=statement) -> object:  # type: ignore[no-untyped-def]
                 return (await session.execute(statement)).all()
