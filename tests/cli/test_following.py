@@ -46,8 +46,8 @@ def test_what_a_follower_has_checked_is_confirmed_with_its_cosignature(shell: Sh
             assert all(_has(log_url, "confirmed", key) for key in (reached, follower))
             assert re.search(r"confirmed  [1-9]", shell.done("log", "status"))
             shell.done("log", "require", "none")
-            place = ("--data-dir", str(homes["follower"]), "--every", "0.2")
-            with running(homes["follower"], "witness", "follow", "--log-url", log_url, *place) as following:
+            on = ("witness", "follow", "--log-url", log_url, "--data-dir", str(homes["follower"]), "--every", "0.2")
+            with running(homes["follower"], *on):
                 assert until(lambda: re.search(r"confirmed  [2-9]", shell.done("log", "status")) is not None, 20)
             assert server.ends_by(signal.SIGTERM) == 0
 
