@@ -20,6 +20,7 @@ NAMES = (
     "subscriptions",
     "log",
     "audit",
+    "review_trial",
 )
 
 
