@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 
 from benchmarks.installation import installed
-from benchmarks.measuring import facts, parse_options, show
+from benchmarks.measuring import facts, parse_options, show, told
 from benchmarks.olist_import import DATA, some_of
 from benchmarks.olist_rules import RULES, Stopped, expected
 from benchmarks.settlement import imported
@@ -56,9 +56,9 @@ def main() -> int:
         return 0
     trials.EXAMPLES = sys.maxsize  # type: ignore[misc]  # every order that is stopped is compared
     with installed(options) as installation:
-        print("Importing the orders …", file=sys.stderr)
+        told("Importing the orders …")
         asyncio.run(imported(installation.logins, options.quick))
-        print("Trying the rules …", file=sys.stderr)
+        told("Trying the rules …")
         trial, took = asyncio.run(tried(installation.logins))
         line = facts(installation.logins.owner, options)
     must, rows, are_equal = wanted(quick=options.quick), [], True

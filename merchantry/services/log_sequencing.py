@@ -133,7 +133,10 @@ async def checked_head(session: PlatformSession, keys: LogKeys, now: datetime) -
 
 
 def _check_ours(found: Head, keys: LogKeys, known: Sequence[str]) -> None:
-    note = found.note(keys.origin)
+    try:
+        note = found.note(keys.origin)
+    except NoteError as error:
+        raise LogHalted(f"The head of {found.size}: {error}") from error
     signed = {(each.name, each.key_id) for each in note.signatures}
     ours = [key for key in keys.verifiers if (key.name, key.key_id) in signed]
     if not ours:
