@@ -41,8 +41,12 @@ def routes(database: Database, policy: WitnessPolicy | None, clock: Callable[[],
     async def hand_in(request: Request) -> Response:
         try:
             given = HandedIn.parse(await body_of(request), policy)
-            async with database.write(ACTOR) as tx, tx.as_platform() as session:
-                return await _stored(session, given, policy, clock())
+            async with database.read(ACTOR) as tx, tx.as_platform() as session:
+                answer = await _known(session, given)
+            if answer is None:
+                async with database.write(ACTOR) as tx, tx.as_platform() as session:
+                    await _store(session, given, policy, clock())
+            return answer or _said(200, "Stored")
         except BodyRefused as refused:
             return _said(refused.status, str(refused))
         except NotCosigned as error:
@@ -56,8 +60,11 @@ def routes(database: Database, policy: WitnessPolicy | None, clock: Callable[[],
     return [log_routes.route(database, "wanted", wanted), Route(PATH, hand_in, methods=["POST"])]
 
 
-async def _stored(session: PlatformSession, given: HandedIn, policy: WitnessPolicy, now: datetime) -> Response:
-    """Store the cosignatures of a head that is exactly one that the log signed."""
+async def _known(session: PlatformSession, given: HandedIn) -> Response | None:
+    """The answer where there is nothing to store: not exactly a head that the log signed, or nothing new about one.
+
+    So whoever sends again what everybody can read costs no more than a reader.
+    """
     origin = await log.origin(session)
     if origin is None or given.checkpoint.origin != origin:
         return _said(404, "This is another log")
@@ -66,12 +73,15 @@ async def _stored(session: PlatformSession, given: HandedIn, policy: WitnessPoli
         await _look_into(session, given)
         newest = await log.head(session)
         return Response(f"{newest.size if newest else 0}\n", 409, {"content-type": SIZE_TYPE})
+    stored = {each.name for each in await log.cosignatures(session, head.size)}
+    return _said(200, "Stored") if stored >= {each.cosigned.name for each in given.cosignatures} else None
+
+
+async def _store(session: PlatformSession, given: HandedIn, policy: WitnessPolicy, now: datetime) -> None:
+    size = given.checkpoint.size
     for each in given.cosignatures:
-        if await log_witnessing.add_cosignature(
-            session, head.size, each.signature, each.cosigned.at, policy.is_met, now
-        ):
-            logger.info("log.confirmed", size=head.size)
-    return _said(200, "Stored")
+        if await log_witnessing.add_cosignature(session, size, each.signature, each.cosigned.at, policy.is_met, now):
+            logger.info("log.confirmed", size=size)
 
 
 async def _look_into(session: PlatformSession, given: HandedIn) -> None:
