@@ -21,6 +21,7 @@ NAMES = (
     "subscriptions",
     "log",
     "audit",
+    "review_trial",
 )
 
 

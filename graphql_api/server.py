@@ -17,7 +17,16 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import carrier_webhooks, log_routes, mail_routes, payment_webhooks, sandbox_page, tracing, trail
+from graphql_api import (
+    carrier_webhooks,
+    cosignature_routes,
+    log_routes,
+    mail_routes,
+    payment_webhooks,
+    sandbox_page,
+    tracing,
+    trail,
+)
 from graphql_api.app import create_app
 from graphql_api.bells import Bells
 from graphql_api.context import Context
@@ -165,6 +174,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         on_refused=partial(trail.refused_at_the_door, database, clock),
         lifespan=lifespan,
         extra_routes=[
+            *cosignature_routes.routes(database, settings.witness_policy, clock),
             *log_routes.routes(database),
             *mail_routes.routes(database, settings.vault, clock),
             *payment_webhooks.routes(database, {gateway.name: gateway}, settings.webhook_secrets, clock),
