@@ -50,8 +50,7 @@ def main() -> None:
             ("subscribers", "delivered", "missing", "delivered/s", "p50", "p99", "slowest", "CPU each"),
             rows,
             f"From the return of COMMIT to the message; {length} s. Writer, server and subscribers are three processes;"
-            " a merchant's subscribers are told of its events, each over a WebSocket of its own. CPU is the server's, by"
-            " delivery.",
+            " a merchant's subscribers are told of its events, each over a WebSocket of its own. CPU is the server's.",
         )
 
 
