@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
+from merchantry.cli.carriers import TrackingPagesFile, tracking_pages
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.identity import verifier_of
 from merchantry.cli.installation import installation
@@ -73,6 +74,7 @@ def serve(
     payouts: PayoutsFile = None,
     payment_webhooks: PaymentWebhooksFile = None,
     carrier_webhooks: CarrierWebhooksFile = None,
+    tracking_pages_file: TrackingPagesFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
@@ -139,6 +141,7 @@ def serve(
                 verify_at=at,
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
                 carrier_secrets=carrier_secrets(carrier_webhooks),
+                tracking_pages=tracking_pages(tracking_pages_file),
                 webhooks=Reach(webhooks_private),
                 webhooks_kept=timedelta(days=webhooks_kept),
                 mailing=mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url or address, storefront_url),
