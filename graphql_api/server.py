@@ -93,6 +93,7 @@ class Settings:
     budget_per_second: int = 10_000
     webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
     carrier_secrets: Mapping[str, Secrets] = field(default_factory=dict)
+    tracking_pages: Mapping[str, str] = field(default_factory=dict)
     sandbox_transport: httpx.AsyncBaseTransport | None = None
     guest_days: int = 90
     webhooks: Reach = field(default_factory=Reach)
@@ -126,6 +127,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
             webhooks=settings.webhooks,
+            tracking_pages=settings.tracking_pages,
             sends_mail=settings.mailing is not None,
             hub=hub,
             bells=bells,

@@ -15,6 +15,7 @@ from sqlalchemy import Row, bindparam, func, select
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
 from merchantry.domain.review import RuleSubject
+from merchantry.domain.worded import Worded
 from merchantry.gateways.payment import ActionKind, Charge, ChargeStatus, Outcome, PaymentGateway, Tender
 from merchantry.services import audit, checkout, late_payment, order, queue, review, review_case, split
 from merchantry.services.queue import JobKind
@@ -118,11 +119,13 @@ async def payable(
     if await checkout.has_open_payment(session, checkout_id):
         raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
     if len(tenders) > MAX_TENDERS:
-        raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
+        raise InvalidInput(reason=Worded("Pay in at most {most} tenders.", most=MAX_TENDERS), path=("input", "tenders"))
     for position, each in enumerate(tenders):
         if each.method not in methods:
             known = ", ".join(sorted(methods))
-            raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
+            raise InvalidInput(
+                reason=Worded("Pay with one of {known}.", known=known), path=("input", "tenders", position, "method")
+            )
     if set(currencies) - {found.currency}:
         names = (found.currency, *sorted(set(currencies) - {found.currency}))
         raise MixedCurrencies(currencies=names, path=("input", "tenders"))
