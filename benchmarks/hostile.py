@@ -1,16 +1,22 @@
-"""How long each request of the hostile corpus takes to be refused, over HTTP by a server of its own."""
+"""How long each request of the hostile corpus takes to be refused, over HTTP by a server of its own; and, in process,
+what refusing its bombs of fragments takes of the processor.
+"""
 
 import asyncio
 import time
 from pathlib import Path
 from statistics import median
 
+import orjson
+
 from benchmarks.installation import installed
 from benchmarks.measuring import facts, ms, parse_options, show
 from benchmarks.serving import serving
+from graphql_api.schema import schema
 from tests.hostile.corpus import KINDS, Hostile, corpus
 
 RUNS = 5
+BOMB_RUNS = 20
 
 
 def main() -> None:
@@ -30,6 +36,32 @@ def main() -> None:
             rows,
             "Over HTTP on a Unix socket from uvicorn; sending the request and reading the answer are counted.",
         )
+        rows = [(request.name, str(len(request.body)), ms(_work(request))) for request in corpus() if _is_bomb(request)]
+        show(
+            f"Bombs of fragments: what the server does to refuse them, the best of {BOMB_RUNS} times each",
+            facts(installation.logins.owner, options),
+            ("document", "bytes", "processor time"),
+            rows,
+            "In process: the text parsed, its limits counted, validated where it is within them. Nothing is remembered.",
+        )
+
+
+def _is_bomb(request: Hostile) -> bool:
+    return request.kind == "documents" and request.name.startswith("a bomb")
+
+
+def _work(request: Hostile) -> float:
+    """Processor seconds to refuse a document, from its text to its errors."""
+    text = orjson.loads(request.body)["query"]
+    taken = []
+    for _ in range(BOMB_RUNS):
+        schema.forget()
+        started = time.process_time()
+        errors = schema.prepare(text, suggesting=False).errors
+        taken.append(time.process_time() - started)
+        if not errors:
+            raise RuntimeError(f"{request.name} is not refused")
+    return min(taken)
 
 
 async def _measure(socket: Path, runs: int) -> list[tuple[Hostile, float]]:

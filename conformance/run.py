@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,14 @@ def _announced(log: Path, announcement: str, process: "subprocess.Popen[bytes]")
 
 
 def _holds(name: str, url: str, token: str) -> bool:
-    print(f"{name}", flush=True)
+    print(name, flush=True)
+    started = time.monotonic()
+    holds = _passes(name, url, token)
+    print(f"  {'passed' if holds else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+    return holds
+
+
+def _passes(name: str, url: str, token: str) -> bool:
     environment = {**os.environ, "MALL_URL": url, "MALL_TOKEN": token, "MALL_MERCHANT": MERCHANT}
     environment["SCHEMATHESIS_HOOKS"] = "hooks"
     environment |= {"MERCHANTRY": str(MERCHANTRY), "MALL_HOME": str(HOME)}

@@ -14,6 +14,7 @@ from graphql import (
     GraphQLSchema,
     IntValueNode,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     StringValueNode,
     Visitor,
     parse,
@@ -36,6 +37,7 @@ from graphql_api.glossary import describe
 from graphql_api.instant import INSTANT
 from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
+from graphql_api.overlaps import Overlaps, worded
 from graphql_api.problems import PROBLEMS
 from graphql_api.trail import WatchedReads
 
@@ -47,7 +49,8 @@ MAX_NUMBER_LENGTH = 400
 _LONG_NUMBER = re.compile(rf"[0-9.]{{{MAX_NUMBER_LENGTH}}}")
 MAX_VALIDATION_ERRORS = 3
 """Enough to find one's mistake by; each takes time to word, and more of it the more wrong a document is."""
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_GENERAL = [Overlaps if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules]
+RULES = (*_GENERAL, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class MarketSchema(strawberry.Schema):
             return Prepared(None, [error])
 
     def _invalid(self, document: DocumentNode, *, suggesting: bool) -> list[GraphQLError]:
-        return validate(
+        errors = validate(
             self._schema,
             document,
             RULES,
@@ -173,6 +176,7 @@ class MarketSchema(strawberry.Schema):
             hide_suggestions=not suggesting,
             allow_empty_selection_sets=False,
         )
+        return [worded(error) for error in errors]
 
 
 def _unfit_values(text: str, document: DocumentNode) -> list[GraphQLError]:

@@ -21,7 +21,7 @@ from graphql import (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a document may hold. Everything but `length` and `tokens` is counted with fragments expanded.
+    """The most a document may hold. ``depth`` to ``directives`` are of one operation, counted with fragments expanded.
 
     ``length`` is in characters. What is long belongs in variables.
     """
@@ -33,6 +33,8 @@ class Limits:
     root_fields: int = 20
     aliases: int = 50
     directives: int = 50
+    operations: int = 20
+    fragments: int = 100
 
 
 @dataclass(slots=True)
@@ -63,6 +65,9 @@ _NAMES = {
 
 def exceeded(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
     """What the document has too much of, for the first operation that does; empty where all is within the limits."""
+    crowd = _too_many_definitions(document, limits)
+    if crowd:
+        return [crowd]
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     counted = _count_fragments(fragments)
     for operation in document.definitions:
@@ -73,6 +78,18 @@ def exceeded(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
             if over:
                 return [_too_much(name, getattr(limits, name), operation) for name in over]
     return []
+
+
+def _too_many_definitions(document: DocumentNode, limits: Limits) -> GraphQLError | None:
+    """Each definition is validated, and compared with others, where no operation uses it too."""
+    for name, kind in (("operations", OperationDefinitionNode), ("fragments", FragmentDefinitionNode)):
+        limit = getattr(limits, name)
+        if sum(isinstance(definition, kind) for definition in document.definitions) > limit:
+            return GraphQLError(
+                f"The document is too large: more than {limit} {name}. Send only what the operation uses.",
+                extensions={"code": "LIMIT_EXCEEDED"},
+            )
+    return None
 
 
 def _too_much(name: str, limit: int, operation: OperationDefinitionNode) -> GraphQLError:

@@ -48,6 +48,28 @@ def test_each_limit_counts_expanded_fragments(document: str, refused: list[str])
     assert refusals(document) == refused
 
 
+@pytest.mark.parametrize("name", ["operations", "fragments"])
+def test_definitions_are_counted_where_nothing_uses_them(name: str) -> None:
+    one = "query Q%d { a }" if name == "operations" else "fragment F%d on X { a }"
+    held = " ".join(one % n for n in range(3))
+    assert refusals(held, Limits(operations=3, fragments=3)) == []
+    assert [error.message for error in exceeded(parse(held), Limits(operations=2, fragments=2))] == [
+        f"The document is too large: more than 2 {name}. Send only what the operation uses."
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{ order { " + "id " * 300 + "} }", "{ order { " + "...F " * 2 + "} } fragment F on Order { " + "id " * 300 + "}"],
+    ids=["in an operation", "in a fragment"],
+)
+def test_what_is_compared_two_by_two_is_rationed(document: str) -> None:
+    errors = a_market_schema().prepare(document).errors
+    assert [error.extensions for error in errors] == [{"code": "LIMIT_EXCEEDED"}]
+    assert "side by side" in errors[0].message
+    assert not a_market_schema().prepare(document.replace("id " * 300, "id " * 30)).errors
+
+
 def nested_fragments(levels: int) -> str:
     """A document of a few tokens per level that doubles at each."""
     chain = [f"fragment F{n} on Order {{ itself {{ ...F{n + 1} ...F{n + 1} }} }}" for n in range(levels)]
