@@ -1,7 +1,12 @@
-"""One merchant floods the server: what another's requests take alone, and beside it."""
+"""One merchant floods the server: what another's requests take alone, and beside it, without budgets and with them."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -10,68 +15,69 @@ from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, ms, parse_options, show
 from benchmarks.orders_page import PAGE, fill
-from benchmarks.people import Person, hired
+from benchmarks.people import hired
 from benchmarks.serving import serving
+from graphql_api.door import Rules
 from merchantry.domain.permission import MerchantRole
-from tenancy.principals import Merchant
 
 FLOODERS = 32
-BUDGET = 10_000
+BUDGET = Rules().budget_per_second
+Headers = dict[str, str]
 
 
 def main() -> None:
     """Measure and print."""
+    if os.environ.get("FLOOD_SOCKET"):
+        asyncio.run(_flood(Path(os.environ["FLOOD_SOCKET"]), orjson.loads(os.environ["FLOOD_HEADERS"])))
+        return
     options = parse_options()
     with installed(options) as installation:
-        calm, loud = provisioned(installation.logins, [1, 2])
-        people = []
-        for merchant in (calm, loud):
+        headers = []
+        for merchant in provisioned(installation.logins, [1, 2]):
             fill(installation.logins.owner, merchant, 500)
-            people.append(asyncio.run(hired(installation, f"owner-{merchant.slug}", merchant, MerchantRole.OWNER)))
+            person = asyncio.run(hired(installation, f"owner-{merchant.slug}", merchant, MerchantRole.OWNER))
+            headers.append({"authorization": f"Bearer {person.token}", "x-merchant": merchant.slug})
         rows = []
-        for title, budget in (("no budgets, places only", 0), (f"budget {BUDGET:,} a second", BUDGET)):
+        for title, budget in (("no budgets", 0), (f"budgets of {BUDGET:,} a second", BUDGET)):
             with serving(installation, "mall", profile=options.profile, budget=budget) as socket:
-                rows += asyncio.run(_measure(socket, title, (calm, loud), people, options))
+                rows += _measured(socket, title, headers, options)
         show(
             f"A flood: {FLOODERS} connections of one merchant ask for pages of 50 orders without a pause",
             facts(installation.logins.owner, options),
             ("", "calm p50", "calm p99", "flood answered/s", "flood refused/s"),
             rows,
-            "The calm merchant asks for one order every 20 ms; HTTP on a Unix socket from one uvicorn process.",
+            "The calm merchant asks for one order every 20 ms; HTTP on a Unix socket from one uvicorn process.\n"
+            "The flood comes from a process of its own; the calm merchant is measured from 2 s after its beginning.",
         )
 
 
-async def _measure(
-    socket: Path, title: str, merchants: tuple[Merchant, Merchant], people: list[Person], options: Options
-) -> list[tuple[str, str, str, str, str]]:
+def _measured(
+    socket: Path, title: str, headers: list[Headers], options: Options
+) -> Iterator[tuple[str, str, str, str, str]]:
     seconds = 4.0 if options.quick else 15.0
-    headers = [
-        {"authorization": f"Bearer {person.token}", "x-merchant": merchant.slug}
-        for person, merchant in zip(people, merchants, strict=True)
-    ]
-    alone = await _calm(socket, headers[0], seconds)
-    answers = {True: 0, False: 0}
-    flood = [asyncio.create_task(_flood(socket, headers[1], answers)) for _ in range(FLOODERS)]
-    await asyncio.sleep(2.0)
-    answers.update({True: 0, False: 0})
-    beside = await _calm(socket, headers[0], seconds)
-    rates = {answered: count / seconds for answered, count in answers.items()}
-    for task in flood:
-        task.cancel()
-    await asyncio.gather(*flood, return_exceptions=True)
-    return [
-        (f"{title}: alone", ms(_at(alone, 0.5)), ms(_at(alone, 0.99)), "", ""),
-        (
-            f"{title}: beside",
-            ms(_at(beside, 0.5)),
-            ms(_at(beside, 0.99)),
-            f"{rates[True]:,.0f}",
-            f"{rates[False]:,.0f}",
-        ),
-    ]
+    alone = asyncio.run(_calm(socket, headers[0], seconds))
+    yield f"{title}: alone", ms(_at(alone, 0.5)), ms(_at(alone, 0.99)), "", ""
+    with _flooded(socket, headers[1]) as rates:
+        time.sleep(2.0)
+        beside = asyncio.run(_calm(socket, headers[0], seconds))
+    yield f"{title}: beside", ms(_at(beside, 0.5)), ms(_at(beside, 0.99)), *(f"{rate:,.0f}" for rate in rates)
 
 
-async def _calm(socket: Path, headers: dict[str, str], seconds: float) -> list[float]:
+@contextmanager
+def _flooded(socket: Path, headers: Headers) -> Iterator[list[float]]:
+    """Flood while the block runs; at its end the list holds what was answered and what was refused a second."""
+    environment = {**os.environ, "FLOOD_SOCKET": str(socket), "FLOOD_HEADERS": orjson.dumps(headers).decode()}
+    command = [sys.executable, "-m", "benchmarks.flood"]
+    flood = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    rates: list[float] = []
+    try:
+        yield rates
+    finally:
+        said, _ = flood.communicate()
+        rates += orjson.loads(said)
+
+
+async def _calm(socket: Path, headers: Headers, seconds: float) -> list[float]:
     question = orjson.dumps({"query": "{ merchant { orders(first: 1) { nodes { id number total { amount } } } } }"})
     taken: list[float] = []
     async with Client(socket, headers) as client:
@@ -84,7 +90,20 @@ async def _calm(socket: Path, headers: dict[str, str], seconds: float) -> list[f
     return sorted(taken)
 
 
-async def _flood(socket: Path, headers: dict[str, str], answers: dict[bool, int]) -> None:
+async def _flood(socket: Path, headers: Headers) -> None:
+    """The process that floods, until its standard input is closed."""
+    answers = {True: 0, False: 0}
+    started = time.perf_counter()
+    connections = [asyncio.create_task(_ask_on(socket, headers, answers)) for _ in range(FLOODERS)]
+    await asyncio.to_thread(sys.stdin.read)
+    seconds = time.perf_counter() - started
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+    sys.stdout.buffer.write(orjson.dumps([answers[True] / seconds, answers[False] / seconds]))
+
+
+async def _ask_on(socket: Path, headers: Headers, answers: dict[bool, int]) -> None:
     question = orjson.dumps({"query": PAGE})
     async with Client(socket, headers) as client:
         while True:

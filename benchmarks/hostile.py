@@ -42,7 +42,7 @@ def main() -> None:
             facts(installation.logins.owner, options),
             ("document", "bytes", "processor time"),
             rows,
-            "In process: the text parsed, its limits counted, validated where it is within them. Nothing is remembered.",
+            "In process: parsed, its limits counted, validated where it is within them. Nothing is remembered.",
         )
 
 

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.installation import Installation
+from merchantry.cli.serving import spare_the_collector
 from merchantry.services.vault import Vault
 from merchantry.vault.keys import MasterKeys
 from tenancy.logins import derive
@@ -127,6 +128,7 @@ def main() -> None:
         ws="websockets-sansio",
     )
     profiler = cProfile.Profile() if sys.argv[5:] == ["profile"] else None
+    spare_the_collector()
     if profiler:
         profiler.enable()
     try:

@@ -53,10 +53,13 @@ class Budgets:
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def spend(self, claims: Sequence[tuple[Hashable, Allowance]], cost: int) -> Standing:
-        """Take the cost from every bucket that is claimed, or from none. Raises OverBudget."""
+        """Take the cost from every bucket that is claimed, or from none. Raises OverBudget.
+
+        What costs more than a bucket holds takes a full one, and the rest in advance: else it could never be done.
+        """
         now = self._clock()
         found = [(self._filled(key, allowance, now), allowance) for key, allowance in claims]
-        waits = [(cost - bucket.level) / allowance.per_second for bucket, allowance in found]
+        waits = [(min(cost, each.limit) - bucket.level) / each.per_second for bucket, each in found]
         if max(waits) > 0:
             raise OverBudget(max(1, math.ceil(max(waits))), _tightest(found))
         for bucket, _ in found:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,13 @@ MAX_COST = 25_000
 """Of one operation."""
 REFUSED_COST = 20
 """Charged for a document that can't be run: it has been parsed and validated."""
-BURST_SECONDS = 20
+BURST_SECONDS = 5
 """A full bucket holds what comes back in this time."""
+HEAVY_COST = 500
+"""From here on an operation is heavy: it keeps the process from others for milliseconds at a time."""
+HELD_SECONDS = 0.25
+MAX_HELD = 2_000
+"""So long, and so many at once, are refusals for want of budget or places held back."""
 MAX_STREAMS = 5_000
 MAX_STREAMS_EACH = 100
 """Subscriptions at once: of this process, and of each caller."""
@@ -42,7 +47,8 @@ class Rules:
     """How the door is kept.
 
     ``budget_per_second`` is the cost that comes back to each account; to each merchant twice as much, and half of it to
-    each address that nobody is signed in at. 0 is no budget. ``places`` operations run at once and ``queue`` wait.
+    each address that nobody is signed in at. 0 is no budget. ``places`` operations run at once and ``queue`` wait; of
+    one merchant half of the places, and a quarter with what is heavy.
     """
 
     development: bool = False
@@ -98,6 +104,8 @@ class Door:
         self._documents = PersistedDocuments(rules.trusted)
         self._budgets = Budgets(time.monotonic)
         self._admission = Admission(rules.places, max(1, rules.places // 2), rules.queue)
+        self._heavy = Admission(max(1, rules.places * 3 // 4), max(1, rules.places // 4), rules.queue)
+        self._held = 0
         self._streams = Admission(MAX_STREAMS, MAX_STREAMS_EACH, 0)
 
     def read(self, asked: GraphQLRequest, payer: Payer) -> Operation:
@@ -166,18 +174,19 @@ class Door:
         return claims
 
     @asynccontextmanager
-    async def admitted(self, payer: Payer) -> AsyncIterator[None]:
+    async def admitted(self, payer: Payer, cost: int) -> AsyncIterator[None]:
         """A place to run in, and the time that it may take. Raises RequestRefused."""
         with metrics.refusals_counted():
-            async with self._place(payer):
+            async with self._place(payer, cost):
                 yield
 
     @asynccontextmanager
-    async def _place(self, payer: Payer) -> AsyncIterator[None]:
+    async def _place(self, payer: Payer, cost: int) -> AsyncIterator[None]:
         metrics.WAITING.inc()
         is_waiting = True
+        heavy = self._heavy.admitted(payer.group) if cost >= HEAVY_COST else nullcontext()
         try:
-            async with asyncio.timeout(self.rules.request_seconds), self._admission.admitted(payer.group):
+            async with asyncio.timeout(self.rules.request_seconds), heavy, self._admission.admitted(payer.group):
                 metrics.WAITING.dec()
                 is_waiting = False
                 with metrics.RUNNING.track_inprogress():
@@ -196,6 +205,18 @@ class Door:
         finally:
             if is_waiting:
                 metrics.WAITING.dec()
+
+    async def hold_back(self, refused: RequestRefused) -> None:
+        """Let a refusal wait a little that asks to come again later, before it is answered.
+
+        Refusing costs time as well: who asks again at once, on many connections, would keep the process busy with it.
+        """
+        if refused.status in (429, 503) and self._held < MAX_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(HELD_SECONDS)
+            finally:
+                self._held -= 1
 
     async def execute(self, operation: Operation, context: Context) -> ExecutionResult:
         """Run a query or a mutation."""

@@ -67,6 +67,7 @@ class GraphQLEndpoint:
             asked = await read_body(request) if request.method == "POST" else read_query(request)
             return await self._answer(request, asked, accepted, ranges)
         except RequestRefused as refused:
+            await self._door.hold_back(refused)
             status = 200 if refused.well_formed and media_type == JSON else refused.status
             return Response(orjson.dumps({"errors": refused.errors}), status, refused.headers, media_type)
 
@@ -96,7 +97,7 @@ class GraphQLEndpoint:
         async with AsyncExitStack() as stack:
             if operation.kind is OperationType.QUERY:
                 await stack.enter_async_context(while_connected(request.receive))
-            await stack.enter_async_context(self._door.admitted(payer))
+            await stack.enter_async_context(self._door.admitted(payer, operation.cost))
             context = self._context_factory(request, request.state.caller)
             result = await self._door.execute(operation, context)
         answer, status = answer_of(result, suggesting=self._door.rules.development)

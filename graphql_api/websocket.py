@@ -209,6 +209,7 @@ class _Conversation:
             await self._answer(name, asked, caller)
             end: dict[str, Any] = {"id": name, "type": "complete"}
         except RequestRefused as refused:
+            await self._door.hold_back(refused)
             end = {"id": name, "type": "error", "payload": refused.errors}
         except WebSocketDisconnect:
             return
@@ -230,7 +231,7 @@ class _Conversation:
                 async for result in results:
                     await self._next(name, answer_of(result, suggesting=door.rules.development)[0])
             return
-        async with door.admitted(payer):
+        async with door.admitted(payer, operation.cost):
             result = await door.execute(operation, context)
         await self._next(name, answer_of(result, suggesting=door.rules.development)[0])
 

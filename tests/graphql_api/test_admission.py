@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from graphql_api.admission import Admission, Busy
 from graphql_api.asking import RequestRefused
-from graphql_api.door import Door, Payer, Rules
+from graphql_api.door import HEAVY_COST, HELD_SECONDS, Door, Payer, Rules
 from tenancy.database import Database
 from tenancy.principals import ANONYMOUS, Caller, Machine, Merchant
 from tests.graphql_api.a_schema import a_market_schema
@@ -73,12 +73,92 @@ async def _enter(admission: Admission, group: str) -> None:
         pass
 
 
+async def test_a_free_place_goes_to_who_runs_the_fewest_and_then_round() -> None:
+    admission = Admission(places=2, share=1, queue=20)
+    order: list[str] = []
+
+    async def work(group: str) -> None:
+        async with admission.admitted(group):
+            order.append(group)
+            await settle()
+
+    async with asyncio.TaskGroup() as tasks:
+        for group in ("a", "a", "a", "b", "b", "c"):
+            tasks.create_task(work(group))
+    assert order == ["a", "b", "c", "a", "b", "a"]
+
+
+async def test_who_comes_late_displaces_the_last_of_the_longest_queue() -> None:
+    admission = Admission(places=1, share=1, queue=4)
+    stop = asyncio.Event()
+    ends: dict[str, str] = {}
+
+    async def work(name: str, group: str) -> None:
+        try:
+            async with admission.admitted(group):
+                await stop.wait()
+            ends[name] = "done"
+        except Busy:
+            ends[name] = "busy"
+
+    tasks = [asyncio.create_task(work("running", "x"))]
+    for name, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("b3", "b"), ("c1", "c"), ("d1", "d")):
+        tasks.append(asyncio.create_task(work(name, group)))
+        await settle()
+    assert ends == {"b3": "busy", "a2": "busy", "b2": "busy"}
+    late = asyncio.create_task(work("e1", "e"))
+    await late
+    assert ends["e1"] == "busy"
+    stop.set()
+    await asyncio.gather(*tasks)
+    assert {name for name, end in ends.items() if end == "done"} == {"running", "a1", "b1", "c1", "d1"}
+
+
+async def test_heavy_operations_of_one_merchant_leave_places_for_its_light_ones() -> None:
+    door = Door(a_market_schema(), Rules(places=8))
+    payer = Payer("anna", "tea", anonymous=False)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(door.admitted(payer, HEAVY_COST))
+        third = asyncio.create_task(_hold(door, payer, HEAVY_COST))
+        await settle()
+        assert not third.done()
+        for _ in range(2):
+            async with asyncio.timeout(5), door.admitted(payer, 1):
+                pass
+        async with asyncio.timeout(5), door.admitted(replace(payer, merchant="kites"), HEAVY_COST):
+            pass
+    async with asyncio.timeout(5):
+        await third
+
+
+async def _hold(door: Door, payer: Payer, cost: int) -> None:
+    async with door.admitted(payer, cost):
+        pass
+
+
+async def test_only_refusals_that_ask_to_come_later_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(a_market_schema(), Rules())
+    waited: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("graphql_api.door.asyncio.sleep", note)
+    for status in (400, 413, 429, 503, 504):
+        await door.hold_back(RequestRefused(status, "no"))
+    assert waited == [HELD_SECONDS] * 2
+    monkeypatch.setattr("graphql_api.door.MAX_HELD", 0)
+    await door.hold_back(RequestRefused(429, "no"))
+    assert len(waited) == 2
+
+
 async def test_beyond_the_queue_the_answer_is_503() -> None:
     door = Door(a_market_schema(), Rules(places=1, queue=0))
     payer = Payer("anna", None, anonymous=False)
-    async with door.admitted(payer):
+    async with door.admitted(payer, 1):
         with pytest.raises(RequestRefused) as refused:
-            async with door.admitted(payer):
+            async with door.admitted(payer, 1):
                 pass
     assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "1"})
 
@@ -90,7 +170,7 @@ async def test_what_takes_too_long_is_cancelled_in_the_database(database: Databa
 
     async def sleep() -> None:
         payer = Payer("anna", None, anonymous=False)
-        async with door.admitted(payer), database.read("test") as tx, tx.as_platform() as session:
+        async with door.admitted(payer, 1), database.read("test") as tx, tx.as_platform() as session:
             asked.set()
             await session.execute(text("SELECT pg_sleep(60)"))
 

@@ -253,7 +253,7 @@ async def test_pages_of_other_origins_are_refused(address: str, origin: str, wel
 
 
 async def test_a_storm_of_operations_is_charged_like_one_over_http(issuer: DevelopmentIssuer) -> None:
-    app = an_app(issuer, rules=Rules(budget_per_second=2))
+    app = an_app(issuer, rules=Rules(budget_per_second=8))
     async with served(app) as address, talk(f"ws://{address}/graphql") as socket:
         codes = []
         for number in range(4):
