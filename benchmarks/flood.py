@@ -37,7 +37,7 @@ def main() -> None:
             fill(installation.logins.owner, merchant, 500)
             person = asyncio.run(hired(installation, f"owner-{merchant.slug}", merchant, MerchantRole.OWNER))
             headers.append({"authorization": f"Bearer {person.token}", "x-merchant": merchant.slug})
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for title, budget in (("no budgets", 0), (f"budgets of {BUDGET:,} a second", BUDGET)):
             with serving(installation, "mall", profile=options.profile, budget=budget) as socket:
                 rows += _measured(socket, title, headers, options)
@@ -51,9 +51,7 @@ def main() -> None:
         )
 
 
-def _measured(
-    socket: Path, title: str, headers: list[Headers], options: Options
-) -> Iterator[tuple[str, str, str, str, str]]:
+def _measured(socket: Path, title: str, headers: list[Headers], options: Options) -> Iterator[tuple[str, ...]]:
     seconds = 4.0 if options.quick else 15.0
     alone = asyncio.run(_calm(socket, headers[0], seconds))
     yield f"{title}: alone", ms(_at(alone, 0.5)), ms(_at(alone, 0.99)), "", ""

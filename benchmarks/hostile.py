@@ -36,12 +36,14 @@ def main() -> None:
             rows,
             "Over HTTP on a Unix socket from uvicorn; sending the request and reading the answer are counted.",
         )
-        rows = [(request.name, str(len(request.body)), ms(_work(request))) for request in corpus() if _is_bomb(request)]
+        bombs = [
+            (request.name, str(len(request.body)), ms(_work(request))) for request in corpus() if _is_bomb(request)
+        ]
         show(
             f"Bombs of fragments: what the server does to refuse them, the best of {BOMB_RUNS} times each",
             facts(installation.logins.owner, options),
             ("document", "bytes", "processor time"),
-            rows,
+            bombs,
             "In process: parsed, its limits counted, validated where it is within them. Nothing is remembered.",
         )
 

@@ -137,6 +137,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "REFUND_APPROVAL": "A refund is so large that a person must approve it.",
         "REFUND_FAILED": "A refund was refused by the payment provider.",
         "REFUND_UNKNOWN": "Nobody knows whether a refund was made.",
+        "GIVE_BACK_FAILED": "Money that was paid too late does not go back to its buyer.",
         "CHARGEBACK": "A buyer's bank takes money back.",
         "WRITE_OFF": "A debt is to be given up.",
         "SETTLEMENT_MISSED": "A run of settlement that was due did not happen.",

@@ -27,6 +27,7 @@ class CaseKind(StrEnum):
     REFUND_APPROVAL = "refund_approval"
     REFUND_FAILED = "refund_failed"
     REFUND_UNKNOWN = "refund_unknown"
+    GIVE_BACK_FAILED = "give_back_failed"
     CHARGEBACK = "chargeback"
     WRITE_OFF = "write_off"
     SETTLEMENT_MISSED = "settlement_missed"

@@ -12,6 +12,7 @@ from merchantry.services import (
     bank_line,
     chargeback_case,
     debt,
+    give_back_case,
     objection,
     payee_review,
     payout_outcome,
@@ -34,6 +35,7 @@ EFFECTS: Final[Effects] = MappingProxyType(
         CaseKind.PAYOUT_UNKNOWN: payout_outcome.unknown_decided,
         CaseKind.REFUND_FAILED: refund_sending.failure_decided,
         CaseKind.REFUND_UNKNOWN: refund_sending.unknown_decided,
+        CaseKind.GIVE_BACK_FAILED: give_back_case.decided,
         CaseKind.REVIEW: review_case.decided,
         CaseKind.RESTORE_GAP: restoring.decided,
     }

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import ChargeStatus, Outcome, Tender
-from merchantry.services import audit, queue
+from merchantry.services import audit, give_back_case, queue
+from merchantry.services.give_back_case import Declined
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, payment, tender
 from tenancy.database import Database, PlatformSession, Transaction
@@ -60,22 +61,31 @@ async def to_give_back(database: Database, actor: str, payment_id: UUID) -> Givi
 async def hear(tx: Transaction, payment_id: UUID, asked: GivingBack, outcome: Outcome, act: Act) -> bool:
     """Write what the provider answered; whether the money has gone back.
 
-    After a definite no the next attempt has a key of its own. Without a definite answer the key stays the same.
+    After a definite no the next attempt has a key of its own. Without a definite answer the key stays the same. People
+    are asked where neither leads anywhere (``give_back_case``).
     """
     async with tx.as_platform() as session:
-        statement = select(payment.c.given_back_at, payment.c.give_back_attempt).where(payment.c.id == payment_id)
-        row = (await session.execute(statement.with_for_update())).one()
+        row = (await session.execute(select(payment).where(payment.c.id == payment_id).with_for_update())).one()
+        about = Declined(payment_id, row.provider, row.currency, row.amount_minor, asked.attempt, asked.key, outcome)
         if row.given_back_at is not None:
+            if outcome.status is ChargeStatus.CAPTURED and row.give_back_attempt != asked.attempt:
+                await give_back_case.ask_about_two(session, about, act)
             return True
         if outcome.status is ChargeStatus.CAPTURED:
-            after = {"amount_minor": asked.amount_minor, "attempt": asked.attempt}
-            await write(
-                session,
-                Changed(payment, {"id": payment_id}, {"given_back_at": act.at}),
-                queue.done(NOBODY, JobKind.PAYMENT_GIVE_BACK, payment_id),
-                audit.event(session, NOBODY, act, "payment.give_back", str(payment_id), None, after),
-            )
+            await _gone_back(session, payment_id, asked, act)
+            await give_back_case.settle(session, payment_id, act)
             return True
         if outcome.status is ChargeStatus.DECLINED and row.give_back_attempt == asked.attempt:
             await write(session, Changed(payment, {"id": payment_id}, {"give_back_attempt": asked.attempt + 1}))
+        await give_back_case.worry(session, about, row.late_at, act)
     return False
+
+
+async def _gone_back(session: PlatformSession, payment_id: UUID, asked: GivingBack, act: Act) -> None:
+    after = {"amount_minor": asked.amount_minor, "attempt": asked.attempt}
+    await write(
+        session,
+        Changed(payment, {"id": payment_id}, {"given_back_at": act.at}),
+        queue.done(NOBODY, JobKind.PAYMENT_GIVE_BACK, payment_id),
+        audit.event(session, NOBODY, act, "payment.give_back", str(payment_id), None, after),
+    )

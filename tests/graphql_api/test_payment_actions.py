@@ -1,6 +1,7 @@
 """Payments that wait for their buyers, and what providers tell of them by webhooks: each has one effect, or none."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,9 +10,12 @@ import pytest
 
 from graphql_api.relay import parse_id
 from graphql_api.signed_messages import MAX_BODY_BYTES
+from merchantry.domain.act import Act
+from merchantry.domain.permission import PlatformRole
 from merchantry.gateways.payment import ChargeStatus, Outcome
 from merchantry.gateways.sandbox import message
 from merchantry.gateways.webhook_signature import Secrets, new_secret
+from merchantry.services import late_payment
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows, stock_of
 from tests.graphql_api.documents import a_line, pay, place
@@ -20,6 +24,14 @@ from tests.graphql_api.mall import WEBHOOK_SECRETS, Mall
 PATH = "/webhooks/payments/sandbox"
 PAYMENTS = """
 { viewer { checkouts { nodes { status payments { status lateAt givenBackAt action { kind url qrPayload } } } } } }
+"""
+CASES = """
+{ platform { cases(kind: [GIVE_BACK_FAILED]) {
+  nodes { id status title reason amount { amount } merchant evidence { name value } } } } }
+"""
+DECIDE = """
+mutation ($input: CaseDecideInput!) { caseDecide(input: $input) {
+  __typename ... on CaseDecided { case { status } } ... on Problem { code message } } }
 """
 BACK = "SELECT amount_minor FROM platform.sandbox_refund"
 
@@ -165,6 +177,73 @@ async def test_a_provider_that_declines_to_give_back_is_asked_again_under_anothe
     mall.clock.advance(hours=2)
     await mall.work()
     assert [row["amount_minor"] for row in rows(mall.database, BACK)] == [11_000]
+
+
+async def declined_give_back(mall: Mall, times: int) -> UUID:
+    """Late money that its provider has refused to give back so often: it has captured nothing yet."""
+    await mall.appoint("fin", PlatformRole.FINANCE)
+    key = key_of(await an_open_payment(mall))
+    await tell(mall, key, ChargeStatus.CANCELLED)
+    await tell(mall, key, ChargeStatus.CAPTURED)
+    for _ in range(times):
+        await mall.work()
+        mall.clock.advance(hours=2)
+    return key
+
+
+async def cases(mall: Mall) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await mall.ask(CASES, who="fin")).data["platform"]["cases"]["nodes"]
+    return found
+
+
+async def gave_back_by_hand(mall: Mall) -> None:
+    (opened,) = await cases(mall)
+    given = {"caseId": opened["id"], "vote": "APPROVE", "reason": "Paid by hand.", "idempotencyKey": str(uuid4())}
+    answer = await mall.ask(DECIDE, {"input": given}, who="fin")
+    assert answer.data["caseDecide"] == {"__typename": "CaseDecided", "case": {"status": "APPROVED"}}
+
+
+async def test_a_provider_that_declines_for_ever_to_give_back_is_a_case_until_it_gives(mall: Mall) -> None:
+    key = await declined_give_back(mall, 2)
+    assert await cases(mall) == []
+    await mall.work()
+    (opened,) = await cases(mall)
+    assert (opened["status"], opened["amount"], opened["merchant"]) == ("OPEN", {"amount": "110.00"}, None)
+    assert {each["name"] for each in opened["evidence"]} >= {"provider", "key at the provider"}
+    await mall.tools.gateway.pay_anyway(key)  # type: ignore[attr-defined]
+    mall.clock.advance(hours=2)
+    await mall.work()
+    (settled,) = await cases(mall)
+    assert (settled["status"], settled["reason"]) == ("SETTLED", "The payment provider has given the money back.")
+    assert [row["amount_minor"] for row in rows(mall.database, BACK)] == [11_000]
+
+
+async def test_what_people_gave_back_by_other_means_is_asked_for_no_more(mall: Mall) -> None:
+    key = await declined_give_back(mall, 3)
+    await gave_back_by_hand(mall)
+    (found,) = await payments(mall)
+    assert found["givenBackAt"]
+    await mall.tools.gateway.pay_anyway(key)  # type: ignore[attr-defined]
+    await mall.work()
+    assert rows(mall.database, BACK) == []
+    assert rows(mall.database, "SELECT 1 FROM platform.job WHERE kind = 'payment.give_back'") == []
+
+
+async def test_money_that_went_back_by_hand_and_by_its_provider_is_asked_about(mall: Mall) -> None:
+    key = await declined_give_back(mall, 3)
+    asked = await late_payment.to_give_back(mall.database, "test", key)
+    await gave_back_by_hand(mall)
+    act = Act("system:worker", mall.clock(), mall.clock())
+    captured = Outcome(ChargeStatus.CAPTURED)
+    for _ in range(2):
+        assert asked
+        assert await mall.database.run(
+            "test", partial(late_payment.hear, payment_id=key, asked=asked, outcome=captured, act=act)
+        )
+    assert sorted((each["status"], each["title"][:26]) for each in await cases(mall)) == [
+        ("APPROVED", "The payment provider refus"),
+        ("OPEN", "Late money may have gone b"),
+    ]
 
 
 async def test_who_is_not_the_provider_is_refused_alike_whatever_there_is(mall: Mall) -> None:
