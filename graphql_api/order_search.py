@@ -22,6 +22,7 @@ from merchantry.services import order, order_search
 from merchantry.services.order_search import FoundOrder, FoundRefund
 
 DRILL_DOWN = "commissionReportRow"
+DRILL_DOWN_SETTLED = "settlementReportRow"
 NO_REFERENCE = ""
 
 
@@ -162,7 +163,7 @@ class OrderFilterInput:
     has_open_refund: bool | None = _optional("Whether a refund is on its way, has failed, or nobody knows.")
     overdue: bool | None = _optional("True: only those that should have been shipped by now.")
     of: str | None = _optional(
-        "The `drillDown` of a row of the commission report: the orders that the row counts. A report that was"
+        "The `drillDown` of a report's row: the orders that the row counts. A commission report that was"
         " narrowed to some merchants needs the same `merchants` here."
     )
 
@@ -258,7 +259,26 @@ def drill_down(span: Span, currency: str, *, merchant: UUID | None, category: st
     return encode_cursor(DRILL_DOWN, (span.date_from, span.date_to, currency, whose, category or NO_REFERENCE))
 
 
+def drill_down_settled(span: Span, currency: str, *, merchant: UUID, period: tuple[date, date]) -> str:
+    """What ``of`` takes: the orders that a merchant's row of the settlement report counts."""
+    return encode_cursor(DRILL_DOWN_SETTLED, (span.date_from, span.date_to, currency, merchant, *period))
+
+
+def _settled(text: str) -> OrderFilter | None:
+    """None where it is no row of the settlement report."""
+    types = (date, date, str, UUID, date, date)
+    try:
+        date_from, date_to, currency, merchant, starts_on, ends_on = decode_cursor(text, DRILL_DOWN_SETTLED, types)
+        span, period = Span(date_from, date_to), Span(starts_on, ends_on)
+    except (InvalidInput, ValueError):
+        return None
+    days = (period.date_from, period.date_to)
+    return OrderFilter(merchants=(merchant,), currency=currency, available_days=span, period=days)
+
+
 def _drilled(text: str) -> OrderFilter:
+    if settled := _settled(text):
+        return settled
     try:
         date_from, date_to, currency, whose, category = decode_cursor(text, DRILL_DOWN, (date, date, str, str, str))
         span = Span(date_from, date_to)

@@ -11,7 +11,7 @@ from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.enums import Dimension
 from graphql_api.money import Money
-from graphql_api.order_search import drill_down
+from graphql_api.order_search import drill_down, drill_down_settled
 from graphql_api.relay import PageInfo, decode_id, encode_cursor, page
 from merchantry.domain.permission import Permission
 from merchantry.domain.report_request import Span
@@ -52,6 +52,10 @@ class SettlementRow:
     currency: str
     orders: int
     payable: Money
+    drill_down: str | None = strawberry.field(
+        description="For `platform { orders(filter: {of}) }`: exactly the orders that the row counts. Null unless"
+        " grouped by MERCHANT, for each merchant's periods begin and end by a clock of its own."
+    )
 
 
 @strawberry.type(description="Commission by group, read in one snapshot.")
@@ -113,7 +117,9 @@ async def settlement_report(
     )
     keys = [each.value for each in Dimension if each in group_by] + ["period_start", "period_end", "currency"]
     rows, page_info = _paged(found.rows, "settlementReport", keys, first, after)
-    return SettlementReport(as_of=found.as_of, rows=[_settlement_row(row) for row in rows], page_info=page_info)
+    span = Span(date_from, date_to)
+    shown = [_settlement_row(row, _settled_orders_of(row, span, found.merchants)) for row in rows]
+    return SettlementReport(as_of=found.as_of, rows=shown, page_info=page_info)
 
 
 def _merchant_ids(given: Sequence[str] | None) -> list[UUID] | None:
@@ -150,6 +156,15 @@ def _orders_of(row: dict[str, Any], span: Span, merchants: Mapping[str, UUID]) -
     return drill_down(days, row["currency"], merchant=merchant, category=row.get("category"))
 
 
+def _settled_orders_of(row: dict[str, Any], span: Span, merchants: Mapping[str, UUID]) -> str | None:
+    """The orders that a merchant's row counts."""
+    if "merchant" not in row:
+        return None
+    days = span.within(day=row.get("day"), week=row.get("week"), month=row.get("month"))
+    period = (row["period_start"], row["period_end"])
+    return drill_down_settled(days, row["currency"], merchant=merchants[row["merchant"]], period=period)
+
+
 def _commission_row(row: dict[str, Any], of: str) -> CommissionRow:
     def amount(name: str) -> Money:
         return Money.of(row[f"{name}_minor"], row["currency"])
@@ -171,7 +186,7 @@ def _commission_row(row: dict[str, Any], of: str) -> CommissionRow:
     )
 
 
-def _settlement_row(row: dict[str, Any]) -> SettlementRow:
+def _settlement_row(row: dict[str, Any], of: str | None) -> SettlementRow:
     return SettlementRow(
         merchant=row.get("merchant"),
         day=row.get("day"),
@@ -182,4 +197,5 @@ def _settlement_row(row: dict[str, Any]) -> SettlementRow:
         currency=row["currency"],
         orders=row["orders"],
         payable=Money.of(row["payable_minor"], row["currency"]),
+        drill_down=of,
     )

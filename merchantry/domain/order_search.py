@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -41,6 +41,12 @@ class Moments:
         """Whether every moment lies between."""
         return self == Moments()
 
+    def between(self, starts_at: datetime, ends_at: datetime) -> "Moments":
+        """Those of them that lie in another span too; none where the two don't meet."""
+        first = starts_at if self.starts_at is None else max(self.starts_at, starts_at)
+        last = ends_at if self.ends_at is None else min(self.ends_at, ends_at)
+        return Moments(first, max(first, last))
+
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
@@ -58,12 +64,17 @@ class Amounts:
 ALWAYS, ALL_AMOUNTS = Moments(), Amounts()
 
 
+NARROWING: Final = ("currency", "category", "captured_days", "available_days", "period", "merchants")
+"""What a report's row says of the orders that it counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders; whatever is None or empty says nothing. ``category`` is one that a line of the order has.
 
-    ``captured_days`` are days of the mall, as reports count them. With ``overdue_at`` those that should have been
-    shipped at that moment.
+    ``captured_days`` and ``available_days`` are days of the mall, as reports count them; ``period`` are the first days
+    of a settlement period, and of the next, of the one merchant that is named. With ``overdue_at`` those that should
+    have been shipped at that moment.
     """
 
     merchants: tuple[UUID, ...] | None = None
@@ -76,6 +87,9 @@ class OrderFilter:
     placed: Moments = ALWAYS
     captured: Moments = ALWAYS
     captured_days: Span | None = None
+    available: Moments = ALWAYS
+    available_days: Span | None = None
+    period: tuple[date, date] | None = None
     total: Amounts = ALL_AMOUNTS
     has_open_refund: bool | None = None
     overdue_at: datetime | None = None
@@ -88,7 +102,7 @@ class OrderFilter:
 
     def narrowed_to(self, row: "OrderFilter") -> "OrderFilter":
         """Those of them that a report's row counts. Raises InvalidInput where the two contradict each other."""
-        given = {name: getattr(row, name) for name in ("currency", "category", "captured_days", "merchants")}
+        given = {name: getattr(row, name) for name in NARROWING}
         for name, value in given.items():
             held = getattr(self, name)
             is_among = name == "merchants" and held is not None and value is not None and value[0] in held

@@ -126,6 +126,17 @@ def period_at(instant: datetime, schedules: Sequence[Schedule]) -> Period:
     return period
 
 
+def period_on(starts_on: date, ends_on: date, schedules: Sequence[Schedule]) -> Period | None:
+    """The period with these first days, of it and of what follows it; None where schedules make none such."""
+    at = datetime.combine(starts_on - timedelta(days=2), time(), UTC)
+    period = period_at(max(at, schedules[0].effective_at), schedules)
+    while period.starts_on <= starts_on:
+        if (period.starts_on, period.ends_on) == (starts_on, ends_on):
+            return period
+        period = period_at(period.ends_at, schedules)
+    return None
+
+
 def hold_ends_at(completed_at: datetime, days: int, zone: ZoneInfo) -> datetime:
     """The instant in UTC, `days` calendar days after completion, at the same wall-clock time in the zone.
 

@@ -6,11 +6,13 @@ the page are read. Everything else is asked of every merchant's schema (``tenanc
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
 
+from merchantry.domain.errors import InvalidInput
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.order_search import (
     Amounts,
@@ -21,14 +23,16 @@ from merchantry.domain.order_search import (
     check_orders,
     check_refunds,
 )
+from merchantry.domain.settlement import period_on
 from merchantry.services.mall import mall_zone
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
+from merchantry.services.schedule import schedules_of
 from merchantry.services.ship_by import is_overdue
 from merchantry.services.tracking import RELATIONS, WHOLE, Refund
 from merchantry.tables.merchant import order_line, orders, refund
 from merchantry.tables.platform import buyer_order, merchant_profile
 from tenancy.across import Across, Top, read_across, read_few_across
-from tenancy.database import Database
+from tenancy.database import Database, PlatformSession
 from tenancy.tables import merchant
 
 OPEN_REFUNDS = ("pending", "failed", "unknown")
@@ -127,13 +131,31 @@ async def find_refunds(
 
 
 async def _with_moments(database: Database, actor: str, wanted: OrderFilter) -> OrderFilter:
-    """Days of a report are days of the mall."""
-    if wanted.captured_days is None:
+    """Days of a report are days of the mall, periods those of the merchant's schedules."""
+    if wanted.captured_days is None and wanted.available_days is None and wanted.period is None:
         return wanted
+    captured, available = wanted.captured, wanted.available
     async with database.read(actor) as tx, tx.as_platform() as session:
         zone = await mall_zone(session)
-    starts_at, ends_at = wanted.captured_days.instants(zone)
-    return replace(wanted, captured=Moments(starts_at, ends_at), captured_days=None)
+        if wanted.captured_days is not None:
+            captured = captured.between(*wanted.captured_days.instants(zone))
+        if wanted.available_days is not None:
+            available = available.between(*wanted.available_days.instants(zone))
+        if wanted.period is not None:
+            available = await _within_period(session, available, wanted.period, wanted.merchants or ())
+    moments = replace(wanted, captured=captured, available=available)
+    return replace(moments, captured_days=None, available_days=None, period=None)
+
+
+async def _within_period(
+    session: PlatformSession, available: Moments, days: tuple[date, date], merchants: Sequence[UUID]
+) -> Moments:
+    """Raises InvalidInput where no merchant with such a period is named."""
+    schedules = await schedules_of(session, merchants)
+    period = period_on(*days, schedules[merchants[0]]) if len(merchants) == 1 and schedules else None
+    if period is None:
+        raise InvalidInput(reason="The row counts no such orders.", path=("filter", "of"))
+    return available.between(period.starts_at, period.ends_at)
 
 
 async def _slugs(
@@ -174,6 +196,7 @@ def across(
 def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
     of = orders.c
     conditions = [*_within(of.placed_at, wanted.placed), *_within(of.captured_at, wanted.captured)]
+    conditions += _within(of.available_at, wanted.available)
     conditions += _between(TOTAL.element, wanted.total)
     for column, value in ((of.number, wanted.number), (of.external_ref, wanted.external_ref)):
         conditions += [] if value is None else [column == value]

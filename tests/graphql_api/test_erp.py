@@ -2,15 +2,18 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from graphql_api.relay import encode_id
+from graphql_api.relay import encode_cursor, encode_id
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product
-from tests.graphql_api.documents import a_line, buy
+from tests.graphql_api.documents import a_line, buy, ship
 from tests.graphql_api.mall import Mall
 
 ORDERS = """query ($filter: OrderFilterInput, $first: Int, $after: String) {
@@ -25,17 +28,22 @@ REPORT = """query ($by: [ReportDimension!]!) {
     rows { merchant category orders goods { amount currency } drillDown }
   } }
 }"""
+SETTLED = """query ($by: [ReportDimension!]!) {
+  platform { settlementReport(from: "2026-01-01", to: "2027-01-01", groupBy: $by, first: 100) {
+    rows { merchant day periodStart periodEnd orders drillDown }
+  } }
+}"""
 CUSTOMERS = """{ merchant { customers {
   nodes { id orders totals { amount currency } firstOrderAt lastOrderAt contact shipTo { name } }
 } } }"""
 
 
-async def two_shops(mall: Mall) -> list[Merchant]:
+async def two_shops(mall: Mall, time_zones: Sequence[str] = ("UTC", "UTC")) -> list[Merchant]:
     """Two merchants with a toy and a book each, and eight orders of two days."""
     chance = random.Random(3)
     merchants, goods = [], []
-    for slug in ("kites", "boats"):
-        merchant = await a_merchant(mall.database, slug)
+    for slug, time_zone in zip(("kites", "boats"), time_zones, strict=True):
+        merchant = await a_merchant(mall.database, slug, time_zone=time_zone)
         merchants.append(merchant)
         goods += [
             (
@@ -91,6 +99,42 @@ async def test_the_orders_below_a_figure_make_the_figure(mall: Mall, by: list[st
         assert sum(minor(line["goods"]) for line in lines) == minor(row["goods"])
         if row["merchant"] is not None:
             assert {order["merchant"] for order in orders} == {row["merchant"]}
+
+
+@pytest.mark.parametrize("by", [["MERCHANT"], ["MERCHANT", "DAY"], ["MONTH", "MERCHANT"]], ids="-".join)
+async def test_the_orders_below_a_settled_figure_are_those_that_became_available(mall: Mall, by: list[str]) -> None:
+    kites, boats = await two_shops(mall, time_zones=("Asia/Tokyo", "America/Sao_Paulo"))
+    for merchant in (kites, boats):
+        shop = {"who": f"owner-of-{merchant.slug}", "merchant": merchant.slug}
+        for order in (await mall.ask("{ merchant { orders { nodes { id } } } }", **shop)).data["merchant"]["orders"][
+            "nodes"
+        ]:
+            await ship(mall, shop["who"], merchant, order["id"])
+            mall.clock.advance(hours=11)
+    mall.clock.advance(days=60)
+    await mall.work()
+    mall.clock.advance(days=30)
+    await mall.work()
+    rows = (await mall.ask(SETTLED, {"by": by}, who="ann")).data["platform"]["settlementReport"]["rows"]
+    assert len({row["periodStart"] for row in rows}) > 1
+    seen: Counter[str] = Counter()
+    for row in rows:
+        orders = await found(mall, {"of": row["drillDown"]})
+        assert (len(orders), {order["merchant"] for order in orders}) == (row["orders"], {row["merchant"]})
+        seen.update(order["number"] for order in orders)
+    assert set(seen.values()) == {1}
+    assert len(seen) == len(await found(mall, {}))
+    contradicting = {"of": rows[0]["drillDown"], "currency": "EUR"}
+    assert (await mall.ask(ORDERS, {"filter": contradicting}, who="ann")).codes == ["INVALID_INPUT"]
+
+
+async def test_a_settled_figure_over_all_merchants_leads_nowhere_and_made_up_rows_are_refused(mall: Mall) -> None:
+    await two_shops(mall)
+    assert (await mall.ask(SETTLED, {"by": []}, who="ann")).data["platform"]["settlementReport"]["rows"] == []
+    whose, day = UUID(int=5), date(2026, 1, 5)
+    for period in ((day, date(2026, 1, 12)), (date.min, date.max), (day, day)):
+        of = encode_cursor("settlementReportRow", (day, date(2026, 2, 1), "BRL", whose, *period))
+        assert (await mall.ask(ORDERS, {"filter": {"of": of}}, who="ann")).codes == ["INVALID_INPUT"]
 
 
 async def test_an_analyst_finds_orders_and_learns_of_no_buyer(mall: Mall) -> None:
