@@ -28,7 +28,8 @@ class Category:
     original_name: str = strawberry.field(description="As it was first written.")
     translations: list[CategoryTranslation] = strawberry.field(description="At most one for each language.")
     parent: str | None = strawberry.field(description="The code of the category above it.")
-    children: list["Category"] = strawberry.field(description="The categories right below it, by code.")
+    position: int = strawberry.field(description="Its place among those with the same parent, the least first.")
+    children: list["Category"] = strawberry.field(description="The categories right below it, by position, then code.")
     path: list["Category"] = strawberry.field(description="The way down to it from the top, itself included.")
     hold_days: int | None = strawberry.field(
         description="Days from completion until the money is available, of its own or from above; null: the plan's."
@@ -64,6 +65,7 @@ def _alone(found: category.Category, language: Language | None) -> Category:
             for each in known(found.translations)
         ],
         parent=found.parent,
+        position=found.position,
         children=[],
         path=[],
         hold_days=in_force.hold_days,
@@ -79,7 +81,7 @@ def _alone(found: category.Category, language: Language | None) -> Category:
 class CategoryQueries:
     @strawberry.field
     async def categories(self, info: Info, language: Language | None = None) -> list[Category]:
-        """All categories of the mall, by code; those without a parent are the tops of the tree.
+        """All categories of the mall, by position, then code; those without a parent are the tops of the tree.
 
         `language`: of their names; else what the viewer chose, else the request's Accept-Language.
         """

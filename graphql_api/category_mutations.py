@@ -23,6 +23,9 @@ class CategoryCreateInput:
     translations: list[CategoryTranslationInput] = strawberry.field(
         default_factory=list, description="Its name in other languages, one for each."
     )
+    position: int = strawberry.field(
+        default=0, description="Its place among those with the same parent, 0 to 1,000,000, the least first."
+    )
 
 
 @strawberry.type(description="Products can be put into the category.")
@@ -30,16 +33,19 @@ class CategoryCreated:
     category: Category
 
 
-@strawberry.input(description="What of a category's names changes; what is left out stays.")
+@strawberry.input(description="What of a category's names and place changes; what is left out stays.")
 class CategoryUpdateInput:
     code: str
     name: str | None = strawberry.field(default=None, description="As it is first written.")
     translations: list[CategoryTranslationInput] = strawberry.field(
         default_factory=list, description="Its name in other languages, one for each."
     )
+    position: int | None = strawberry.field(
+        default=None, description="Its place among those with the same parent, 0 to 1,000,000, the least first."
+    )
 
 
-@strawberry.type(description="The category has these names, wherever it is shown.")
+@strawberry.type(description="The category has these names and this place, wherever it is shown.")
 class CategoryUpdated:
     category: Category
 
@@ -80,6 +86,7 @@ class CategoryMutations:
                     allowed.act,
                     parent=input.parent,
                     translations=of_category(input.translations),
+                    position=input.position,
                 )
                 return Category.tree(await category.categories(session), language)[input.code]
 
@@ -87,15 +94,19 @@ class CategoryMutations:
 
     @mutation(problems=[InvalidInput, NotFound, NotPermitted])
     async def category_update(self, info: Info, input: CategoryUpdateInput) -> CategoryUpdated:
-        """Call a category something else, in any language. Needs platform.category.write."""
+        """Call a category something else, in any language, or give it another place. Needs platform.category.write."""
         allowed = access.of_platform(info.context, Permission.PLATFORM_CATEGORY_WRITE)
         language = await language_of_texts(info.context)
 
         async def work(tx: Transaction) -> Category:
             async with tx.as_platform() as session:
-                translations = of_category(input.translations)
                 await category.update_category(
-                    session, input.code, allowed.act, name=input.name, translations=translations
+                    session,
+                    input.code,
+                    allowed.act,
+                    name=input.name,
+                    translations=of_category(input.translations),
+                    position=input.position,
                 )
                 return Category.tree(await category.categories(session), language)[input.code]
 

@@ -49,6 +49,7 @@ from graphql_api.saved_report_mutations import SavedReportMutations
 from graphql_api.settlement_mutations import SettlementMutations
 from graphql_api.ship_by import ShipByMutations
 from graphql_api.shop import ListingQueries, Shop
+from graphql_api.shop_mutations import ShopMutations
 from graphql_api.split import Split
 from graphql_api.staff import StaffMutations
 from graphql_api.statement import Statement
@@ -106,6 +107,7 @@ class Mutation(
     GuestMutations,
     OrderMutations,
     ShipByMutations,
+    ShopMutations,
     RefundMutations,
     ReturnMutations,
     ChargebackMutations,

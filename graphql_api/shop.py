@@ -1,5 +1,7 @@
 """What everybody sees of the mall: listings, and shops with their own."""
 
+from datetime import datetime
+
 import strawberry
 
 from graphql_api.category import Category
@@ -28,6 +30,8 @@ class Shop(Node):
     slug: str
     name: str
     legal_name: str
+    description: str = strawberry.field(description="What it says of itself, as plain text; empty: nothing.")
+    since: datetime = strawberry.field(description="When it came to the mall.")
     category: str
     shipping_options: list[ShippingOption]
     accepts_cash: bool = strawberry.field(
@@ -74,6 +78,8 @@ class Shop(Node):
             slug=found.merchant.slug,
             name=profile.display_name,
             legal_name=profile.legal_name,
+            description=profile.description,
+            since=found.since,
             category=profile.category,
             shipping_options=[
                 ShippingOption(

@@ -14,7 +14,7 @@ from merchantry.cli.identity import verifier_of
 from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, StorefrontUrl, mailing_of
-from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
+from merchantry.cli.metrics import MetricsHost, MetricsPort, MetricsToken, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payment_webhooks import CarrierWebhooksFile, PaymentWebhooksFile, carrier_secrets, webhook_secrets
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
@@ -71,6 +71,7 @@ def serve(
     ] = 0,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
+    metrics_token: MetricsToken = None,
     payouts: PayoutsFile = None,
     payment_webhooks: PaymentWebhooksFile = None,
     carrier_webhooks: CarrierWebhooksFile = None,
@@ -108,7 +109,7 @@ def serve(
                     )
                 if processes > 1:
                     stack.enter_context(shared_between_processes())
-                stack.enter_context(exposed(metrics_port, metrics_host, opened.logins))
+                stack.enter_context(exposed(metrics_port, metrics_host, metrics_token, opened.logins))
 
             def announce() -> None:
                 typer.echo(f"Serving {address}/graphql", err=True)

@@ -10,7 +10,7 @@ from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
 from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, StorefrontUrl, mailing_of
-from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed
+from merchantry.cli.metrics import MetricsHost, MetricsPort, MetricsToken, exposed
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
 from merchantry.cli.running import ended_by_signals, on_signals, with_database
@@ -30,6 +30,7 @@ def worker(
     development: Annotated[bool, typer.Option("--development/--production", help="How logs look.")] = False,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
+    metrics_token: MetricsToken = None,
     payouts: PayoutsFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
@@ -69,5 +70,5 @@ def worker(
         configure_logging(development=development)
         if opened.notice_of_keys:
             typer.echo(opened.notice_of_keys, err=True)
-        with exposed(metrics_port, metrics_host, opened.logins):
+        with exposed(metrics_port, metrics_host, metrics_token, opened.logins):
             with_database(opened, work)

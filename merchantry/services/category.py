@@ -22,6 +22,7 @@ from tenancy.database import PlatformSession, Session
 
 MAX_CODE = 100
 MAX_NAME = 200
+MAX_POSITION = 1_000_000
 TRANSLATED = {"name": MAX_NAME}
 """Texts that a category has in several languages, with their greatest lengths."""
 _SAYS = table.alias()
@@ -36,7 +37,8 @@ _CODE = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
 class Category:
     """``code`` is what products, commission plans and reports say; ``parent`` the code of the one above.
 
-    ``own`` are the days that it sets itself, ``in_force`` those with what it inherits.
+    ``own`` are the days that it sets itself, ``in_force`` those with what it inherits. ``position`` orders it among
+    those with the same parent; where it is the same, the code does.
     """
 
     code: str
@@ -45,6 +47,7 @@ class Category:
     own: Days = field(default_factory=Days)
     in_force: Days = field(default_factory=Days)
     translations: Translations = field(default_factory=dict)
+    position: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -60,15 +63,17 @@ async def create_category(
     *,
     parent: str | None = None,
     translations: Sequence[Translation] = (),
+    position: int = 0,
 ) -> Category:
     """Add a category. Raises InvalidInput for a code that is malformed or taken, and for an unknown parent."""
     check_code(code)
+    _check_position(position)
     check_text(name, MAX_NAME, ("name",))
     translation.check(translations, TRANSLATED)
     if parent is not None:
         await require_category(session, parent, ("parent",))
     kept = translation.merged({}, translations)
-    row = {"code": code, "name": name, "parent": parent, "translations": kept}
+    row = {"code": code, "name": name, "parent": parent, "translations": kept, "position": position}
     made = await session.scalar(insert(table).values(row).on_conflict_do_nothing().returning(table.c.code))
     if made is None:
         raise InvalidInput(
@@ -79,17 +84,25 @@ async def create_category(
 
 
 async def update_category(
-    session: PlatformSession, code: str, act: Act, *, name: str | None = None, translations: Sequence[Translation] = ()
+    session: PlatformSession,
+    code: str,
+    act: Act,
+    *,
+    name: str | None = None,
+    translations: Sequence[Translation] = (),
+    position: int | None = None,
 ) -> Category:
-    """Call it something else, in some languages or in the first one; what is not given stays.
+    """Call it something else, in some languages or in the first one, or move it; what is not given stays.
 
-    Raises NotFound for an unknown category, InvalidInput for texts that are none.
+    Raises NotFound for an unknown category, InvalidInput for texts that are none and positions out of range.
     """
+    if position is not None:
+        _check_position(position)
     if name is not None:
         check_text(name, MAX_NAME, ("name",))
     translation.check(translations, TRANSLATED)
     held = await session.execute(
-        select(table.c.name, table.c.translations).where(table.c.code == code).with_for_update()
+        select(table.c.name, table.c.translations, table.c.position).where(table.c.code == code).with_for_update()
     )
     row = held.one_or_none()
     if row is None:
@@ -97,6 +110,7 @@ async def update_category(
     after = {
         "name": row.name if name is None else name,
         "translations": translation.merged(row.translations, translations),
+        "position": row.position if position is None else position,
     }
     await session.execute(update(table).where(table.c.code == code).values(after))
     await audit.record(session, NOBODY, act, "category.update", code, row._asdict(), after)
@@ -126,13 +140,18 @@ def check_code(code: str) -> None:
         raise InvalidInput(reason="A category's code has a-z and 0-9, with single _ or - between them.", path=("code",))
 
 
+def _check_position(position: int) -> None:
+    if not 0 <= position <= MAX_POSITION:
+        raise InvalidInput(reason=f"Give a position from 0 to {MAX_POSITION:,}.", path=("position",))
+
+
 async def categories(session: Session) -> list[Category]:
-    """All categories, by code."""
-    rows = (await session.execute(select(table).order_by(table.c.code))).all()
+    """All categories, by position and code."""
+    rows = (await session.execute(select(table).order_by(table.c.position, table.c.code))).all()
     branches = [_branch(row) for row in rows]
     in_force = inherited(branches)
     return [
-        Category(row.code, row.name, row.parent, branch.own, in_force[row.code], row.translations)
+        Category(row.code, row.name, row.parent, branch.own, in_force[row.code], row.translations, row.position)
         for row, branch in zip(rows, branches, strict=True)
     ]
 

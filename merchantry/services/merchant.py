@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from tenancy.writes import Changed, write
 
 FIRST_NUMBER = 100_001
 MAX_NAME = 200
+MAX_DESCRIPTION = 5_000
 MAX_DAYS = 365
 SETTABLE = ("active", "suspended")
 FIRST_TERMS = {"reserve_bps": 0, "reserve_days": 0, "objection_days": 14}
@@ -72,6 +74,7 @@ class Profile:
     complete_days_after_shipping: int
     accepts_cash: bool
     document_language: Language
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,11 @@ class NewShop:
 
 @dataclass(frozen=True, slots=True)
 class ListedMerchant:
-    """A merchant with its profile."""
+    """A merchant with its profile; ``since`` is when it came to the mall."""
 
     merchant: Merchant
     profile: Profile
+    since: datetime
 
     @property
     def cursor(self) -> tuple[str]:
@@ -305,6 +309,19 @@ async def set_document_language(session: PlatformSession, merchant_id: UUID, lan
         await audit.record(session, merchant_id, act, "merchant.set_document_language", str(merchant_id), before, after)
 
 
+async def describe(session: PlatformSession, merchant_id: UUID, description: str, act: Act) -> None:
+    """Say on the shop's page what it is; an empty text says nothing. Raises InvalidInput."""
+    check_text(description, MAX_DESCRIPTION, ("description",), shortest=0)
+    table = merchant_profile.c
+    mine = table.merchant_id == merchant_id
+    held = await session.scalar(select(table.description).where(mine).with_for_update())
+    if held != description:
+        after = {"description": description}
+        await write(session, Changed(merchant_profile, {"merchant_id": merchant_id}, after))
+        before = {"description": held}
+        await audit.record(session, merchant_id, act, "merchant.describe", str(merchant_id), before, after)
+
+
 async def list_merchants(
     session: PlatformSession, first: int, after: tuple[str] | None = None, *, status: str | None = None
 ) -> list[ListedMerchant]:
@@ -366,9 +383,9 @@ def profile_from(row: RowMapping) -> Profile:
 
 
 def _listed() -> Select[Any]:
-    columns = (merchant.c.id, merchant.c.slug, merchant.c.status, merchant_profile)
+    columns = (merchant.c.id, merchant.c.slug, merchant.c.status, merchant.c.created_at, merchant_profile)
     return select(*columns).join(merchant_profile, merchant_profile.c.merchant_id == merchant.c.id)
 
 
 def _listed_from(row: RowMapping) -> ListedMerchant:
-    return ListedMerchant(Merchant(row["id"], row["slug"], row["status"]), profile_from(row))
+    return ListedMerchant(Merchant(row["id"], row["slug"], row["status"]), profile_from(row), row["created_at"])

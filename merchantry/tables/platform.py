@@ -67,6 +67,7 @@ merchant_profile = Table(
     count("complete_days_after_shipping"),
     flag("accepts_cash", server_default="false"),
     words("document_language", server_default="en"),
+    words("description", server_default=""),
     ForeignKeyConstraint(["merchant_id"], [merchant.c.id]),
     CheckConstraint(
         "settlement_cycle IN ('daily', 'weekly', 'monthly', 'every_n_days', 'days_of_month')", name="cycle_is_known"
@@ -85,9 +86,11 @@ category = Table(
     count("return_days", nullable=True),
     document("translations", server_default="{}"),
     count("ship_days", nullable=True),
+    count("position", server_default="0"),
     ForeignKeyConstraint(["parent"], ["platform.category.code"]),
     CheckConstraint("hold_days BETWEEN 0 AND 365 AND return_days BETWEEN 0 AND 365", name="days_are_within_a_year"),
     CheckConstraint("ship_days BETWEEN 0 AND 365", name="ship_days_are_within_a_year"),
+    CheckConstraint("position BETWEEN 0 AND 1000000", name="position_is_within_bounds"),
     info=grants(platform=CHANGE, merchant=READ, public=READ, analyst=READ),
 )
 

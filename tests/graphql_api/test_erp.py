@@ -105,11 +105,10 @@ async def test_the_orders_below_a_figure_make_the_figure(mall: Mall, by: list[st
 async def test_the_orders_below_a_settled_figure_are_those_that_became_available(mall: Mall, by: list[str]) -> None:
     kites, boats = await two_shops(mall, time_zones=("Asia/Tokyo", "America/Sao_Paulo"))
     for merchant in (kites, boats):
-        shop = {"who": f"owner-of-{merchant.slug}", "merchant": merchant.slug}
-        for order in (await mall.ask("{ merchant { orders { nodes { id } } } }", **shop)).data["merchant"]["orders"][
-            "nodes"
-        ]:
-            await ship(mall, shop["who"], merchant, order["id"])
+        owner = f"owner-of-{merchant.slug}"
+        answer = await mall.ask("{ merchant { orders { nodes { id } } } }", who=owner, merchant=merchant.slug)
+        for order in answer.data["merchant"]["orders"]["nodes"]:
+            await ship(mall, owner, merchant, order["id"])
             mall.clock.advance(hours=11)
     mall.clock.advance(days=60)
     await mall.work()

@@ -1,5 +1,8 @@
 """What a storefront asks without a token: pages with facets, the tree of categories, a shop's page."""
 
+from typing import Any
+
+from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.services import catalogue
 from tests.builders import a_merchant, a_product, an_act
 from tests.graphql_api.mall import Mall
@@ -18,6 +21,9 @@ query ($after: String, $currency: CurrencyCode, $sort: ListingSort, $price: Pric
 }
 """
 SHOP = '{ shop(slug: "kites") { returnDays categories { code } listings(search: "kite") { nodes { title } } } }'
+DESCRIBED = '{ shop(slug: "kites") { description since } }'
+DESCRIBE = """mutation ($input: ShopDescriptionSetInput!) { shopDescriptionSet(input: $input) {
+  __typename ... on ShopDescriptionWasSet { shop { slug description } } } }"""
 TREE = '{ category(code: "toys") { code parent children { code } path { code } } categories { code } }'
 
 
@@ -47,6 +53,51 @@ async def test_a_cursor_of_another_order_and_prices_without_a_currency_are_refus
     assert (await mall.ask(SEARCH, {"sort": "PRICE_ASC"})).codes == ["INVALID_INPUT"]
     assert (await mall.ask(SEARCH, {"price": {"from": "1.00"}})).codes == ["INVALID_INPUT"]
     assert (await mall.ask(SEARCH, {"price": {"from": "x"}, "currency": "BRL"})).codes == ["INVALID_INPUT"]
+
+
+async def test_a_shop_says_what_it_is_and_since_when(mall: Mall) -> None:
+    kites = await a_merchant(mall.database, "kites")
+    for name, role in (("kim", MerchantRole.MANAGER), ("vic", MerchantRole.VIEWER)):
+        await mall.hire(name, kites, role)
+    await mall.hire("bob", await a_merchant(mall.database, "boats"), MerchantRole.OWNER)
+
+    async def describe(text: str, who: str) -> Any:
+        answer = await mall.ask(DESCRIBE, {"input": {"description": text}}, who=who, merchant="kites")
+        return (answer.body.get("data") or {}).get("shopDescriptionSet")
+
+    before = (await mall.ask(DESCRIBED)).data["shop"]
+    assert (before["description"], before["since"][:10]) == ("", an_act().at.isoformat()[:10])
+    said = "Kites.\n\u98ce\u7b5d \u202e<b>"
+    assert (await describe(said, "kim"))["shop"]["description"] == said
+    assert (await describe("x" * 5_001, "kim"))["__typename"] == "InvalidInput"
+    assert (await describe("of others", "vic"))["__typename"] == "NotPermitted"
+    assert (await describe("of others", "bob") or {"__typename": "NotPermitted"})["__typename"] == "NotPermitted"
+    assert (await mall.ask(DESCRIBED)).data["shop"] == before | {"description": said}
+    assert (await describe("", "kim"))["shop"]["description"] == ""
+
+
+async def test_categories_stand_in_their_order_among_siblings(mall: Mall) -> None:
+    await mall.appoint("adam", PlatformRole.ADMIN)
+
+    async def change(act: str, **given: Any) -> str:
+        asked = f"mutation ($input: Category{act}Input!) {{ category{act}(input: $input) {{ __typename }} }}"
+        found: str = (await mall.ask(asked, {"input": given}, who="adam")).data[f"category{act}"]["__typename"]
+        return found
+
+    async def order() -> list[str]:
+        top = (await mall.ask('{ category(code: "top") { children { code position } } }')).data["category"]
+        return [f"{each['code']} {each['position']}" for each in top["children"]]
+
+    await change("Create", code="top", name="Top")
+    for code, position in (("alpha", 0), ("beta", 2), ("gamma", 1), ("delta", 0)):
+        assert await change("Create", code=code, name=code, parent="top", position=position) == "CategoryCreated"
+    assert await order() == ["alpha 0", "delta 0", "gamma 1", "beta 2"]
+    assert await change("Update", code="alpha", position=9) == "CategoryUpdated"
+    assert await change("Update", code="alpha", name="Alpha") == "CategoryUpdated"
+    assert await order() == ["delta 0", "gamma 1", "beta 2", "alpha 9"]
+    for wrong in (-1, 1_000_001):
+        assert await change("Update", code="alpha", position=wrong) == "InvalidInput"
+        assert await change("Create", code="new", name="New", position=wrong) == "InvalidInput"
 
 
 async def test_a_shops_page_has_its_categories_and_only_its_listings(mall: Mall) -> None:

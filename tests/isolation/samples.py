@@ -167,6 +167,8 @@ def inputs(sphere: Sphere) -> dict[str, Any]:
         "CategoryUpdateInput.code": "toys",
         "DocumentLanguageSetInput.language": "ZH_HANS",
         "CategoryUpdateInput.name": "Toys",
+        "position": 3,
+        "ShopDescriptionSetInput.description": "Toys, and no nonsense.",
         "ProductTranslationInput.title": "风筝",
         "ProductTranslationInput.description": "适合大风天",
         "CategoryTranslationInput.name": "玩具",

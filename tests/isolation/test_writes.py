@@ -87,6 +87,7 @@ MUTATIONS = {
     "exchangeBook": Whose.PLATFORM,
     "productCreate": Whose.SELECTED,
     "documentLanguageSet": Whose.SELECTED,
+    "shopDescriptionSet": Whose.SELECTED,
     "productUpdate": Whose.MERCHANT,
     "productPublish": Whose.MERCHANT,
     "productUnpublish": Whose.MERCHANT,
