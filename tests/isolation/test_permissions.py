@@ -226,7 +226,7 @@ SPOILT = {
     "payeeAccountAdd.holder": "",
     "caseOpen.title": "",
     "categoryCreate.code": "Not A Code",
-    "ShopDescriptionSetInput.description": "\0",
+    "ShopDescriptionSetInput.description": "x" * 5_001,
     "CategoryDaysSetInput.code": "no-such-category",
     "CategoryUpdateInput.code": "no-such-category",
     "code": "Not A Code",
