@@ -69,6 +69,8 @@ def _flooded(socket: Path, headers: Headers) -> Iterator[list[float]]:
     flood = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     rates: list[float] = []
     try:
+        if flood.stdout:
+            flood.stdout.readline()  # it has begun
         yield rates
     finally:
         said, _ = flood.communicate()
@@ -93,12 +95,13 @@ async def _flood(socket: Path, headers: Headers) -> None:
     answers = {True: 0, False: 0}
     started = time.perf_counter()
     connections = [asyncio.create_task(_ask_on(socket, headers, answers)) for _ in range(FLOODERS)]
+    print(flush=True)
     await asyncio.to_thread(sys.stdin.read)
     seconds = time.perf_counter() - started
     for connection in connections:
         connection.cancel()
     await asyncio.gather(*connections, return_exceptions=True)
-    sys.stdout.buffer.write(orjson.dumps([answers[True] / seconds, answers[False] / seconds]))
+    print(orjson.dumps([answers[True] / seconds, answers[False] / seconds]).decode())
 
 
 async def _ask_on(socket: Path, headers: Headers, answers: dict[bool, int]) -> None:
