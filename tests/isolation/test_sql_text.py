@@ -16,6 +16,7 @@ TAKES_SQL = {"execute", "executemany", "exec_driver_sql", "text", "SQL", "litera
 """Functions and methods whose first argument is, or may be, SQL text."""
 
 ALLOWED = {
+    ("tenancy/database.py", "_send"): "constants, and the number of a savepoint",
     ("tenancy/across.py", "_lead"): "one of two constants, chosen by a number",
     ("tenancy/across.py", "_begin"): "the name that PostgreSQL gave its snapshot, checked to be hexadecimal",
     ("tenancy/across.py", "_fetch"): "a compiled statement, schema names and ids rendered from UUIDs",
