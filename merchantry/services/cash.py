@@ -45,9 +45,8 @@ async def pay(
         reason = "Cash on delivery pays a whole checkout; leave the other tenders out."
         raise InvalidInput(reason=reason, path=("input", "tenders"))
     async with tx.as_platform() as session:
-        found = await payment.payable(
-            session, checkout_id, buyer_id, tenders, currencies=currencies, methods={METHOD}, act=act
-        )
+        asking = payment.Asking(tenders, currencies, {METHOD})
+        found = await payment.payable(session, checkout_id, buyer_id, asking, act)
         if refusing := await _refusing(session, checkout_id):
             raise CashNotAccepted(merchants=tuple(refusing), path=("input", "tenders", 0, "method"))
         await payment.record(session, found, tenders, payment_id=payment_id, provider=payment.AT_THE_DOOR, act=act)
