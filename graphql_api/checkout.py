@@ -1,6 +1,6 @@
 """Buying: a quote, then a checkout over any number of merchants, then its payment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from graphql_api import access
 from graphql_api.address import Address
 from graphql_api.cart import CartInput, cart_of, remember
-from graphql_api.contacts import in_clear, of_buyer
+from graphql_api.contacts import FIELDS, in_clear, of_buyer
 from graphql_api.context import Context, Info
 from graphql_api.enums import Language, PaymentActionKind
 from graphql_api.money import Money, MoneyInput
@@ -20,8 +20,10 @@ from graphql_api.problems import mutation
 from graphql_api.quote import CheckoutQuoted, UsedCoupon
 from graphql_api.reader import language_of_texts
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page, take_id
+from graphql_api.selection import wanted
 from merchantry.domain.act import Act
-from merchantry.domain.contact import WITHHELD, Contact
+from merchantry.domain.checkout import Cart
+from merchantry.domain.contact import WITHHELD, Contact, ContactStatus
 from merchantry.domain.errors import (
     CashNotAccepted,
     CheckoutRejected,
@@ -41,7 +43,9 @@ from merchantry.gateways.payment import Charge, Tender, asked
 from merchantry.services import cash, checkout, coupon_use, payment, tracking
 from merchantry.services import guest as guests
 from merchantry.services import quote as quotes
-from merchantry.services.idempotency import claim
+from merchantry.services.checkout import Made
+from merchantry.services.idempotency import Request, claim
+from merchantry.services.payment import Settled
 from merchantry.services.quote import Quote
 from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
@@ -309,7 +313,7 @@ class CheckoutMutations:
         quote_id = take_id(context, input.quote_id, "Quote", 1, path)[0] if input.quote_id else None
         request, checkout_id = access.request("checkoutPlace", input), uuid4()
 
-        async def work(tx: Transaction) -> UUID:
+        async def work(tx: Transaction) -> UUID | tuple[Made, Cart]:
             async with tx.as_platform() as session:
                 first = await claim(session, NOBODY, buyer.act, request, checkout_id)
                 if first:
@@ -323,11 +327,12 @@ class CheckoutMutations:
                 if guest := context.caller.principal.guest:
                     await guests.take(session, guest.id, checkout_id, buyer.act.at + context.guest_lasts)
             remember(context, cart)
-            await checkout.place(tx, cart, checkout_id, buyer.account_id, buyer.act, vault=context.vault)
-            return checkout_id
+            return await checkout.make(tx, cart, checkout_id, buyer.account_id, buyer.act, vault=context.vault), cart
 
         placed = await context.database.run(buyer.act.actor, work)
-        return CheckoutPlaced(checkout=await find_checkout(context, placed, parts_wanted(info, ANSWERED)))
+        if isinstance(placed, UUID):  # the same request again: how the checkout stands now
+            return CheckoutPlaced(checkout=await find_checkout(context, placed, parts_wanted(info, ANSWERED)))
+        return CheckoutPlaced(checkout=_as_placed(*placed, buyer.act))
 
     @mutation(
         problems=[
@@ -357,23 +362,9 @@ class CheckoutMutations:
         request, payment_id = access.request("checkoutPay", input), uuid4()
 
         async def begin(tx: Transaction) -> tuple[payment.Payment | None, Charge | None]:
-            async with tx.as_platform() as session:
-                first = await claim(session, NOBODY, buyer.act, request, payment_id)
-                if first:
-                    begun = await payment.find(session, first)
-                    return begun, payment.charge_again(begun, tenders)
             if cash.is_asked(tenders):
-                paid = await cash.pay(
-                    tx,
-                    checkout_id,
-                    buyer.account_id,
-                    tenders,
-                    currencies=currencies,
-                    payment_id=payment_id,
-                    act=buyer.act,
-                )
-                return paid, None
-            charge = await payment.begin(
+                return await _at_the_door(tx, request, checkout_id, buyer, tenders, currencies, payment_id), None
+            return await payment.begin_once(
                 tx,
                 checkout_id,
                 buyer.account_id,
@@ -381,19 +372,23 @@ class CheckoutMutations:
                 currencies=currencies,
                 payment_id=payment_id,
                 gateway=context.gateway,
+                request=request,
                 act=buyer.act,
             )
-            return None, charge
 
         begun, charge = await context.database.run(buyer.act.actor, begin)
-        paid = await _charge(context, buyer, charge) if charge else begun
+        settled = await _charge(context, buyer, charge) if charge else None
+        paid = settled.payment if isinstance(settled, Settled) else settled or begun
         if paid is None:
             raise NotFound(what="payment")
         if paid.status == "failed":
             raise PaymentDeclined(reason=paid.failure or "declined", path=("input", "tenders"))
         if paid.status == "expired":
             raise PaymentNotPossible(status="expired", path=("input", "checkoutId"))
-        shown = await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED))
+        if isinstance(settled, Settled) and settled.orders and _is_known(info):
+            shown = _as_paid(settled)
+        else:
+            shown = await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED))
         if action := PaymentAction.of(paid):
             ends_at = min(filter(None, (action.expires_at, shown.expires_at)))
             return CheckoutPayNeedsAction(checkout=shown, payment=Payment.of(paid), action=action, expires_at=ends_at)
@@ -417,17 +412,59 @@ class CheckoutMutations:
         return CheckoutCancelled(checkout=await find_checkout(context, checkout_id, parts_wanted(info, ANSWERED)))
 
 
-async def _charge(context: Context, buyer: access.BuyerAccess, charge: Charge) -> payment.Payment:
+async def _at_the_door(
+    tx: Transaction,
+    request: Request,
+    checkout_id: UUID,
+    buyer: access.BuyerAccess,
+    tenders: Sequence[Tender],
+    currencies: Collection[str],
+    payment_id: UUID,
+) -> payment.Payment:
+    """Cash on delivery: nobody is asked, so it is settled at once."""
+    async with tx.as_platform() as session:
+        if first := await claim(session, NOBODY, buyer.act, request, payment_id):
+            return await payment.find(session, first)
+    return await cash.pay(
+        tx, checkout_id, buyer.account_id, tenders, currencies=currencies, payment_id=payment_id, act=buyer.act
+    )
+
+
+async def _charge(context: Context, buyer: access.BuyerAccess, charge: Charge) -> payment.Payment | Settled:
     """Ask the provider, outside any transaction, and write what it answered. No answer is no refusal."""
     outcome = await asked(context.gateway.charge(charge))
     now = context.clock()
     act = Act(buyer.act.actor, now, now)
     try:
-        return await context.database.run(act.actor, lambda tx: payment.settle(tx, charge.key, outcome, act))
+        return await context.database.run(act.actor, lambda tx: payment.settled(tx, charge.key, outcome, act))
     except (SQLAlchemyError, CommitUnknown) as error:  # the provider has answered: the worker asks it again and books
         log.warning("payment.not_settled", payment=str(charge.key), error=type(error).__name__)
     async with context.database.read(act.actor) as tx, tx.as_platform() as session:
         return await payment.find(session, charge.key)
+
+
+def _as_placed(made: Made, cart: Cart, act: Act) -> Checkout:
+    """The checkout as its transaction wrote it: nothing is read back."""
+    views = [tracking.as_placed(each.part.shop.merchant_id, each.order, act) for each in made.placed]
+    coupons = [
+        coupon_use.UsedCoupon(each.coupon.code, each.coupon.title, each.discount_minor)
+        for each in sorted(made.coupons, key=lambda each: each.coupon.code)
+    ]
+    contact = Contact(ContactStatus.SHOWN, cart.ship_to.document())
+    return Checkout.of(made.checkout, views, [], coupons, contact)
+
+
+def _as_paid(settled: Settled) -> Checkout:
+    """The checkout as it was captured, where nothing is selected that :func:`_is_known` excludes."""
+    views = [OrderView(merchant_id, order) for merchant_id, order in settled.orders]
+    return Checkout.of(settled.checkout, views, [settled.payment], [], WITHHELD)
+
+
+def _is_known(info: Info) -> bool:
+    """Whether a mutation that captured the orders of a checkout knows all that is selected of it. It hasn't read what
+    came before: other attempts to pay, coupons, what had happened to the orders, and where they go."""
+    before = wanted(info, "checkout").isdisjoint({"payments", "coupons"}) and not parts_wanted(info, ANSWERED).events
+    return before and FIELDS.isdisjoint(info.context.asked.fields)
 
 
 @node("Payment", parts=1)
