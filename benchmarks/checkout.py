@@ -25,7 +25,6 @@ from merchantry.domain.money import format_minor
 MERCHANTS = 24
 CLIENTS = (1, 8)
 ADDRESS = {"name": "Ana", "street": "Rua A 1", "city": "Recife", "postalCode": "50000-000", "country": "BR"}
-STORED_ADDRESS = {"name": "Ana", "street": "Rua A 1", "city": "Recife", "postal_code": "50000-000", "country": "BR"}
 PLACE = """
 mutation Place($input: CheckoutPlaceInput!) {
   checkoutPlace(input: $input) {
@@ -167,7 +166,7 @@ async def _by_script(
 
         async def buy(client: int) -> None:
             connection, buyer_id = connections[client], buyers[client].account_id
-            checkout_id = await bare_checkout.place(connection, buyer_id, STORED_ADDRESS, _cart(stalls, choice))
+            checkout_id = await bare_checkout.place(connection, buyer_id, _cart(stalls, choice))
             await bare_checkout.pay(connection, buyer_id, checkout_id, known)
 
         yield buy
