@@ -103,6 +103,32 @@ def _count(connection: Owner, tables: Sequence[tuple[str, str]]) -> int:
     return int(row[0]) if row else 0
 
 
+OVERSOLD = """
+SELECT count(*) FROM {schema}.variant
+WHERE reserved > on_hand OR reserved <> (
+    SELECT coalesce(sum(quantity), 0) FROM {schema}.order_line WHERE variant_id = variant.id)
+"""
+
+
+def oversold_variants(owner_url: str, stalls: list[Stall]) -> int:
+    """Of how many variants more is reserved than there is, or other than was ordered; nothing was shipped."""
+    with psycopg.connect(owner_url) as connection:
+        counted = 0
+        for stall in stalls:
+            statement = sql.SQL(OVERSOLD).format(schema=sql.Identifier(schema_of(stall.merchant_id)))
+            row = connection.execute(statement).fetchone()
+            counted += int(row[0]) if row else 0
+        return counted
+
+
+def deadlocks(owner_url: str) -> int:
+    """How many the database has seen since it was made."""
+    with psycopg.connect(owner_url) as connection:
+        statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        row = connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
+
+
 class StatementCounter:
     """Counts what the server was sent between two moments, by its own log: BEGIN and COMMIT too, the relay's not."""
 

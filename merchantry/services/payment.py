@@ -14,11 +14,12 @@ from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
+from merchantry.domain.errors import NotFound, PaymentNotPossible
 from merchantry.gateways.payment import ActionKind, Charge, ChargeStatus, Outcome, PaymentGateway, Tender
-from merchantry.services import audit, capture, checkout, late_payment, order, queue
+from merchantry.services import audit, capture, checkout, late_payment, order, payable, queue
 from merchantry.services.idempotency import Request, claim_and_read
 from merchantry.services.order import Order
+from merchantry.services.payable import Offer
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
@@ -27,7 +28,6 @@ from tenancy.writes import Changed, New, Write, write
 
 POLL_AFTER = timedelta(seconds=10)
 LONGEST_POLL = timedelta(minutes=10)
-MAX_TENDERS = 10
 ELSEWHERE = "elsewhere"
 """The provider of payments that were taken by somebody else (an import): nothing can be asked of it."""
 
@@ -98,10 +98,10 @@ async def begin(
     gateway: PaymentGateway,
     act: Act,
 ) -> Charge:
-    """Write down what the provider will be asked for; commit before asking. Raises what :func:`payable` raises."""
-    asking = Asking(tenders, currencies, gateway.methods)
+    """Write down what the provider will be asked for; commit before asking. Raises what `payable.lock` raises."""
+    offer = Offer(tenders, currencies, gateway.methods)
     async with tx.as_platform() as session:
-        found = await payable(session, checkout_id, buyer_id, asking, act)
+        found = await payable.lock(session, checkout_id, buyer_id, offer, act)
         return await _begun(session, found, tenders, payment_id, gateway, act)
 
 
@@ -119,14 +119,14 @@ async def begin_once(
 ) -> "tuple[Payment | None, Charge | None]":
     """:func:`begin` under a key: the charge to ask for, or the payment that the same request began before, with its
     charge where that is to be asked for again. Raises what `idempotency.claim` raises, too."""
-    asking = Asking(tenders, currencies, gateway.methods)
+    offer = Offer(tenders, currencies, gateway.methods)
     async with tx.as_platform() as session:
         lock, given = checkout.LOCK_TO_PAY, {"checkout": checkout_id}
         first, row = await claim_and_read(session, NOBODY, act, request, payment_id, lock, given)
         if first:
             begun = await find(session, first)
             return begun, charge_again(begun, tenders)
-        found = _payable(row, buyer_id, asking, act)
+        found = payable.from_row(row, buyer_id, offer, act)
         return None, await _begun(session, found, tenders, payment_id, gateway, act)
 
 
@@ -143,56 +143,6 @@ async def _begun(
     told = audit.event(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
     await record(session, found, tenders, poll, told, payment_id=payment_id, provider=gateway.name, act=act)
     return Charge(payment_id, found.currency, found.total_minor, tenders)
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What a buyer offers to pay with, the currencies of its amounts, and the methods that can be paid with."""
-
-    tenders: Sequence[Tender]
-    currencies: Collection[str]
-    methods: Collection[str]
-
-
-async def payable(
-    session: PlatformSession, checkout_id: UUID, buyer_id: UUID, asking: Asking, act: Act
-) -> checkout.Checkout:
-    """The buyer's checkout, locked, which these tenders can pay.
-
-    Raises NotFound, PaymentNotPossible (paid, expired, or another payment is open), InvalidInput, MixedCurrencies,
-    TendersMismatch.
-    """
-    row = (await session.execute(checkout.LOCK_TO_PAY, {"checkout": checkout_id})).one_or_none()
-    return _payable(row, buyer_id, asking, act)
-
-
-def _payable(row: Row[Any] | None, buyer_id: UUID, asking: Asking, act: Act) -> checkout.Checkout:
-    found = checkout.from_row(row, buyer_id)
-    if found.status != "awaiting_payment" or found.expires_at <= act.at:
-        status = found.status if found.status != "awaiting_payment" else "expired"
-        raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
-    if row is not None and row.is_being_paid:
-        raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
-    _check_tenders(found, asking)
-    return found
-
-
-def _check_tenders(found: checkout.Checkout, asking: Asking) -> None:
-    tenders, currencies = asking.tenders, set(asking.currencies) - {found.currency}
-    if len(tenders) > MAX_TENDERS:
-        raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
-    for position, each in enumerate(tenders):
-        if each.method not in asking.methods:
-            known = ", ".join(sorted(asking.methods))
-            raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
-    if currencies:
-        names = (found.currency, *sorted(currencies))
-        raise MixedCurrencies(currencies=names, path=("input", "tenders"))
-    given = sum(each.amount_minor for each in tenders)
-    if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
-        raise TendersMismatch(
-            expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("input", "tenders")
-        )
 
 
 def charge_again(begun: Payment, tenders: Sequence[Tender]) -> Charge | None:
