@@ -154,6 +154,7 @@ def _shape(each: Single) -> Shape:
     return Shape(type(each), each.table, tuple(_where(each)), tuple(_row(each)))
 
 
+@lru_cache(maxsize=SHAPES)
 def _can_be_list(shape: Shape) -> bool:
     """Lists are read by ``unnest``, which would take arrays in arrays apart."""
     if shape.kind not in (New, Added, Raised):
