@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 
 NAMES = (
+    "statements",
     "orders_page",
     "execution",
     "checkout",
@@ -20,6 +21,7 @@ NAMES = (
     "subscriptions",
     "log",
     "audit",
+    "review_trial",
 )
 
 

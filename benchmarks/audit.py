@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.installation import installed
-from benchmarks.measuring import facts, parse_options, show
+from benchmarks.measuring import facts, parse_options, show, told
 from benchmarks.olist_import import DATA
 from benchmarks.settlement import imported
 from merchantry.cli.verify_offline import audited
@@ -32,6 +32,7 @@ PER = 100_000
 async def exported(logins: Logins, home: Path) -> tuple[list[Path], dict[str, float]]:
     """Sign all, verify on the database, and write every ledger and the log's leaves. Returns the files and seconds."""
     database, took = Database(logins, pool_size=2), {}
+    told("Signing and verifying on the database …")
     await sequence_all(database, KEYS, datetime.now(UTC))
     merchants = await merchants_to_verify(database)
     began = time.perf_counter()
@@ -42,6 +43,7 @@ async def exported(logins: Logins, home: Path) -> tuple[list[Path], dict[str, fl
     took["verify log, on the database"] = time.perf_counter() - began
     if broken:
         raise RuntimeError(str(broken[:3]))
+    told(f"Exporting {len(merchants):,} ledgers …")
     began = time.perf_counter()
     paths = []
     for merchant_id, slug in merchants:
@@ -69,9 +71,11 @@ def main() -> int:
         print(f"Audit: no data in {DATA}, nothing measured.")
         return 0
     with installed(options) as installation, tempfile.TemporaryDirectory() as home:
+        told("Importing the orders …")
         asyncio.run(imported(installation.logins, options.quick))
         paths, took = asyncio.run(exported(installation.logins, Path(home)))
         files = Directory(Path(home))
+        told(f"Auditing {len(paths):,} ledgers …")
         began = time.perf_counter()
         audits = audited(paths, files, checked_head(note_of(files), KEYS.verifiers, (), 0))
         took["auditing them offline"] = time.perf_counter() - began

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.installation import Installation, an_act, installed, provisioned
-from benchmarks.measuring import Options, facts, parse_options, show
+from benchmarks.measuring import Options, facts, parse_options, show, told
 from benchmarks.olist_import import DATA, Stages
 from merchantry.domain.plan_document import plan_from_json
 from merchantry.imports.olist.model import Source, read
@@ -45,8 +45,10 @@ async def one_merchant(installation: Installation, options: Options) -> list[lis
     try:
         source = of_one_seller(read(DATA, datetime.now(UTC)), QUICK_ORDERS if options.quick else ORDERS)
         plan = plan_from_json((DATA / "reference-plan.json").read_bytes())
+        told(f"Importing {len(source.sales):,} orders of one merchant …")
         await run(database, Vault(lambda: ring), source, plan, clock=lambda: datetime.now(UTC), progress=Stages())
         [(merchant_id, slug)] = await merchants_to_verify(database)
+        told("Backing it up, trying the file, restoring it …")
         began = time.perf_counter()
         taking = Taking(installation.logins, merchant_id, slug, ring, ACTOR)
         made = await backing_up.take(database, taking, installation.home)
@@ -70,6 +72,7 @@ async def one_merchant(installation: Installation, options: Options) -> list[lis
 async def all_merchants(installation: Installation, options: Options) -> list[list[str]]:
     """Every merchant of an installation, which has sold nothing: what each costs at least."""
     count = QUICK_MERCHANTS if options.quick else MERCHANTS
+    told(f"Provisioning {count:,} merchants, then backing all of them up …")
     provisioned(installation.logins, list(range(1, count + 1)))
     database = Database(installation.logins, pool_size=4)
     directory = installation.home / "backups"

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ def facts(owner_url: str, options: Options) -> str:
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}, PostgreSQL {version}, fsync {fsync}, synchronous_commit on{quick}"
     )
+
+
+def told(what: str) -> None:
+    """Say on standard error what is being done; some of it takes minutes."""
+    print(what, file=sys.stderr, flush=True)
 
 
 def show(title: str, facts_line: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:

@@ -1,9 +1,11 @@
 """A server process of its own for what is measured over HTTP: the mall, or the bare page beside it."""
 
 import cProfile
+import os
 import pstats
 import signal
 import socket as sockets
+import struct
 import subprocess
 import sys
 import time
@@ -59,6 +61,15 @@ def _wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> No
             except OSError:
                 time.sleep(0.05)
     raise RuntimeError(f"the server didn't start:\n{log.read_text()[-2000:]}")
+
+
+def cpu_seconds(socket: Path) -> float:
+    """What the process that listens at a socket has used of the processor so far. Linux only."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.connect(str(socket))
+        process, _, _ = struct.unpack("3i", probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
+    used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
 
 def _app(kind: str, home: Path, owner_url: str, budget: int) -> Starlette:

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from benchmarks.installation import Installation, an_act, installed, provisioned
 from benchmarks.measuring import Options, facts, ms, parse_options, show
 from benchmarks.people import hired
-from benchmarks.serving import serving
+from benchmarks.serving import cpu_seconds, serving
 from merchantry.cli.installation import utc_now
 from merchantry.domain.event import EventKind
 from merchantry.domain.permission import MerchantRole
@@ -47,10 +47,10 @@ def main() -> None:
         show(
             f"Subscriptions: {EVENTS_PER_SECOND} events a second of {MERCHANTS} merchants",
             facts(installation.logins.owner, options),
-            ("subscribers", "delivered", "missing", "delivered/s", "p50", "p99", "slowest"),
+            ("subscribers", "delivered", "missing", "delivered/s", "p50", "p99", "slowest", "CPU each"),
             rows,
             f"From the return of COMMIT to the message; {length} s. Writer, server and subscribers are three processes;"
-            " a merchant's subscribers are told of its events, each over a WebSocket of its own.",
+            " a merchant's subscribers are told of its events, each over a WebSocket of its own. CPU is the server's.",
         )
 
 
@@ -81,8 +81,10 @@ def _row(
         listeners.stdin.flush()
         listeners.stdout.readline()
         time.sleep(SETTLE_SECONDS)
+        used = cpu_seconds(socket)
         committed = asyncio.run(_write(installation, merchants, length))
         time.sleep(SETTLE_SECONDS)
+        used = cpu_seconds(socket) - used
         heard, _ = listeners.communicate("stop\n")
     taken = sorted(at - committed[number] for number, at in json.loads(heard))
     expected = len(committed) * count // len(merchants)
@@ -96,6 +98,7 @@ def _row(
         ms(p50),
         ms(p99),
         ms(taken[-1]),
+        f"{used / len(taken) * 1e6:,.0f} µs",
     )
 
 

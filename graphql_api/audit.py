@@ -13,6 +13,7 @@ from graphql_api.relay import Connection, Node, Parts, connection_of, decode_id,
 from merchantry.domain import audit as rules
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.permission import Permission
+from merchantry.domain.worded import Worded
 from merchantry.services import audit_search
 from merchantry.services.audit_search import EVERYTHING, AuditFilter
 
@@ -89,9 +90,13 @@ class AuditFilterInput:
         """Raises InvalidInput."""
         for name in ("actor", "act", "subject", "request_id"):
             if len(getattr(self, name) or "") > MAX_NAME:
-                raise InvalidInput(reason=f"Give at most {MAX_NAME} characters.", path=("filter", name))
+                raise InvalidInput(
+                    reason=Worded("Give at most {most} characters.", most=MAX_NAME), path=("filter", name)
+                )
         if len(self.merchants or ()) > MAX_MERCHANTS:
-            raise InvalidInput(reason=f"Name at most {MAX_MERCHANTS} merchants.", path=("filter", "merchants"))
+            raise InvalidInput(
+                reason=Worded("Name at most {most} merchants.", most=MAX_MERCHANTS), path=("filter", "merchants")
+            )
         merchants = None
         if self.merchants is not None:
             merchants = [

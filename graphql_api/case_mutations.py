@@ -36,6 +36,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
+from merchantry.domain.worded import Worded
 from merchantry.services import case as cases
 from merchantry.services import case_decision, case_reopening, winding_up
 from merchantry.services import merchant as merchants
@@ -295,7 +296,9 @@ def _new_case(context: Context, given: CaseOpenInput) -> NewCase:
 def facts_of(given: list[CaseFactInput]) -> list[Fact]:
     """Evidence as it is kept. Raises InvalidInput."""
     if len(given) > MAX_FACTS:
-        raise InvalidInput(reason=f"Give at most {MAX_FACTS} pieces of evidence.", path=("input", "evidence"))
+        raise InvalidInput(
+            reason=Worded("Give at most {most} pieces of evidence.", most=MAX_FACTS), path=("input", "evidence")
+        )
     for position, fact in enumerate(given):
         check_text(fact.name, MAX_FACT_NAME, ("input", "evidence", position, "name"))
         check_text(fact.value, MAX_TEXT, ("input", "evidence", position, "value"))

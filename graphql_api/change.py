@@ -21,6 +21,7 @@ from graphql_api.told import LIST, CursorGone, Kinds, Told, kinds_seen
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.event import MIRRORED, EventKind
 from merchantry.domain.permission import Permission, may
+from merchantry.domain.worded import Worded
 from merchantry.services import catalogue, outbox, tracking
 from merchantry.services.outbox import OLDEST, CursorExpired, Event
 from tenancy.database import Transaction
@@ -60,7 +61,9 @@ async def changes(info: Info, kinds: Kinds, first: int | None, after: str | None
     """The merchant's changes behind a cursor, oldest first. Raises InvalidInput, CursorGone."""
     allowed = access.of_merchant(info.context, Permission.NOTIFICATION_READ)
     if foreign := set(kinds or ()) - MIRRORED:
-        reason = f"{min(foreign)[:60]} tells of no product, stock or order; docs/events.md lists what does."
+        reason = Worded(
+            "{foreign} tells of no product, stock or order; docs/events.md lists what does.", foreign=min(foreign)[:60]
+        )
         raise InvalidInput(reason=reason, path=("kinds",))
     roles = info.context.caller.principal.roles_in(allowed.merchant_id)
     seen = MIRRORED & kinds_seen(roles, kinds, of_platform=False)

@@ -1,6 +1,6 @@
 """What a resolver may know about its request."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -49,6 +49,8 @@ class Context:
     """For how long a guest's token opens what they have placed."""
     webhooks: Reach = field(default_factory=Reach)
     """Where webhooks may be sent."""
+    tracking_pages: Mapping[str, str] = field(default_factory=dict)
+    """Where carriers show parcels: templates of addresses, by carrier as its webhook's address calls it."""
     hub: Hub | None = None
     """Where subscriptions get their events; None where nobody hands any on."""
     bells: Bells | None = None

@@ -28,6 +28,7 @@ from merchantry.domain.errors import (
 from merchantry.domain.money import BPS
 from merchantry.domain.new_coupon import NewCoupon, normalised
 from merchantry.domain.permission import Permission
+from merchantry.domain.worded import Worded
 from merchantry.services import coupon as coupons
 from merchantry.services.idempotency import Request, claim
 from merchantry.tables.platform import NOBODY
@@ -222,7 +223,7 @@ def _by_currency(given: Sequence[MoneyInput], name: str) -> Mapping[str, int]:
     for position, each in enumerate(given):
         amount_minor = each.to_minor("input", name, position)
         if each.currency in amounts:
-            reason = f"Give one amount of {each.currency}."
+            reason = Worded("Give one amount of {currency}.", currency=each.currency)
             raise InvalidInput(reason=reason, path=("input", name, position, "currency"))
         amounts[each.currency] = amount_minor
     return amounts

@@ -13,6 +13,7 @@ from graphql_api.problems import mutation
 from merchantry.domain.act import Act
 from merchantry.domain.contact import check_email
 from merchantry.domain.errors import IdempotencyConflict, IdempotencyInProgress, InvalidInput, NotFound
+from merchantry.languages.language import chosen
 from merchantry.services import guest as guests
 from merchantry.services.guest import Begun
 from merchantry.services.idempotency import claim
@@ -45,7 +46,7 @@ class GuestCheckoutBeginInput:
 class GuestCheckoutBegun:
     token: str = strawberry.field(
         description="What the guest sends as their bearer token, to quote, place, pay and look at their orders later."
-        " It is shown this once, and kept by nobody but them."
+        " It is shown this once, and kept sealed, only for the links of mails to them."
     )
     expires_at: datetime = strawberry.field(description="When the token ends; placing a checkout puts that off.")
 
@@ -69,10 +70,11 @@ class GuestMutations:
         context, guest_id, now = info.context, uuid4(), info.context.clock()
         email = check_email(input.email, ("input", "email"))
         act = Act(f"buyer:{guest_id}", now, now, None, "guest", context.request_id)
+        language = chosen(None, context.accepted_languages)
 
         async def work(tx: Transaction) -> Begun:
             async with tx.as_platform() as session:
-                return await guests.begin(session, guest_id, email, act, vault=context.vault)
+                return await guests.begin(session, guest_id, email, act, vault=context.vault, language=language)
 
         begun = await context.database.run(act.actor, work)
         return GuestCheckoutBegun(token=begun.token, expires_at=begun.expires_at)

@@ -26,6 +26,8 @@ PAGE: Final = 100
 """Events that are read from the table at once."""
 POLL_SECONDS: Final = 1.0
 """How long nothing may be heard until the table is looked at anyway."""
+ROUND_SECONDS: Final = 0.01
+"""How far rounds are apart: what is told meanwhile is read with one statement, for all subscribers together."""
 READERS: Final = 2
 """Subscribers that read from the table at once."""
 
@@ -114,6 +116,7 @@ class Hub:
             try:
                 while await self._hand_on() == BATCH:
                     pass
+                await asyncio.sleep(ROUND_SECONDS)
             except Exception as error:  # the table is the truth: the next round reads what this one did not
                 log.warning("hub.round_failed", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)

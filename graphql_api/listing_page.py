@@ -15,6 +15,7 @@ from graphql_api.relay import Connection, Edge, Page, PageInfo, connection_of, p
 from graphql_api.selection import selects_anywhere, wanted
 from merchantry.domain.errors import InvalidInput, UnknownCurrency
 from merchantry.domain.money import digits, parse_minor
+from merchantry.domain.worded import Worded
 from merchantry.services import listing, listing_facets, listing_search
 from merchantry.services.listing import KEY_TYPES
 from merchantry.services.listing_facets import Facets
@@ -94,9 +95,9 @@ def asked_for(
 ) -> Wanted:
     """What is wanted. Raises InvalidInput, UnknownCurrency."""
     if search is not None and len(search) > MAX_SEARCH:
-        raise InvalidInput(reason=f"Search for at most {MAX_SEARCH} characters.", path=("search",))
+        raise InvalidInput(reason=Worded("Search for at most {most} characters.", most=MAX_SEARCH), path=("search",))
     if merchants is not None and len(merchants) > MAX_MERCHANTS:
-        raise InvalidInput(reason=f"Name at most {MAX_MERCHANTS} merchants.", path=("merchants",))
+        raise InvalidInput(reason=Worded("Name at most {most} merchants.", most=MAX_MERCHANTS), path=("merchants",))
     if currency is not None:
         _check_currency(currency)
     if price is not None and currency is None:

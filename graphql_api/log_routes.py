@@ -21,41 +21,44 @@ Answer = Callable[[PublicSession, Request], Awaitable[Response]]
 
 def routes(database: Database) -> Sequence[BaseRoute]:
     """`/log/checkpoint`, `/log/confirmed`, `/log/keys` and `/log/tile/…`; for everybody."""
-
-    def route(path: str, answer: Answer) -> Route:
-        async def answered(request: Request) -> Response:
-            async with database.read(ACTOR) as tx, tx.as_public() as session:
-                response = await answer(session, request)
-            response.headers["access-control-allow-origin"] = "*"
-            return response
-
-        return Route(f"{PATH}/{path}", answered)
-
     return [
-        route("checkpoint", _checkpoint),
-        route("confirmed", _confirmed),
-        route("keys", _keys),
-        route("{tile:path}", _tile),
+        route(database, "checkpoint", _checkpoint),
+        route(database, "confirmed", _confirmed),
+        route(database, "keys", _keys),
+        route(database, "{tile:path}", _tile),
     ]
+
+
+def route(database: Database, path: str, answer: Answer) -> Route:
+    """A file of the log."""
+
+    async def answered(request: Request) -> Response:
+        async with database.read(ACTOR) as tx, tx.as_public() as session:
+            response = await answer(session, request)
+        response.headers["access-control-allow-origin"] = "*"
+        return response
+
+    return Route(f"{PATH}/{path}", answered)
 
 
 async def _checkpoint(session: PublicSession, request: Request) -> Response:
     """The newest head, with the cosignatures that it has by now."""
-    return await _note(session, await log.head(session))
+    return await note(session, await log.head(session))
 
 
 async def _confirmed(session: PublicSession, request: Request) -> Response:
     """The newest head that a quorum of witnesses has cosigned."""
     size = await log.confirmed_size(session)
-    return await _note(session, None if size is None else await log.head(session, size))
+    return await note(session, None if size is None else await log.head(session, size))
 
 
-async def _note(session: PublicSession, head: log.Head | None) -> Response:
+async def note(session: PublicSession, head: log.Head | None) -> Response:
+    """A head, with the cosignatures that it has by now."""
     name = await log.origin(session)
     if head is None or name is None:
         return _missing("The log has no such head yet")
-    note = head.note(name).signed(await log.cosignatures(session, head.size))
-    return PlainTextResponse(str(note), headers={"cache-control": FOR_A_MOMENT})
+    signed = head.note(name).signed(await log.cosignatures(session, head.size))
+    return PlainTextResponse(str(signed), headers={"cache-control": FOR_A_MOMENT})
 
 
 async def _keys(session: PublicSession, request: Request) -> Response:

@@ -30,6 +30,7 @@ from graphql_api.relay import (
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.notification import group_of, heard_by_platform, heard_by_staff
 from merchantry.domain.permission import Permission
+from merchantry.domain.worded import Worded
 from merchantry.languages.language import DEFAULT, Language
 from merchantry.languages.news import sentence
 from merchantry.services import notification, notification_preference
@@ -273,7 +274,9 @@ def _chosen(given: NotificationsMarkReadInput) -> tuple[list[UUID], int | None]:
         return [], decode_cursor(given.up_to, LIST, (int,))[0]
     ids = given.ids or []
     if len(ids) > MAX_NODES:
-        raise InvalidInput(reason=f"Mark at most {MAX_NODES} notifications at once, or all up to one.", path=path)
+        raise InvalidInput(
+            reason=Worded("Mark at most {most} notifications at once, or all up to one.", most=MAX_NODES), path=path
+        )
     return [decode_id(each, "Notification", 2, path)[1] for each in ids], None
 
 

@@ -39,6 +39,7 @@ from merchantry.domain.errors import (
     ReferenceTaken,
 )
 from merchantry.domain.permission import Permission, may
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, explanation, order, refund, reversal, review_trail, tracking, winding_up
 from merchantry.services.idempotency import claim
 from merchantry.services.review_trail import TrailVerdict
@@ -522,7 +523,7 @@ async def require_own(
 
 def _text(value: str, name: str, longest: int = 200) -> str:
     if not 0 < len(value.strip()) <= longest:
-        raise InvalidInput(reason=f"Give 1 to {longest} characters.", path=("input", name))
+        raise InvalidInput(reason=Worded("Give 1 to {longest} characters.", longest=longest), path=("input", name))
     return value.strip()
 
 

@@ -17,6 +17,7 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.order_search import Amounts, Moments, OrderFilter, RefundFilter
 from merchantry.domain.permission import Permission
 from merchantry.domain.report_request import Span
+from merchantry.domain.worded import Worded
 from merchantry.services import order, order_search
 from merchantry.services.order_search import FoundOrder, FoundRefund
 
@@ -292,7 +293,7 @@ def _amounts(
     """The bounds in minor units, and the one currency that they, or the filter, name."""
     named = {each for each in (currency, least and least.currency, most and most.currency) if each}
     if len(named) > 1:
-        reason = f"Amounts compare in one currency; these are {', '.join(sorted(named))}."
+        reason = Worded("Amounts compare in one currency; these are {named}.", named=", ".join(sorted(named)))
         raise InvalidInput(reason=reason, path=("filter", f"{name}From"))
     lowest = least.to_minor("filter", f"{name}From") if least else None
     highest = most.to_minor("filter", f"{name}To") if most else None

@@ -26,6 +26,7 @@ from graphql_api.relay import encode_id
 from graphql_api.trail import refused
 from merchantry.domain import errors
 from merchantry.domain.errors import MarketError, OutcomeUnknown
+from merchantry.domain.worded import in_language
 from merchantry.languages.catalogue import translated
 from merchantry.languages.language import DEFAULT
 from tenancy.database import CommitUnknown
@@ -201,6 +202,8 @@ def _value(error: MarketError, name: str, context: Context) -> Any:
     value = getattr(error, name)
     if isinstance(value, UUID):
         return _id_of(name, value, context)
+    if name == "reason":
+        return in_language(value, partial(_translated, context))
     if not isinstance(value, tuple):
         return value
     return [_item(item, context) for item in value]

@@ -27,6 +27,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
+from merchantry.domain.worded import Worded
 from merchantry.jobs.reconciliation import Reconciled as Taken
 from merchantry.jobs.reconciliation import take_file
 from merchantry.services import bank_line
@@ -165,7 +166,9 @@ class ReconciliationMutations:
 
 def _decoded(content: str) -> bytes:
     if not 0 < len(content) <= MAX_CONTENT:
-        reason = f"Send 1 to {MAX_CONTENT} characters; the command `merchantry reconcile` takes larger files."
+        reason = Worded(
+            "Send 1 to {most} characters; the command `merchantry reconcile` takes larger files.", most=MAX_CONTENT
+        )
         raise InvalidInput(reason=reason, path=("input", "content"))
     try:
         return base64.b64decode(content, validate=True)

@@ -22,6 +22,7 @@ from graphql_api.derived import derived
 from graphql_api.errors import Forbidden, NotAuthenticated
 from graphql_api.instant import utc
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
+from merchantry.domain.worded import Worded
 
 DEFAULT_FIRST = 20
 MAX_FIRST = 100
@@ -179,7 +180,7 @@ async def resolve_node(info: Info, id: str) -> Node | None:
 async def resolve_nodes(info: Info, ids: Sequence[str]) -> list[Node | None]:
     """The nodes of up to 100 ids in their order, each loaded once. Raises InvalidInput for more."""
     if len(ids) > MAX_NODES:
-        raise InvalidInput(reason=f"Ask for at most {MAX_NODES} nodes at once.", path=("ids",))
+        raise InvalidInput(reason=Worded("Ask for at most {most} nodes at once.", most=MAX_NODES), path=("ids",))
     loaded = {id: await resolve_node(info, id) for id in dict.fromkeys(ids)}
     return [loaded[id] for id in ids]
 
@@ -223,7 +224,7 @@ def page(list_name: str, types: tuple[type, ...], first: int | None, after: str 
     """The page asked for, of a list ordered by values of these types. Raises InvalidInput."""
     size = DEFAULT_FIRST if first is None else first
     if not 1 <= size <= MAX_FIRST:
-        raise InvalidInput(reason=f"Ask for 1 to {MAX_FIRST} rows at once.", path=("first",))
+        raise InvalidInput(reason=Worded("Ask for 1 to {most} rows at once.", most=MAX_FIRST), path=("first",))
     return Page(list_name, size, None if after is None else decode_cursor(after, list_name, types))
 
 

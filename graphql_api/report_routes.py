@@ -29,6 +29,7 @@ from merchantry.domain.errors import InvalidInput, MarketError, NotFound
 from merchantry.domain.permission import Permission
 from merchantry.domain.report_kind import ReportFormat, ReportKind
 from merchantry.domain.report_request import ReportRequest, Span, choose
+from merchantry.domain.worded import Worded
 from merchantry.services import report_writing, saved_report
 from merchantry.services.report_rows import ReportRows, open_report
 from merchantry.services.report_writing import MEDIA_TYPES
@@ -171,10 +172,15 @@ def requested(request: Request) -> ReportRequest:
     """What path and parameters ask for. Raises InvalidInput, UnknownCurrency."""
     kind, format_ = request.path_params["kind"], request.path_params["format"]
     if kind not in set(ReportKind):
-        reason = f"There is no report {kind[:40]}; ask for one of {', '.join(ReportKind)}."
+        reason = Worded(
+            "There is no report {kind}; ask for one of {kinds}.", kind=kind[:40], kinds=", ".join(ReportKind)
+        )
         raise InvalidInput(reason=reason, path=("kind",))
     if format_ not in set(ReportFormat):
-        raise InvalidInput(reason=f"Reports are written as {' or '.join(ReportFormat)}.", path=("format",))
+        raise InvalidInput(
+            reason=Worded("Reports are written as {formats}.", formats=" or ".join(ReportFormat)),
+            path=("format",),
+        )
     given = _parameters(request)
     choice = choose(
         ReportKind(kind),
@@ -190,10 +196,14 @@ def _parameters(request: Request) -> dict[str, str]:
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in PARAMETERS:
-            reason = f"There is no parameter {name[:40]}; give of {', '.join(PARAMETERS)}."
+            reason = Worded(
+                "There is no parameter {name}; give of {parameters}.", name=name[:40], parameters=", ".join(PARAMETERS)
+            )
             raise InvalidInput(reason=reason, path=(name[:40],))
         if name in given:
-            raise InvalidInput(reason=f"The parameter {name} is given twice; give it once.", path=(name,))
+            raise InvalidInput(
+                reason=Worded("The parameter {name} is given twice; give it once.", name=name), path=(name,)
+            )
         given[name] = value
     return given
 
@@ -209,7 +219,7 @@ def _day(given: dict[str, str], name: str) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass  # as wrong as what does not look like a day
-    raise InvalidInput(reason=f"Give {name} as a day such as 2026-03-01.", path=(name,))
+    raise InvalidInput(reason=Worded("Give {name} as a day such as 2026-03-01.", name=name), path=(name,))
 
 
 async def _downloaded(request: Request, context: Context, directory: Path | None) -> Response:

@@ -24,6 +24,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.report_request import Choice, Span, choose
+from merchantry.domain.worded import Worded
 from merchantry.services import saved_report as reports
 from merchantry.services.idempotency import Request, claim
 from merchantry.services.saved_report import AnySession, NewReport
@@ -145,7 +146,7 @@ class SavedReportMutations:
 
 def _new(given: ReportSaveInput, merchants: list[str] | None) -> NewReport:
     if len(given.columns) > MOST_COLUMNS:
-        raise InvalidInput(reason=f"Choose at most {MOST_COLUMNS} columns.", path=("columns",))
+        raise InvalidInput(reason=Worded("Choose at most {most} columns.", most=MOST_COLUMNS), path=("columns",))
     choice: Choice = choose(
         given.kind, given.columns, merchants=merchants, currency=given.currency, statuses=given.statuses
     )

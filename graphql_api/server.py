@@ -17,7 +17,16 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from graphql_api import carrier_webhooks, log_routes, mail_routes, payment_webhooks, sandbox_page, tracing, trail
+from graphql_api import (
+    carrier_webhooks,
+    cosignature_routes,
+    log_routes,
+    mail_routes,
+    payment_webhooks,
+    sandbox_page,
+    tracing,
+    trail,
+)
 from graphql_api.app import create_app
 from graphql_api.bells import Bells
 from graphql_api.context import Context
@@ -84,6 +93,7 @@ class Settings:
     budget_per_second: int = 10_000
     webhook_secrets: Mapping[str, Secrets] = field(default_factory=dict)
     carrier_secrets: Mapping[str, Secrets] = field(default_factory=dict)
+    tracking_pages: Mapping[str, str] = field(default_factory=dict)
     sandbox_transport: httpx.AsyncBaseTransport | None = None
     guest_days: int = 90
     webhooks: Reach = field(default_factory=Reach)
@@ -117,6 +127,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
             webhooks=settings.webhooks,
+            tracking_pages=settings.tracking_pages,
             sends_mail=settings.mailing is not None,
             hub=hub,
             bells=bells,
@@ -165,6 +176,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
         on_refused=partial(trail.refused_at_the_door, database, clock),
         lifespan=lifespan,
         extra_routes=[
+            *cosignature_routes.routes(database, settings.witness_policy, clock),
             *log_routes.routes(database),
             *mail_routes.routes(database, settings.vault, clock),
             *payment_webhooks.routes(database, {gateway.name: gateway}, settings.webhook_secrets, clock),

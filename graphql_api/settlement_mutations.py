@@ -26,6 +26,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.settlement import Schedule, TermsUnusable
+from merchantry.domain.worded import Worded
 from merchantry.jobs import settlement as jobs
 from merchantry.jobs.tools import Tools
 from merchantry.services import merchant as merchants
@@ -183,9 +184,11 @@ def _schedule(given: SettlementScheduleChangeInput, zone_before: ZoneInfo) -> Sc
             **facts,
         )
     except TermsUnusable as error:
-        raise InvalidInput(reason=f"{error}.", path=(error.fact,)) from error
+        raise InvalidInput(reason=error.reason, path=(error.fact,)) from error
     except ValueError as error:
-        raise InvalidInput(reason=f"{error}.", path=("input",)) from error
+        raise InvalidInput(
+            reason=Worded("These terms can't be used: {error}.", error=error), path=("input",)
+        ) from error
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -7,9 +7,12 @@ from uuid import UUID
 
 import strawberry
 
+from graphql_api.context import Info
 from graphql_api.enums import ParcelStatus
 from graphql_api.relay import Node, encode_id
+from merchantry.domain import parcel as parcel_rules
 from merchantry.domain.parcel import ENDS, Update
+from merchantry.domain.parcel import ParcelStatus as Told
 from merchantry.services import tracking
 from merchantry.services.tracking import OrderView
 
@@ -44,6 +47,17 @@ class Shipment(Node):
         description="What its carrier told, the earliest first; the latest 50."
     )
     lines: list[ShipmentLine]
+
+    @strawberry.field
+    def is_late(self, info: Info) -> bool:
+        """The expected day is over everywhere, and it has neither arrived nor gone back."""
+        return parcel_rules.is_late(self.expected_on, self.status and Told(self.status), info.context.clock())
+
+    @strawberry.field
+    def tracking_url(self, info: Info) -> str | None:
+        """Its carrier's page of it, for carriers whose pages the mall knows."""
+        template = info.context.tracking_pages.get(parcel_rules.carrier_key(self.carrier))
+        return template and parcel_rules.tracking_url(template, self.tracking_number)
 
     @staticmethod
     def of(merchant_id: UUID, parcel: tracking.Shipment) -> "Shipment":

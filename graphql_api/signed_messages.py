@@ -35,7 +35,9 @@ class Message:
     body: bytes
 
 
-class _Refused(Exception):
+class BodyRefused(Exception):
+    """A body is too long, too slow, or ends early; the status says which."""
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -55,11 +57,11 @@ def route(
     async def hear(request: Request) -> Response:
         sender = request.path_params["sender"]
         try:
-            body = await _body(request)
+            body = await body_of(request)
             message_id = secrets.get(sender, Secrets(())).verify(request.headers, body, clock())
             act = Act(f"system:{sender}", clock(), clock(), request_id=request.state.request_id)
             return await carry_out(Message(sender, message_id, body), act)
-        except _Refused as refused:
+        except BodyRefused as refused:
             return said(refused.status, str(refused))
         except SignatureRefused as error:
             log.info("signed_message.refused", door=path, reason=str(error))
@@ -79,16 +81,17 @@ def said(status: int, message: str, headers: Mapping[str, str] | None = None) ->
     return JSONResponse({"message": message}, status, {"cache-control": "no-store", **(headers or {})})
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
+    """The whole body of a message, which is short. Raises BodyRefused: 400, 408, 413."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raise _Refused(413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
+                    raise BodyRefused(413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
     except TimeoutError:
-        raise _Refused(408, "The body took too long to arrive.") from None
+        raise BodyRefused(408, "The body took too long to arrive.") from None
     except ClientDisconnect:
-        raise _Refused(400, "The body ended early.") from None
+        raise BodyRefused(400, "The body ended early.") from None
     return bytes(body)

@@ -13,6 +13,7 @@ from graphql_api.relay import encode_cursor
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.event import EventKind
 from merchantry.domain.permission import may
+from merchantry.domain.worded import Worded
 from merchantry.services.outbox import Event
 
 LIST = "events"
@@ -57,7 +58,10 @@ class Told:
 def kinds_seen(roles: Collection[str], kinds: list[str] | None, *, of_platform: bool) -> frozenset[EventKind]:
     """The kinds asked for that the roles may be told of. Raises InvalidInput for a kind that there is not."""
     if unknown := set(kinds or ()) - set(EventKind):
-        raise InvalidInput(reason=f"There is no event {min(unknown)[:60]}; docs/events.md lists them.", path=("kinds",))
+        raise InvalidInput(
+            reason=Worded("There is no event {unknown}; docs/events.md lists them.", unknown=min(unknown)[:60]),
+            path=("kinds",),
+        )
     seen = set[EventKind]()
     for kind in EventKind if kinds is None else map(EventKind, kinds):
         needed = kind.declared.platform if of_platform else kind.declared.staff

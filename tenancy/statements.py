@@ -1,7 +1,7 @@
 """From SQLAlchemy's statements to what psycopg sends, and from its rows to SQLAlchemy's results.
 
-Statements are SQLAlchemy Core, compiled once for each shape and remembered. Running them needs nothing of its engine:
-that takes four to seven times the program's time of psycopg itself (``python -m benchmarks statements``).
+Statements are SQLAlchemy Core, compiled once for each shape and remembered. Running them needs nothing of its engine,
+whose share of a statement's cost is the greatest (``python -m benchmarks statements``; decision 0030).
 """
 
 import re
@@ -152,7 +152,7 @@ class Statements:
             rows = await cursor.fetchall()
             while many and cursor.nextset():
                 rows += await cursor.fetchall()
-            return Rows(metadata, rows, cursor.rowcount)
+            return Rows(metadata, rows, len(rows))
 
     @contextmanager
     def watched(self, query: str, connection: AsyncConnection[Any]) -> Iterator[None]:

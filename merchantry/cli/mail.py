@@ -30,6 +30,15 @@ MailFrom = Annotated[
         help="Whose mail it is, 'News <news@mall.example>'; no-reply at the mall's domain if not given.",
     ),
 ]
+StorefrontUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--storefront-url",
+        envvar="MERCHANTRY_STOREFRONT_URL",
+        metavar="URL",
+        help="Where buyers see the mall; mails about an order lead to /orders/<number> below it. Without: no links.",
+    ),
+]
 DigestAt = Annotated[
     str,
     typer.Option(
@@ -41,7 +50,9 @@ DigestAt = Annotated[
 ]
 
 
-def mailing_of(url: str | None, sender: str | None, digest_at: str, domain: str, public_url: str) -> Mailing | None:
+def mailing_of(
+    url: str | None, sender: str | None, digest_at: str, domain: str, public_url: str, storefront_url: str | None = None
+) -> Mailing | None:
     """How mail is sent, if it is. Raises CommandRefused, which shows nothing of the URL."""
     if not url:
         return None
@@ -51,7 +62,7 @@ def mailing_of(url: str | None, sender: str | None, digest_at: str, domain: str,
     try:
         server = SmtpServer.parse(url)
         server.check()
-        return Mailing(server, sender_of(sender or f"no-reply@{domain}", domain, public_url), at)
+        return Mailing(server, sender_of(sender or f"no-reply@{domain}", domain, public_url, storefront_url), at)
     except UrlRefused as error:
         raise CommandRefused(f"--smtp-url can't be used: {error}.") from None
     except InvalidInput as error:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
+from merchantry.cli.carriers import TrackingPagesFile, tracking_pages
 from merchantry.cli.failures import CommandRefused
 from merchantry.cli.identity import verifier_of
 from merchantry.cli.installation import installation
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
-from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, mailing_of
+from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, StorefrontUrl, mailing_of
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed, shared_between_processes
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payment_webhooks import CarrierWebhooksFile, PaymentWebhooksFile, carrier_secrets, webhook_secrets
@@ -73,6 +74,7 @@ def serve(
     payouts: PayoutsFile = None,
     payment_webhooks: PaymentWebhooksFile = None,
     carrier_webhooks: CarrierWebhooksFile = None,
+    tracking_pages_file: TrackingPagesFile = None,
     backups: BackupsDir = None,
     backups_kept: BackupsKept = 14,
     witness_policy: WitnessPolicyFile = None,
@@ -81,6 +83,7 @@ def serve(
     webhooks_kept: WebhooksKept = 30,
     smtp_url: SmtpUrl = None,
     mail_from: MailFrom = None,
+    storefront_url: StorefrontUrl = None,
     digest_at: DigestAt = "08:00",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -138,9 +141,10 @@ def serve(
                 verify_at=at,
                 webhook_secrets=webhook_secrets(payment_webhooks, sandbox_in=opened.data_dir if development else None),
                 carrier_secrets=carrier_secrets(carrier_webhooks),
+                tracking_pages=tracking_pages(tracking_pages_file),
                 webhooks=Reach(webhooks_private),
                 webhooks_kept=timedelta(days=webhooks_kept),
-                mailing=mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url or address),
+                mailing=mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url or address, storefront_url),
             )
             app = build_app(settings)
             serve_app(

@@ -48,9 +48,9 @@ Command = Annotated[
 Webhook = Annotated[str | None, typer.Option("--alarm-url", metavar="URL", help="Evidence is sent there by POST.")]
 Every = Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="How long a round takes.")]
 HOME = Path(".merchantry-witness")
-UNHEARD = (
-    "Watching only: the log gets no cosignature, and nothing counts as confirmed by this witness. `merchantry witness"
-    " serve` answers the log; `merchantry witness heads` gives others what was cosigned."
+FOLLOWING = (
+    "Following. Cosignatures are handed to a log that takes them; they count where its policy names this witness, and"
+    " the log says so if it does not."
 )
 
 
@@ -104,12 +104,12 @@ def follow(
 ) -> None:
     """Look at logs again and again, without being reachable. Ends with exit code 1 once there is evidence.
 
-    What it cosigns stays here: the log asks witnesses, and can ask only those that `serve`.
+    What it has checked and cosigned is handed to the log, which counts it if its policy names this witness.
     """
     with ended_by_signals(), new_client() as client:
         witness = _opened(data_dir, log)
         rounds = _rounds(witness, client, log_url, peer, every, alarm_command, alarm_url)
-        typer.echo(UNHEARD, err=True)
+        typer.echo(FOLLOWING, err=True)
         while True:
             is_whole = rounds.once()
             if _has_evidence(witness):

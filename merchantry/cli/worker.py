@@ -9,7 +9,7 @@ import typer
 from merchantry.cli.backups import BackupsDir, BackupsKept, backup_plan
 from merchantry.cli.installation import installation, utc_now
 from merchantry.cli.log_witnesses import WitnessPolicyFile, policy_in
-from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, mailing_of
+from merchantry.cli.mail import DigestAt, MailFrom, SmtpUrl, StorefrontUrl, mailing_of
 from merchantry.cli.metrics import MetricsHost, MetricsPort, exposed
 from merchantry.cli.options import DatabaseUrl, DataDir
 from merchantry.cli.payout_providers import PayoutsFile, payout_providers
@@ -40,6 +40,7 @@ def worker(
     mall_domain: Annotated[str, typer.Option(help="The mall's, as servers are given it.")] = "localhost",
     smtp_url: SmtpUrl = None,
     mail_from: MailFrom = None,
+    storefront_url: StorefrontUrl = None,
     digest_at: DigestAt = "08:00",
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
@@ -60,7 +61,7 @@ def worker(
             await work_forever(tools, stop)
 
     providers, plan = payout_providers(payouts), backup_plan(backups, backups_kept)
-    mailing = mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url)
+    mailing = mailing_of(smtp_url, mail_from, digest_at, mall_domain, public_url, storefront_url)
     policy, at = policy_in(witness_policy), time_of_day(verify_at)
     with ended_by_signals(), installation(database_url, data_dir) as opened:
         from graphql_api.logging import configure_logging

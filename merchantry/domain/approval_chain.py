@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from merchantry.domain.case import CaseKind, Chain, Step
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 
 MOST_STEPS: Final = 10
 MOST_APPROVALS: Final = 5
@@ -17,17 +18,21 @@ LEAST: Final[Mapping[CaseKind, int]] = MappingProxyType({CaseKind.WRITE_OFF: 2})
 def check_chain(kind: CaseKind, chain: Chain) -> None:
     """Raises InvalidInput for no steps or too many, for approvals out of range, and for fewer than a kind's least."""
     if not 1 <= len(chain) <= MOST_STEPS:
-        raise InvalidInput(reason=f"Give 1 to {MOST_STEPS} steps.", path=("steps",))
+        raise InvalidInput(reason=Worded("Give 1 to {most} steps.", most=MOST_STEPS), path=("steps",))
     for position, step in enumerate(chain):
         if not 1 <= step.approvals <= MOST_APPROVALS:
-            reason = f"A step asks for 1 to {MOST_APPROVALS} people."
+            reason = Worded("A step asks for 1 to {most} people.", most=MOST_APPROVALS)
             raise InvalidInput(reason=reason, path=("steps", position, "approvals"))
         if step.above_minor is not None and min(step.above_minor.values(), default=0) < 0:
-            reason = "The amount above which a step holds is not negative."
+            reason = Worded("The amount above which a step holds is not negative.")
             raise InvalidInput(reason=reason, path=("steps", position, "above"))
     least = LEAST.get(kind, 1)
     if max((step.approvals for step in chain if step.above_minor is None), default=0) < least:
-        reason = f"Begin with a step for every amount, of {least} or more: {kind} is never a matter for fewer."
+        reason = Worded(
+            "Begin with a step for every amount, of {least} or more: {kind} is never a matter for fewer.",
+            least=least,
+            kind=kind,
+        )
         raise InvalidInput(reason=reason, path=("steps",))
 
 

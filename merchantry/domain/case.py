@@ -8,6 +8,7 @@ from typing import Final
 
 from merchantry.domain.errors import CaseClosed, InvalidInput, OwnAct, VotedAlready
 from merchantry.domain.money import format_minor
+from merchantry.domain.worded import Worded
 
 PEOPLE: Final = frozenset({"buyer", "staff", "platform"})
 """What somebody with an account acts as; the same account may be several of them."""
@@ -197,10 +198,17 @@ def granted(
     if vote is Vote.REJECT or kind not in IN_PART:
         raise InvalidInput(reason="Only an objection can be approved in part; leave the amount out.", path=("amount",))
     if amount_minor is None or part_currency != currency:
-        raise InvalidInput(reason=f"The case is about {currency or 'no amount'}.", path=("amount", "currency"))
+        raise InvalidInput(
+            reason=Worded("The case is about {currency}.", currency=currency)
+            if currency
+            else Worded("The case is about no amount."),
+            path=("amount", "currency"),
+        )
     if not 0 < part_minor <= amount_minor:
         asked = f"{format_minor(amount_minor, part_currency)} {part_currency}"
-        raise InvalidInput(reason=f"Approve more than nothing and at most {asked}, or reject.", path=("amount",))
+        raise InvalidInput(
+            reason=Worded("Approve more than nothing and at most {asked}, or reject.", asked=asked), path=("amount",)
+        )
     return part_minor
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 
 MOST_DAYS: Final = 365
 SHIP_DAYS: Final = 7
@@ -79,4 +80,6 @@ def check_days(days: Days) -> None:
     for name in NAMES:
         value = getattr(days, name)
         if value is not None and not 0 <= value <= MOST_DAYS:
-            raise InvalidInput(reason=f"Give 0 to {MOST_DAYS} days, or none to take those above.", path=(name,))
+            raise InvalidInput(
+                reason=Worded("Give 0 to {most} days, or none to take those above.", most=MOST_DAYS), path=(name,)
+            )

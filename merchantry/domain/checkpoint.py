@@ -11,6 +11,9 @@ from merchantry.domain.canonical import rfc3339
 from merchantry.domain.merkle import HASH_BYTES
 from merchantry.domain.note import NoteError
 
+MAX_SIZE: Final = 2**63 - 1
+"""The largest tree; a checkpoint can name larger ones, which are of no possible tree."""
+
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 

@@ -11,6 +11,7 @@ from merchantry.domain.discount import share_discount
 from merchantry.domain.errors import CouponEnded, CouponNotApplicable, CouponUnknown, CouponUsedUp, MarketError
 from merchantry.domain.money import BPS, allocate, format_minor, of_bps
 from merchantry.domain.text import Path
+from merchantry.domain.worded import Worded
 
 MAX_COUPONS: Final = 5
 """Of one checkout."""
@@ -171,10 +172,16 @@ def _check_applicable(coupon: Coupon, currency: str, goods_minor: int, has_lines
     if not has_lines:
         raise CouponNotApplicable(coupon=coupon.code, reason="It is for other goods than these.")
     if not coupon.terms.is_in(currency):
-        raise CouponNotApplicable(coupon=coupon.code, reason=f"It is not for purchases in {currency}.")
+        raise CouponNotApplicable(
+            coupon=coupon.code, reason=Worded("It is not for purchases in {currency}.", currency=currency)
+        )
     minimum = (coupon.terms.minimum_minor or {}).get(currency, 0)
     if goods_minor < minimum:
-        reason = f"The goods that it is for must come to {format_minor(minimum, currency)} {currency} at least."
+        reason = Worded(
+            "The goods that it is for must come to {minimum} {currency} at least.",
+            minimum=format_minor(minimum, currency),
+            currency=currency,
+        )
         raise CouponNotApplicable(coupon=coupon.code, reason=reason)
 
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from merchantry.domain.worded import in_language
+
 WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -52,7 +54,7 @@ def _readable(value: object, translate: Callable[[str], str]) -> object:
     """A fact as it stands in a sentence: lists of problems as their texts, sentences translated, all else as it is."""
     if isinstance(value, tuple):
         return "; ".join(_part(part, translate) for part in value)
-    return translate(value) if isinstance(value, str) else value
+    return in_language(value, translate) if isinstance(value, str) else value
 
 
 def _part(part: object, translate: Callable[[str], str]) -> str:

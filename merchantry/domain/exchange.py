@@ -11,6 +11,7 @@ from merchantry.domain.canonical import rfc3339
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.ledger import Account, Entry, EntryKind, Posting
 from merchantry.domain.money import MAX_AMOUNT_MINOR, digits, half_up
+from merchantry.domain.worded import Worded
 
 MOST_RATE_DIGITS: Final = 12
 _RATE: Final = re.compile(rf"(?:0|[1-9][0-9]{{0,{MOST_RATE_DIGITS - 1}}})(?:\.[0-9]{{1,{MOST_RATE_DIGITS}}})?")
@@ -55,7 +56,10 @@ def exchanged(
     if from_minor <= 0:
         raise InvalidInput(reason="Give an amount above zero.", path=("from",))
     if not _RATE.fullmatch(rate) or Decimal(rate) <= 0:
-        reason = f"Give the rate as a plain decimal above zero, with at most {MOST_RATE_DIGITS} digits after the point."
+        reason = Worded(
+            "Give the rate as a plain decimal above zero, with at most {most} digits after the point.",
+            most=MOST_RATE_DIGITS,
+        )
         raise InvalidInput(reason=reason, path=("rate",))
     if not source.strip():
         raise InvalidInput(reason="Say whose rate it is.", path=("source",))
@@ -63,7 +67,10 @@ def exchanged(
         raise InvalidInput(reason="The moment of the rate is still to come.", path=("rate_at",))
     to_minor = _converted(from_minor, from_currency, to_currency, rate)
     if not 0 < to_minor <= MAX_AMOUNT_MINOR:
-        raise InvalidInput(reason=f"At this rate it comes to no amount of {to_currency}.", path=("rate",))
+        raise InvalidInput(
+            reason=Worded("At this rate it comes to no amount of {to_currency}.", to_currency=to_currency),
+            path=("rate",),
+        )
     return Exchange(exchange_id, from_currency, from_minor, to_currency, to_minor, rate, source.strip(), rate_at)
 
 

@@ -31,14 +31,13 @@ class GrowingTree:
     @classmethod
     def resume(cls, size: int, hash_of: Callable[[Node], bytes]) -> "GrowingTree":
         """The tree over the first ``size`` leaves, from hashes that are known."""
-        tree = cls(size, [hash_of(node) for node in run_of(0, size)], [])
-        level = 0
-        while level == 0 or size >> level:
-            end = size >> level
-            begin = end >> HEIGHT << HEIGHT
-            tree.open_tiles.append([hash_of(Node(level, index)) for index in range(begin, end)])
-            level += HEIGHT
-        return tree
+        peaks = [hash_of(node) for node in run_of(0, size)]
+        return cls(size, peaks, [[hash_of(node) for node in tile] for tile in _open_tiles(size)])
+
+    @staticmethod
+    def nodes(size: int) -> list[Node]:
+        """The nodes whose hashes :meth:`resume` asks for."""
+        return [*run_of(0, size), *(node for tile in _open_tiles(size) for node in tile)]
 
     @property
     def root(self) -> bytes:
@@ -63,3 +62,13 @@ class GrowingTree:
         self.peaks.append(node)
         self.size += 1
         return full
+
+
+def _open_tiles(size: int) -> list[list[Node]]:
+    """Of each level the nodes of the tile that is not full yet."""
+    found, level = list[list[Node]](), 0
+    while level == 0 or size >> level:
+        end = size >> level
+        found.append([Node(level, index) for index in range(end >> HEIGHT << HEIGHT, end)])
+        level += HEIGHT
+    return found

@@ -34,6 +34,10 @@ GIVEN_UP_AFTER: Final = timedelta(days=3)
 MOST_IN_DIGEST: Final = 50
 """Of a day's news; beyond, the list of notifications has them."""
 
+TO_GUESTS: Final = frozenset({EventKind.ORDER_PAID, EventKind.ORDER_SHIPPED, EventKind.ORDER_REFUNDED})
+"""What guests are written to of, who have no list to read: what they bought, and no news. Nothing of an order
+before it is paid for: anybody can type a stranger's address."""
+
 SECRET_BYTES: Final = 32
 DIGEST_SCOPE: Final = "digest"
 _GROUP: Final = "group:"
@@ -47,6 +51,7 @@ class MailKind(StrEnum):
     NEWS = "news"
     DIGEST = "digest"
     CONFIRMATION = "confirmation"
+    GUEST = "guest"
 
 
 class MailStatus(StrEnum):

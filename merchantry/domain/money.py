@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, UnknownCurrency
+from merchantry.domain.worded import Worded
 
 # ISO 4217 list one as of 2026-01-01, funds included, without the codes that have no minor unit (metals, SDR, testing).
 _CODES_BY_DIGITS: Final = {
@@ -87,15 +88,26 @@ def parse_minor(text: str, currency: str) -> int:
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise InvalidInput(
-            reason=f"An amount is written in plain digits; send one such as {format_minor(1230, currency)}."
+            reason=Worded(
+                "An amount is written in plain digits; send one such as {example}.",
+                example=format_minor(1230, currency),
+            )
         )
     sign, whole, fraction = match[1], match[2], match[3] or ""
     if len(fraction) > count:
-        raise InvalidInput(reason=f"{currency} has {count} decimal digits; send the amount with no more than that.")
+        raise InvalidInput(
+            reason=Worded(
+                "{currency} has {count} decimal digits; send the amount with no more than that.",
+                currency=currency,
+                count=count,
+            )
+        )
     amount_minor = int(whole + fraction.ljust(count, "0"))
     if amount_minor > MAX_AMOUNT_MINOR:
         limit = format_minor(MAX_AMOUNT_MINOR, currency)
-        raise InvalidInput(reason=f"The amount is too large; send at most {limit} {currency}.")
+        raise InvalidInput(
+            reason=Worded("The amount is too large; send at most {limit} {currency}.", limit=limit, currency=currency)
+        )
     return -amount_minor if sign else amount_minor
 
 

@@ -11,6 +11,7 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.money import BPS
 from merchantry.domain.price import check_prices
 from merchantry.domain.text import Path, check_text
+from merchantry.domain.worded import Worded
 
 MAX_TITLE = 200
 MAX_LISTED = 500
@@ -90,8 +91,10 @@ def _check_limits(terms: CouponTerms, at: datetime) -> None:
     }
     for name, limit in limits.items():
         if limit is not None and not 0 < limit <= MAX_USES:
-            raise InvalidInput(reason=f"Give a number of uses from 1 to {MAX_USES}, or none.", path=(name,))
+            raise InvalidInput(
+                reason=Worded("Give a number of uses from 1 to {most}, or none.", most=MAX_USES), path=(name,)
+            )
     listed: dict[str, Path] = {"merchants": ("merchants",), "categories": ("categories",), "products": ("products",)}
     for name, path in listed.items():
         if len(getattr(terms, name)) > MAX_LISTED:
-            raise InvalidInput(reason=f"Name at most {MAX_LISTED}.", path=path)
+            raise InvalidInput(reason=Worded("Name at most {most}.", most=MAX_LISTED), path=path)

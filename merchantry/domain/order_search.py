@@ -11,6 +11,7 @@ from merchantry.domain.errors import InvalidInput, UnknownCurrency
 from merchantry.domain.money import CURRENCY_DIGITS
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.report_request import Span
+from merchantry.domain.worded import Worded
 
 MAX_MERCHANTS: Final = 1_000
 MAX_REFERENCE: Final = 200
@@ -132,7 +133,9 @@ def check_refunds(wanted: RefundFilter) -> None:
 
 def _check_merchants(given: Collection[UUID] | None) -> None:
     if given is not None and len(given) > MAX_MERCHANTS:
-        raise InvalidInput(reason=f"Give at most {MAX_MERCHANTS} merchants.", path=("filter", "merchants"))
+        raise InvalidInput(
+            reason=Worded("Give at most {most} merchants.", most=MAX_MERCHANTS), path=("filter", "merchants")
+        )
 
 
 def _check_moments(given: Moments, name: str) -> None:
@@ -152,4 +155,4 @@ def _check_amounts(given: Amounts, currency: str | None, name: str) -> None:
 
 def _check_reference(given: str | None, name: str) -> None:
     if given is not None and not 0 < len(given) <= MAX_REFERENCE:
-        raise InvalidInput(reason=f"Give 1 to {MAX_REFERENCE} characters.", path=("filter", name))
+        raise InvalidInput(reason=Worded("Give 1 to {most} characters.", most=MAX_REFERENCE), path=("filter", name))

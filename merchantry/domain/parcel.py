@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import quote
 
 MOST_UPDATES: Final = 50
 """What is kept of a parcel; where more is told, the oldest goes."""
@@ -14,6 +15,9 @@ MOST_UPDATES: Final = 50
 LONGEST_PLACE: Final = 200
 NUMBER_IS_ONES_FOR: Final = timedelta(days=90)
 """How long a tracking number belongs to whoever named it first; carriers use numbers again later than that."""
+
+PLACE_OF_NUMBER: Final = "{number}"
+"""In the template of a carrier's pages."""
 
 MOST_AHEAD: Final = timedelta(days=1)
 """How far a carrier's clock may be ahead."""
@@ -29,6 +33,9 @@ class ParcelStatus(StrEnum):
     EXCEPTION = "exception"
     RETURNED = "returned"
 
+
+LAST_ZONE: Final = timedelta(hours=12)
+"""How long after midnight in UTC a day is over on every clock."""
 
 ENDS: Final = frozenset({ParcelStatus.DELIVERED, ParcelStatus.RETURNED})
 """What a parcel comes to; nothing else that is told later undoes it."""
@@ -106,3 +113,13 @@ def carrier_key(name: str) -> str:
 def number_key(tracking_number: str) -> str:
     """A tracking number without the spaces and hyphens that people put into it."""
     return re.sub(r"[\s-]+", "", tracking_number).upper()
+
+
+def is_late(expected_on: date | None, status: ParcelStatus | None, now: datetime) -> bool:
+    """Whether a parcel should have arrived: the day is over wherever it goes, and it has come to no end."""
+    return expected_on is not None and status not in ENDS and (now - LAST_ZONE).astimezone(UTC).date() > expected_on
+
+
+def tracking_url(template: str, number: str) -> str:
+    """The carrier's page of a parcel: the template with its number, escaped, for ``{number}``."""
+    return template.replace(PLACE_OF_NUMBER, quote(number_key(number), safe=""))

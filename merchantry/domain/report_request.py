@@ -12,6 +12,7 @@ from merchantry.domain.errors import InvalidInput, UnknownCurrency
 from merchantry.domain.money import CURRENCY_DIGITS
 from merchantry.domain.report_forms import FORMS
 from merchantry.domain.report_kind import ColumnType, ReportColumn, ReportFormat, ReportKind
+from merchantry.domain.worded import Worded
 
 FIRST_DAY: Final = date(1970, 1, 1)
 LAST_DAY: Final = date(9999, 1, 1)
@@ -81,7 +82,10 @@ class Span:
     def __post_init__(self) -> None:
         for name, day in (("from", self.date_from), ("to", self.date_to)):
             if not FIRST_DAY <= day <= LAST_DAY:
-                raise InvalidInput(reason=f"Give a day from {FIRST_DAY} to {LAST_DAY}.", path=(name,))
+                raise InvalidInput(
+                    reason=Worded("Give a day from {first_day} to {last_day}.", first_day=FIRST_DAY, last_day=LAST_DAY),
+                    path=(name,),
+                )
         if self.date_from >= self.date_to:
             reason = "The span is empty: its end is the first day that no longer counts, so it must be after its start."
             raise InvalidInput(reason=reason, path=("to",))
@@ -139,7 +143,7 @@ def choose(
     if currency is not None and currency not in CURRENCY_DIGITS:
         raise UnknownCurrency(currency=currency[:12], path=("currency",))
     if statuses and not form.has_status:
-        reason = f"Rows of the report {kind} have no status; leave it out."
+        reason = Worded("Rows of the report {kind} have no status; leave it out.", kind=kind)
         raise InvalidInput(reason=reason, path=("statuses",))
     _check_names(statuses, _STATUS, MAX_STATUSES, "statuses", "statuses such as completed")
     return Choice(kind, chosen, None if merchants is None else tuple(merchants), currency, tuple(statuses))
@@ -150,19 +154,29 @@ def _check_columns(kind: ReportKind, chosen: Sequence[str]) -> None:
     known = [column.name for column in form.columns]
     for position, name in enumerate(chosen):
         if name not in known:
-            reason = f"The report {kind} has no column {name[:40]}; choose of {', '.join(known)}."
+            reason = Worded(
+                "The report {kind} has no column {name}; choose of {known}.",
+                kind=kind,
+                name=name[:40],
+                known=", ".join(known),
+            )
             raise InvalidInput(reason=reason, path=("columns", position))
         if name in chosen[:position]:
-            raise InvalidInput(reason=f"The column {name} is chosen twice; choose it once.", path=("columns", position))
+            raise InvalidInput(
+                reason=Worded("The column {name} is chosen twice; choose it once.", name=name),
+                path=("columns", position),
+            )
     has_money = any(form.column(name).type is ColumnType.MONEY for name in chosen)
     if has_money and "currency" not in chosen:
-        reason = "Amounts say nothing without their currency; choose the column currency too."
+        reason = Worded("Amounts say nothing without their currency; choose the column currency too.")
         raise InvalidInput(reason=reason, path=("columns",))
 
 
 def _check_names(given: Sequence[str], pattern: re.Pattern[str], most: int, name: str, what: str) -> None:
     if len(given) > most:
-        raise InvalidInput(reason=f"Give at most {most} {what}.", path=(name,))
+        raise InvalidInput(reason=Worded("Give at most {most} {what}.", most=most, what=what), path=(name,))
     for position, text in enumerate(given):
         if not pattern.fullmatch(text):
-            raise InvalidInput(reason=f"These are no {what}; check their spelling.", path=(name, position))
+            raise InvalidInput(
+                reason=Worded("These are no {what}; check their spelling.", what=what), path=(name, position)
+            )

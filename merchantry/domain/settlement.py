@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from merchantry.domain.worded import Worded
+
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Where the first schedule of a merchant is in force from: before anything can have been sold."""
 
@@ -17,6 +19,7 @@ class TermsUnusable(ValueError):
 
     def __init__(self, reason: str, fact: str) -> None:
         super().__init__(reason)
+        self.reason = reason
         self.fact = fact
 
 
@@ -56,13 +59,22 @@ class Schedule:
     def __post_init__(self) -> None:
         last = LAST_ANCHOR.get(self.cycle, 31)
         if not 1 <= self.anchor_day <= last:
-            reason = f"A {self.cycle} cycle starts on a day from 1 to {last}, not {self.anchor_day}"
+            reason = Worded(
+                "A {cycle} cycle starts on a day from 1 to {last}, not {given}.",
+                cycle=self.cycle,
+                last=last,
+                given=self.anchor_day,
+            )
             raise TermsUnusable(reason, "anchor_day")
         if not 1 <= self.every_days <= MAX_EVERY_DAYS:
-            raise TermsUnusable(f"A cycle has 1 to {MAX_EVERY_DAYS} days, not {self.every_days}", "every_days")
+            reason = Worded("A cycle has 1 to {most} days, not {given}.", most=MAX_EVERY_DAYS, given=self.every_days)
+            raise TermsUnusable(reason, "every_days")
         given = self.days_of_month
         if (self.cycle is Cycle.DAYS_OF_MONTH) != bool(given) or not all(1 <= day <= 31 for day in given):
-            reason = f"Days of the month are 1 to 31, at least one where they make the cycle, not {given}"
+            reason = Worded(
+                "Days of the month are 1 to 31, at least one where they make the cycle, not {given}.",
+                given=", ".join(map(str, given)),
+            )
             raise TermsUnusable(reason, "days_of_month")
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from merchantry.domain.errors import InvalidInput, StockRefused
+from merchantry.domain.worded import Worded
 
 MAX_STOCK: Final = 1_000_000_000
 
@@ -32,7 +33,7 @@ class Stock:
         """
         on_hand = quantity if mode is StockMode.SET else self.on_hand + quantity
         if abs(quantity) > MAX_STOCK or not on_hand <= MAX_STOCK:
-            raise InvalidInput(reason=f"Stock is a number from 0 to {MAX_STOCK}.", path=("quantity",))
+            raise InvalidInput(reason=Worded("Stock is a number from 0 to {most}.", most=MAX_STOCK), path=("quantity",))
         if on_hand < self.reserved:
             change = on_hand - self.on_hand
             raise StockRefused(

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 
 Path = tuple[str | int, ...]
 
@@ -14,7 +15,10 @@ _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 def check_text(text: str, longest: int, path: Path, *, shortest: int = 1) -> None:
     """Refuse a text that is blank, too long, or holds a NUL, which PostgreSQL can't store. Raises InvalidInput."""
     if not shortest <= len(text.strip()) or len(text) > longest:
-        raise InvalidInput(reason=f"Give a text of {shortest} to {longest} characters.", path=path)
+        raise InvalidInput(
+            reason=Worded("Give a text of {shortest} to {longest} characters.", shortest=shortest, longest=longest),
+            path=path,
+        )
     if "\x00" in text:
         raise InvalidInput(reason="Remove the NUL character from this text.", path=path)
 
@@ -36,6 +40,8 @@ def check_web_address(address: str, path: Path) -> None:
         is_address = False
     if not is_address or len(address) > MAX_URL or not address.isprintable() or " " in address:
         raise InvalidInput(
-            reason=f"Give a web address that starts with https:// or http://, of at most {MAX_URL} characters.",
+            reason=Worded(
+                "Give a web address that starts with https:// or http://, of at most {most} characters.", most=MAX_URL
+            ),
             path=path,
         )

@@ -17,6 +17,7 @@ from uuid import UUID
 from merchantry.domain.errors import InvalidInput, NotPermitted
 from merchantry.domain.event import EventKind
 from merchantry.domain.permission import Permission
+from merchantry.domain.worded import Worded
 
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "whsec_"
@@ -98,7 +99,7 @@ def check_kinds(kinds: Collection[EventKind] | None, held: Collection[Permission
         if needed is not None and needed not in held:
             raise NotPermitted(permission=needed, path=("kinds",))
         if needed is None and kinds is not None:
-            raise InvalidInput(reason=f"Merchants are not told of {kind}.", path=("kinds",))
+            raise InvalidInput(reason=Worded("Merchants are not told of {kind}.", kind=kind), path=("kinds",))
 
 
 def body_of(

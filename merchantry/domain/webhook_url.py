@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -115,7 +116,7 @@ def parse_url(url: str, *, allows_private: bool = False) -> Target:
     ``allows_private`` is for trying and for tests: http, any port, and addresses of one's own machine and network.
     """
     if not 0 < len(url) <= MAX_URL or not _FORM.fullmatch(url) or "\\" in url:
-        raise _refused(f"Give a URL of up to {MAX_URL} ASCII characters; write other letters as xn-- and %.")
+        raise _refused("Give a URL of up to {most} ASCII characters; write other letters as xn-- and %.", most=MAX_URL)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -142,7 +143,7 @@ def _port(scheme: str, port: int | None, netloc: str, *, allows_private: bool) -
         raise _refused("Give a port, or leave out the colon.")
     number = PORTS[scheme] if port is None else port
     if number != PORTS[scheme] and number < LOWEST_PORT and not allows_private:
-        raise _refused(f"Give port {PORTS[scheme]}, or one from {LOWEST_PORT} on.")
+        raise _refused("Give port {usual}, or one from {lowest} on.", usual=PORTS[scheme], lowest=LOWEST_PORT)
     return number
 
 
@@ -170,5 +171,5 @@ def _check_name(host: str, *, allows_private: bool) -> None:
         raise _refused("This host is not one of the public internet.")
 
 
-def _refused(reason: str) -> InvalidInput:
-    return InvalidInput(reason=reason, path=("url",))
+def _refused(template: str, **facts: object) -> InvalidInput:
+    return InvalidInput(reason=Worded(template, **facts), path=("url",))

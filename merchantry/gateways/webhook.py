@@ -19,6 +19,7 @@ import httpx
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.webhook import Answer
 from merchantry.domain.webhook_url import Address, Target, is_public, parse_url
+from merchantry.domain.worded import Worded
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host's name. Raises OSError where there are none."""
@@ -31,7 +32,7 @@ LOOKUP_SECONDS: Final = 2.0
 """How long a name is looked up while somebody waits who gives the URL."""
 MAX_RESPONSE_BYTES: Final = 1024
 MAX_ADDRESSES: Final = 3
-NOT_PUBLIC: Final = "the host is not one of the public internet"
+NOT_PUBLIC: Final = Worded("the host is not one of the public internet")
 HEADERS: Final[Mapping[str, str]] = {
     "content-type": "application/json",
     "user-agent": "Merchantry-Webhooks/1",
@@ -69,7 +70,9 @@ class Reach:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 await self.addresses(target)
         except NotAllowed as error:
-            raise InvalidInput(reason=f"Nothing can be sent there: {error}.", path=("url",)) from None
+            raise InvalidInput(
+                reason=Worded("Nothing can be sent there: {error}.", error=error.args[0]), path=("url",)
+            ) from None
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return
 

@@ -6,6 +6,7 @@ stays missing, and is written off by two people.
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from merchantry.services import restore_gap, restoring
 from merchantry.services.books import Books
 from merchantry.services.ledger import ENTRY
 from merchantry.services.lost_books import ALL, OPEN, lost_of
-from merchantry.services.restore_gap import STATEMENT
+from merchantry.services.restore_gap import STATEMENT, Gap
 from merchantry.services.restoring import QUARANTINED, Restore
 from merchantry.services.totals import FIGURES
 from merchantry.services.verification import recounted, verify_books
@@ -37,22 +38,6 @@ from tenancy.replacing import Connection
 from tenancy.schemas import schema_of
 
 NOT_QUARANTINED: Final = "{} is not quarantined, so nothing is to be replayed."
-COLUMNS: Final = (
-    "seq",
-    "kind",
-    "order_id",
-    "occurred_at",
-    "booked_at",
-    "available_at",
-    "reverses",
-    "account",
-    "currency",
-    "amount",
-    "details",
-    "salt",
-    "balance_after",
-    "balance_salt",
-)
 COUNTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "daily_total": (("day", "currency", "category"), tuple(FIGURES)),
     "daily_available": (("day", "currency", "period_start", "period_end"), ("orders", "payable_minor")),
@@ -68,8 +53,9 @@ async def replay(
 ) -> Restored:
     """Book again what these receipts (names and JSON values) show, in order, behind the last entry; all or nothing.
 
-    Then look what is still missing, as after any restore. Raises RestoreRefused, which names the receipt; nothing has
-    changed then.
+    Entries, balances and what is counted beside them are written in one transaction: killed anywhere, all of it is
+    there or nothing, and it can be begun again. Then look what is still missing, as after any restore. Raises
+    RestoreRefused, which names the receipt; nothing has changed then.
     """
     restore = await database.run(act.actor, lambda tx: _quarantined(tx, merchant_id, slug))
     try:
@@ -79,19 +65,33 @@ async def replay(
             ordered, after = await _planned(tx, restore, found)
     except ReceiptRefused as refused:
         raise RestoreRefused(str(refused)) from refused
-    seqs = [each.booked.seq for each in ordered]
-    before = await asyncio.to_thread(_owned, database, lambda each: _write(each, restore, slug, ordered, after))
+    await _refuse_broken(database, restore, slug, "The books are not right before anything is replayed:")
+    books = await recounted(database, merchant_id, ALL)
+    books_after = await recounted(database, merchant_id, ALL, [SimpleNamespace(**_row(each)) for each in ordered])
+
+    def write(connection: Connection) -> list[tuple[Any, ...]]:
+        before = _write(connection, restore, slug, ordered, after)
+        _keep(connection, books_after)
+        return before
+
+    before = await asyncio.to_thread(_owned, database, write)
     work = Work(database, restore, slug, act)
     await work.look()
-    await _recount(database, merchant_id)
-    async for verified in verify_books(database, [(merchant_id, slug)], accepted=ALL):
-        if verified.broken and ordered:
-            await asyncio.to_thread(_owned, database, lambda each: _take_back(each, merchant_id, seqs, before))
-            await work.look()
-            await _recount(database, merchant_id)
-            told = [f"  {each.law}: {each.row}" for each in verified.broken[:20]]
-            raise RestoreRefused("\n".join(["With these entries the books would not be right:", *told]))
+    try:
+        await _refuse_broken(database, restore, slug, "With these entries the books would not be right:")
+    except RestoreRefused:
+        seqs = [each.booked.seq for each in ordered]
+        await asyncio.to_thread(_owned, database, lambda each: _take_back(each, seqs, before, books))
+        await work.look()
+        raise
     return await settle(database, merchant_id, slug, act)
+
+
+async def _refuse_broken(database: Database, restore: Restore, slug: str, said: str) -> None:
+    """Raises RestoreRefused where a law is broken; what is missing breaks none."""
+    async for verified in verify_books(database, [(restore.merchant_id, slug)], accepted=ALL):
+        if verified.broken:
+            raise RestoreRefused("\n".join([said, *(f"  {each.law}: {each.row}" for each in verified.broken[:20])]))
 
 
 async def _quarantined(tx: Transaction, merchant_id: UUID, slug: str) -> Restore:
@@ -100,12 +100,23 @@ async def _quarantined(tx: Transaction, merchant_id: UUID, slug: str) -> Restore
         if restore is None or restore.status != QUARANTINED:
             raise RestoreRefused(NOT_QUARANTINED.format(slug))
         gaps = await restore_gap.gaps_of(session, merchant_id, restore.id)
-    if any(each.kind == STATEMENT and each.status == OPEN for each in gaps):
-        raise RestoreRefused(
-            f"{slug} lacks a statement too, which no receipt holds: its entries would be claimed a second time."
-            " Replay a newer backup, or let two people write the gap off."
-        )
+    lacking = [each for each in gaps if each.kind == STATEMENT and each.status == OPEN]
+    if lacking:
+        raise RestoreRefused(_lacks_statements(slug, lacking))
     return restore
+
+
+def _lacks_statements(slug: str, lacking: Sequence[Gap]) -> str:
+    """Which, and what can be done instead. Which entries a statement had claimed is in no receipt and no entry."""
+    named = ", ".join(str(each.details.get("number") or each.details.get("payout") or each.subject) for each in lacking)
+    return (
+        f"{slug} lacks a statement too ({named}). No receipt says which entries it had claimed, so they would be "
+        "settled, and invoiced, a second time. Do one of these instead:\n"
+        f"  a backup from after it was closed:  merchantry merchant replay {slug} FILE\n"
+        "  no such backup is left:             two people approve the case RESTORE_GAP (caseDecide), then\n"
+        f"                                      merchantry merchant recheck {slug}\n"
+        f"  back to before the restore:         merchantry merchant undo-restore {slug}"
+    )
 
 
 def _head(receipt: Receipt, trust: Trust) -> Checkpoint:
@@ -169,11 +180,13 @@ def _write(
     behind = sql.SQL("SELECT count(*) FROM {} WHERE seq >= %s").format(table)
     if connection.execute(behind, [first]).fetchone() != (0,):
         raise RestoreRefused(f"Somebody else has replayed entry {first} meanwhile; nothing was changed.")
+    names = list(_row(ordered[0]))
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        table, sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS))
+        table, sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL(", ").join(map(sql.Placeholder, names))
     )
     for each in ordered:
-        connection.execute(statement, _row(each))
+        given = _row(each)
+        connection.execute(statement, {**given, "details": Jsonb(given["details"])})
     for (account, currency), amount_minor in after.items():
         upsert = sql.SQL(
             "INSERT INTO {} (account, currency, amount_minor) VALUES (%s, %s, %s)"
@@ -183,31 +196,30 @@ def _write(
     return before
 
 
-def _row(each: Proven) -> list[Any]:
+def _row(each: Proven) -> dict[str, Any]:
+    """Its row in the ledger."""
     booked = each.booked
     entry = booked.entry
-    return [
-        booked.seq,
-        str(entry.kind),
-        entry.order_id,
-        entry.occurred_at,
-        booked.booked_at,
-        entry.available_at,
-        entry.reverses,
-        [str(posting.account) for posting in entry.postings],
-        [posting.currency for posting in entry.postings],
-        [posting.amount_minor for posting in entry.postings],
-        Jsonb(dict(entry.details)),
-        booked.salt,
-        list(booked.balances or ()),
-        booked.balance_salt,
-    ]
+    return {
+        "seq": booked.seq,
+        "kind": str(entry.kind),
+        "order_id": entry.order_id,
+        "occurred_at": entry.occurred_at,
+        "booked_at": booked.booked_at,
+        "available_at": entry.available_at,
+        "reverses": entry.reverses,
+        "account": [str(posting.account) for posting in entry.postings],
+        "currency": [posting.currency for posting in entry.postings],
+        "amount": [posting.amount_minor for posting in entry.postings],
+        "details": dict(entry.details),
+        "salt": booked.salt,
+        "balance_after": list(booked.balances or ()),
+        "balance_salt": booked.balance_salt,
+    }
 
 
-def _take_back(
-    connection: Connection, merchant_id: UUID, seqs: Sequence[int], before: Sequence[tuple[Any, ...]]
-) -> None:
-    schema = schema_of(merchant_id)
+def _take_back(connection: Connection, seqs: Sequence[int], before: Sequence[tuple[Any, ...]], books: Books) -> None:
+    schema = schema_of(books.merchant_id)
     own = sql.SQL("DELETE FROM {} WHERE seq = ANY(%s)").format(sql.Identifier(schema, "ledger_entry"))
     connection.execute(own, [list(seqs)])
     balances = sql.Identifier(schema, "balance")
@@ -215,22 +227,18 @@ def _take_back(
     for row in before:
         again = sql.SQL("INSERT INTO {} (account, currency, amount_minor) VALUES (%s, %s, %s)")
         connection.execute(again.format(balances), row)
+    _keep(connection, books)
 
 
-async def _recount(database: Database, merchant_id: UUID) -> None:
-    """What is kept beside the ledger is again what the ledger says."""
-    books = await recounted(database, merchant_id, ALL)
-    await asyncio.to_thread(as_owner, database, lambda each: _keep(each, merchant_id, books))
-
-
-def _keep(connection: Connection, merchant_id: UUID, books: Books) -> None:
+def _keep(connection: Connection, books: Books) -> None:
+    """What is kept beside the ledger is what these books have counted."""
     counted: dict[str, Mapping[Any, tuple[Any, ...]]] = {
         "daily_total": books.daily_totals,
         "daily_available": books.daily_available,
         "volume": books.volumes.rows(),
     }
     for name, (key, figures) in COUNTED.items():
-        table, columns = sql.Identifier(schema_of(merchant_id), name), [*key, *figures]
+        table, columns = sql.Identifier(schema_of(books.merchant_id), name), [*key, *figures]
         listed = sql.SQL(", ").join(map(sql.Identifier, columns))
         rows = connection.execute(sql.SQL("SELECT {} FROM {}").format(listed, table))
         held = {row[: len(key)]: row[len(key) :] for row in rows}

@@ -33,7 +33,7 @@ async def check_history(database: Database, keys: LogKeys, policy: WitnessPolicy
     Raises LogHalted where they don't, WitnessesSilent where a head that was confirmed could have gone unseen.
     """
     async with new_client() as http:
-        clients = [WitnessClient(http, each) for each in policy.witnesses]
+        clients = [WitnessClient(http, each) for each in policy.reachable]
         answers = await asyncio.gather(*(_seen_by(database, client, keys) for client in clients))
     async with database.read(ACTOR) as tx, tx.as_platform() as session:
         head = await logs.head(session)

@@ -20,7 +20,7 @@ from merchantry.jobs import verifying
 from merchantry.jobs.heartbeat import heartbeat
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.verifying import Report
-from merchantry.services import verification_run
+from merchantry.services import verification_case, verification_run
 from merchantry.services.log_entries import verify_entries
 from merchantry.services.lost_books import ALL
 from merchantry.services.mall import mall_zone
@@ -117,7 +117,8 @@ class _Walk:
     async def finish(self) -> None:
         now = self.tools.clock()
         async with self.tools.database.write(ACTOR) as tx, tx.as_platform() as session:
-            self.run = await verification_run.finish(session, self.run, Act(ACTOR, now, now))
+            case_id = await verification_case.ask(session, self.run, Act(ACTOR, now, now))
+            self.run = await verification_run.finish(session, self.run, case_id, now)
         run, figures = self.run, {"merchants": self.run.merchants_done, "entries": self.run.entries}
         if run.status is VerificationStatus.BROKEN:
             log.critical("verification.broken", findings=run.broken, case=str(run.case_id), **figures)

@@ -9,12 +9,15 @@ import structlog
 from merchantry.jobs import resuming
 from merchantry.jobs.resuming import WitnessesSilent
 from merchantry.jobs.tools import ACTOR
+from merchantry.services.log_frontier import Memory
 from merchantry.services.log_sequencing import BATCH, Integrated, LogHalted, integrate
 from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.witness_policy import WitnessPolicy
 from tenancy.database import Database
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.4
+"""How long leaves gather: a round costs about the same for few as for many."""
+
 HALTED_SECONDS = 30.0
 AWAITING_SECONDS = 5.0
 
@@ -34,14 +37,14 @@ async def sequence_forever(
 
     Before the first round, and before the next one after a halt, witnesses are asked what the log has signed.
     """
-    is_checked = False
+    is_checked, memory = False, Memory()
     while not stop.is_set():
         pause = poll_seconds
         try:
             if policy is not None and not is_checked:
                 await resuming.check_history(database, keys, policy)
             is_checked = True
-            if await sequence(database, keys, clock()) == BATCH:
+            if await sequence(database, keys, clock(), memory) == BATCH:
                 continue
         except LogHalted as error:
             log.critical("log.halted", reason=str(error))
@@ -58,10 +61,10 @@ async def sequence_forever(
             continue
 
 
-async def sequence(database: Database, keys: LogKeys, now: datetime) -> int:
+async def sequence(database: Database, keys: LogKeys, now: datetime, memory: Memory | None = None) -> int:
     """One round. Returns how many leaves were integrated. Raises LogHalted."""
     async with database.write(ACTOR) as tx, tx.as_platform() as session:
-        done = await integrate(session, keys, now)
+        done = await integrate(session, keys, now, memory=memory)
     if done is None:
         return 0
     _report(done)
@@ -75,7 +78,7 @@ def _report(done: Integrated) -> None:
 
 async def sequence_all(database: Database, keys: LogKeys, now: datetime) -> int:
     """Integrate all that waits. Returns how many leaves there were. Raises LogHalted."""
-    total = 0
-    while done := await sequence(database, keys, now):
+    total, memory = 0, Memory()
+    while done := await sequence(database, keys, now, memory):
         total += done
     return total

@@ -33,7 +33,7 @@ async def witness_forever(
 ) -> None:
     """Ask every witness of the policy until ``stop`` is set. Any number of workers may."""
     async with new_client() as http, asyncio.TaskGroup() as group:
-        for each in policy.witnesses:
+        for each in policy.reachable:
             desk = Desk(database, policy, WitnessClient(http, each), clock)
             group.create_task(_ask_forever(desk, stop, every_seconds))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.text import Path, check_text, check_visible
+from merchantry.domain.worded import Worded
 from merchantry.languages.language import Language
 
 Translations = Mapping[str, Mapping[str, str]]
@@ -27,7 +28,9 @@ def check(given: Sequence[Translation], longest: Mapping[str, int], path: Path =
     seen: set[Language] = set()
     for position, each in enumerate(given):
         if each.language in seen:
-            raise InvalidInput(reason=f"{each.language.tag} is given twice.", path=(*path, position, "language"))
+            raise InvalidInput(
+                reason=Worded("{tag} is given twice.", tag=each.language.tag), path=(*path, position, "language")
+            )
         seen.add(each.language)
         for name, text in each.texts.items():
             if text is not None:

@@ -10,6 +10,7 @@ LEFT_OUT: Final = "And {count} more, in the list of notifications."
 STOP: Final = "No more e-mail about this:"
 STOP_DIGEST: Final = "No more daily e-mail:"
 WHY: Final = "You get this because you asked to be told by e-mail."
+WHY_GUEST: Final = "You get this because you gave this address with an order. It is used for nothing else."
 
 PAGE_CONFIRM: Final = "Do you want to be told of news at this address?"
 PAGE_STOP: Final = "Do you want no more e-mail of this kind? News stay in the list of notifications."
@@ -27,6 +28,7 @@ WORDS: Final = (
     STOP,
     STOP_DIGEST,
     WHY,
+    WHY_GUEST,
     PAGE_CONFIRM,
     PAGE_STOP,
     PAGE_CONFIRMED,

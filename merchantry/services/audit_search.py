@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, or_, select, tuple_
 
 from merchantry.domain.audit import AuditEvent, Outcome
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 from merchantry.services.audit import EVENT_COLUMNS, from_row
 from merchantry.tables.platform import audit_event
 from tenancy.database import Session
@@ -39,7 +40,7 @@ class AuditFilter:
         if self.text is not None and self.starts_at is None:
             raise InvalidInput(reason="Say from when on, where a text is looked for.", path=("filter", "from"))
         if self.text is not None and not 3 <= len(self.text) <= MAX_TEXT:
-            raise InvalidInput(reason=f"Give 3 to {MAX_TEXT} characters.", path=("filter", "text"))
+            raise InvalidInput(reason=Worded("Give 3 to {most} characters.", most=MAX_TEXT), path=("filter", "text"))
 
     def of(self, *merchant_ids: UUID) -> Self:
         """The same of these merchants only."""

@@ -12,6 +12,7 @@ from merchantry.domain.case import Decision
 from merchantry.domain.errors import BankLineDecided, InvalidInput, NotFound
 from merchantry.domain.payout import Word
 from merchantry.domain.reconciliation import Borne, LineStatus, MatchedBy, taken_too_much
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, ledger, reconciliation
 from merchantry.services.case import Case
 from merchantry.services.payout import Told
@@ -62,7 +63,7 @@ async def match(tx: Transaction, statement_id: UUID, position: int, said: Matchi
 
 def _refuse_unclear(differs: str | None, borne: Borne | None) -> None:
     if differs and borne is None:
-        reason = f"{differs} Say who bears that: the merchant or the platform."
+        reason = Worded("{differs} Say who bears that: the merchant or the platform.", differs=differs)
         raise InvalidInput(reason=reason, path=("difference",))
     if borne is not None and not differs:
         raise InvalidInput(reason="The amounts do not differ; leave the difference out.", path=("difference",))

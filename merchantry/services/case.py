@@ -30,6 +30,7 @@ from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.event import EventKind
 from merchantry.domain.money import format_minor
 from merchantry.domain.permission import Permission, may
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, outbox
 from merchantry.services.approval_chain import chain_of
 from merchantry.tables.case import case_event, review_case
@@ -219,7 +220,10 @@ async def assign(session: PlatformSession, merchant_id: UUID, case_id: UUID, acc
     if account_id is not None:
         roles = await session.execute(select(platform_role.c.role).where(platform_role.c.account_id == account_id))
         if not may([row.role for row in roles], Permission.PLATFORM_CASE_WRITE):
-            reason = f"A case's owner needs the permission {Permission.PLATFORM_CASE_WRITE}; choose somebody with it."
+            reason = Worded(
+                "A case's owner needs the permission {permission}; choose somebody with it.",
+                permission=Permission.PLATFORM_CASE_WRITE,
+            )
             raise InvalidInput(reason=reason, path=("account_id",))
     did, owner = CaseAct.ASSIGN, f"platform:{account_id}" if account_id else None
     await write(

@@ -7,6 +7,7 @@ from merchantry.domain.case import CaseKind, CaseStatus
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.payout import PayoutStatus
 from merchantry.domain.review import KEPT_BACK
+from merchantry.domain.worded import Worded
 from merchantry.services import case_list, order, payout
 from merchantry.services.case import Case, CaseAct, event, held, key_of, trail
 from merchantry.tables.case import review_case
@@ -54,5 +55,5 @@ async def _still_holds(session: MerchantSession, case: Case) -> bool:
     return False
 
 
-def _refuse(reason: str) -> None:
-    raise InvalidInput(reason=reason, path=("case_id",))
+def _refuse(template: str) -> None:
+    raise InvalidInput(reason=Worded(template), path=("case_id",))

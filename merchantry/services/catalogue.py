@@ -14,6 +14,7 @@ from merchantry.domain.errors import InvalidInput, NotFound, ProductIncomplete
 from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.text import check_text, check_web_address
+from merchantry.domain.worded import Worded
 from merchantry.languages import translation
 from merchantry.languages.translation import Translation, Translations
 from merchantry.services import audit, listing_index, outbox
@@ -228,7 +229,7 @@ async def _check_texts(session: MerchantSession, texts: Mapping[str, Any]) -> No
         check_text(texts["description"], MAX_DESCRIPTION, ("description",), shortest=0)
     images = texts.get("image_urls", ())
     if len(images) > MAX_IMAGES:
-        raise InvalidInput(reason=f"Give at most {MAX_IMAGES} images.", path=("image_urls",))
+        raise InvalidInput(reason=Worded("Give at most {most} images.", most=MAX_IMAGES), path=("image_urls",))
     for position, address in enumerate(images):
         check_web_address(address, ("image_urls", position))
     if "category" in texts:

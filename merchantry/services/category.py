@@ -15,6 +15,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.category import NAMES, Branch, Days, check_days, inherited
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.text import check_text
+from merchantry.domain.worded import Worded
 from merchantry.languages import translation
 from merchantry.languages.translation import Translation, Translations
 from merchantry.services import audit
@@ -73,7 +74,9 @@ async def create_category(
     row = {"code": code, "name": name, "parent": parent, "translations": kept}
     made = await session.scalar(insert(table).values(row).on_conflict_do_nothing().returning(table.c.code))
     if made is None:
-        raise InvalidInput(reason=f"The category {code} exists already; choose another code.", path=("code",))
+        raise InvalidInput(
+            reason=Worded("The category {code} exists already; choose another code.", code=code), path=("code",)
+        )
     await audit.record(session, NOBODY, act, "category.create", code, after=row)
     return await _of_code(session, code)
 
@@ -163,4 +166,6 @@ async def require_category(session: Session, code: str, path: tuple[str | int, .
     """Raises InvalidInput where there is no such category."""
     check_text(code, MAX_CODE, path)
     if await session.scalar(select(table.c.code).where(table.c.code == code)) is None:
-        raise InvalidInput(reason=f"There is no category {code}; choose one of the mall's categories.", path=path)
+        raise InvalidInput(
+            reason=Worded("There is no category {code}; choose one of the mall's categories.", code=code), path=path
+        )

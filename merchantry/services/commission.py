@@ -12,6 +12,7 @@ from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.plan import Plan
 from merchantry.domain.plan_check import unknown_names, unreachable
 from merchantry.domain.plan_document import parse_plan, plan_document
+from merchantry.domain.worded import Worded
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY, category, commission_plan, mall, merchant_profile
 from tenancy.database import PlatformSession
@@ -128,7 +129,10 @@ async def _decided(
 
 def _refuse_decided(found: PlanVersion) -> None:
     if found.status != "proposed":
-        raise InvalidInput(reason=f"This version is {found.status} already; propose a new one.", path=("version",))
+        raise InvalidInput(
+            reason=Worded("This version is {status} already; propose a new one.", status=found.status),
+            path=("version",),
+        )
 
 
 async def _refuse_overlap(session: PlatformSession, name: str, effective_from: datetime) -> None:
@@ -138,9 +142,11 @@ async def _refuse_overlap(session: PlatformSession, name: str, effective_from: d
     )
     row = (await session.execute(statement.limit(1))).one_or_none()
     if row is not None:
-        reason = (
-            f"Version {row.version}, which is {row.status}, begins at the same moment: which of them would hold?"
-            " Choose another moment, or reject the proposal first."
+        reason = Worded(
+            "Version {version}, which is {status}, begins at the same moment: which of them would "
+            "hold? Choose another moment, or reject the proposal first.",
+            version=row.version,
+            status=row.status,
         )
         raise InvalidInput(reason=reason, path=("effective_from",))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, and_, func, null, select
+from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.contact import ERASED, Contact, ContactStatus
@@ -59,13 +59,13 @@ def seal_with(owners: DataKey, address: Mapping[str, Any], *, table: str, row_id
 
 async def of_orders(session: MerchantSession, vault: Vault, order_ids: Collection[UUID]) -> dict[UUID, Contact]:
     """Where orders of the session's merchant go, by order. Raises VaultError."""
-    rows = await session.execute(_select(orders, session.merchant_id, order_ids))
+    rows = await session.execute(_OF_ORDERS, {"owner": session.merchant_id, "ids": list(order_ids)})
     return {row.id: await _contact(session, vault, "orders", row) for row in rows.all()}
 
 
 async def of_checkouts(session: PlatformSession, vault: Vault, checkout_ids: Collection[UUID]) -> dict[UUID, Contact]:
     """Where checkouts go, by checkout: for their buyer. Raises VaultError."""
-    rows = await session.execute(_select(checkout, NOBODY, checkout_ids))
+    rows = await session.execute(_OF_CHECKOUTS, {"owner": NOBODY, "ids": list(checkout_ids)})
     return {row.id: await _contact(session, vault, "checkout", row) for row in rows.all()}
 
 
@@ -88,10 +88,15 @@ async def of_mail(session: PlatformSession, vault: Vault, account_id: UUID) -> C
     return ERASED if row is None else await _contact(session, vault, "mail_address", row)
 
 
-def _select(table: Table, owner: UUID, ids: Collection[UUID]) -> Select[Any]:
-    key = and_(contact_key.c.merchant_id == owner, contact_key.c.subject_id == table.c.id)
+def _select(table: Table) -> Select[Any]:
+    """Contacts of the parameters ``ids``, whose keys are the ``owner``'s."""
+    key = and_(contact_key.c.merchant_id == bindparam("owner"), contact_key.c.subject_id == table.c.id)
     columns = (table.c.id, table.c.ship_to, table.c.contact, contact_key.c.sealed)
-    return select(*columns).outerjoin(contact_key, key).where(table.c.id == func.any(list(ids)))
+    return select(*columns).outerjoin(contact_key, key).where(table.c.id == func.any(bindparam("ids")))
+
+
+_OF_ORDERS: Final = _select(orders)
+_OF_CHECKOUTS: Final = _select(checkout)
 
 
 async def _contact(session: Owner, vault: Vault, table: str, row: Row[Any]) -> Contact:

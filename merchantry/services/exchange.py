@@ -9,6 +9,7 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.exchange import Exchange
 from merchantry.domain.ledger import Account
 from merchantry.domain.money import format_minor
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, ledger
 from merchantry.tables.merchant import balance, counter
 from tenancy.database import MerchantSession
@@ -24,7 +25,12 @@ async def book(session: MerchantSession, found: Exchange, act: Act) -> int:
     )
     if found.from_minor > (available or 0):
         most = format_minor(max(available or 0, 0), found.from_currency)
-        raise InvalidInput(reason=f"No more than {most} {found.from_currency} is available.", path=("from",))
+        raise InvalidInput(
+            reason=Worded(
+                "No more than {most} {from_currency} is available.", most=most, from_currency=found.from_currency
+            ),
+            path=("from",),
+        )
     entry = rules.entry(found, occurred_at=act.at)
     seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=True))
     after = {

@@ -4,15 +4,17 @@ The token is there before anything is placed, so that placing can be repeated un
 shown once is not among what a lost answer takes with it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound
+from merchantry.languages.language import DEFAULT, Language
 from merchantry.services import audit, checkout, contact
 from merchantry.services.vault import Vault
 from merchantry.tables.contact import contact_key, erasure
@@ -43,12 +45,34 @@ class Begun:
         return f"Begun({self.id})"
 
 
-async def begin(session: PlatformSession, guest_id: UUID, email: str, act: Act, *, vault: Vault) -> Begun:
-    """A guest who may place one checkout. ``email`` is where their mail goes, sealed like every contact."""
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """Where a guest's mail goes, what they read, and the token that stands in its links."""
+
+    email: str = field(repr=False)
+    language: Language
+    token: str | None = field(repr=False)
+
+
+async def begin(
+    session: PlatformSession, guest_id: UUID, email: str, act: Act, *, vault: Vault, language: Language = DEFAULT
+) -> Begun:
+    """A guest who may place one checkout.
+
+    ``email`` is where their mail goes, sealed like every contact, with what that says: their language, and the token
+    that opens their orders.
+    """
     await _forget_unused(session, act.booked_at)
     token, secret_hash = new_token(guest_id, GUEST_PREFIX)
     made = Begun(guest_id, token, act.at + UNUSED_LASTS)
-    sealed = await contact.seal_for(session, vault, {"email": email}, act, table="guest", row_id=guest_id)
+    sealed = await contact.seal_for(
+        session,
+        vault,
+        {"email": email, "language": language.value, "token": token},
+        act,
+        table="guest",
+        row_id=guest_id,
+    )
     row = {
         "id": guest_id,
         "secret_hash": secret_hash,
@@ -77,6 +101,24 @@ async def email_of(session: PlatformSession, vault: Vault, guest_id: UUID) -> st
     """Where a guest's mail goes; None once it was erased. Raises VaultError."""
     found = await contact.of_guest(session, vault, guest_id)
     return None if found.address is None else str(found.address["email"])
+
+
+async def mailbox_of(session: PlatformSession, vault: Vault, guest_id: UUID) -> Mailbox | None:
+    """How a guest is written to; None once that was erased, or their orders are an account's. Raises VaultError."""
+    found = await contact.of_guest(session, vault, guest_id)
+    if found.address is None:
+        return None
+    given = found.address
+    return Mailbox(given["email"], Language(given.get("language", DEFAULT)), given.get("token"))
+
+
+async def writable(session: PlatformSession, guest_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the buyers that are guests with an address."""
+    if not guest_ids:
+        return set()
+    table = guest.c
+    found = select(table.id).where(table.id == func.any(list(guest_ids)), table.contact.is_not(None))
+    return set((await session.execute(found)).scalars())
 
 
 async def claim(session: PlatformSession, token: str, account_id: UUID, act: Act) -> UUID:

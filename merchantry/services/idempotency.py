@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import IdempotencyConflict, IdempotencyInProgress, InvalidInput
+from merchantry.domain.worded import Worded
 from merchantry.tables.platform import idempotency
 from tenancy.database import Session, sqlstate
 
@@ -82,7 +83,8 @@ def _row(merchant_id: UUID, act: Act, request: Request, result_id: UUID) -> dict
     """Raises InvalidInput for a key that is none."""
     if not 0 < len(request.key) <= MAX_KEY:
         raise InvalidInput(
-            reason=f"An idempotency key has 1 to {MAX_KEY} characters.", path=("input", "idempotencyKey")
+            reason=Worded("An idempotency key has 1 to {most} characters.", most=MAX_KEY),
+            path=("input", "idempotencyKey"),
         )
     return {
         "claim_merchant_id": merchant_id,

@@ -26,11 +26,12 @@ from sqlalchemy import (
 )
 
 from merchantry.domain.checkpoint import Checkpoint, head_record
+from merchantry.domain.growing_tree import FullTile
 from merchantry.domain.merkle import EMPTY_ROOT, leaf_hash
 from merchantry.domain.note import NoteError
-from merchantry.domain.tile import WIDTH, perfect
 from merchantry.services import log
 from merchantry.services.log import Head
+from merchantry.services.log_frontier import Frontier, Memory
 from merchantry.tables.log import log_checkpoint, log_key, log_leaf, log_queue, log_tile
 from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.signing import verify
@@ -40,6 +41,24 @@ BATCH = 4_096
 """Leaves that are integrated at once."""
 
 _ONE_AT_A_TIME = text("SELECT pg_try_advisory_xact_lock(6962, 1)")
+_NEXT = (
+    select(log_queue.c.position, log_queue.c.merchant_id, log_queue.c.kind, log_queue.c.seq)
+    .order_by(log_queue.c.position)
+    .limit(bindparam("limit"))
+)
+_taken = (
+    delete(log_queue)
+    .where(log_queue.c.position == func.any(bindparam("positions", type_=ARRAY(BigInteger))))
+    .returning(*log_queue.c)
+    .cte("taken")
+)
+_place = func.row_number().over(order_by=_taken.c.position) + (bindparam("begin", type_=BigInteger) - 1)
+_chosen = select(_place, _taken.c.merchant_id, _taken.c.kind, _taken.c.seq, _taken.c.event_id, _taken.c.leaf)
+_MOVED = (
+    insert(log_leaf)
+    .from_select(["leaf_index", "merchant_id", "kind", "seq", "event_id", "leaf"], _chosen)
+    .returning(log_leaf.c.leaf_index, log_leaf.c.leaf)
+)
 _ENTRY = "entry"
 
 Waiting = Row[tuple[int, UUID, str, int]]
@@ -59,22 +78,27 @@ class Integrated:
     gaps: tuple[UUID, ...]
 
 
-async def integrate(session: PlatformSession, keys: LogKeys, now: datetime, limit: int = BATCH) -> Integrated | None:
+async def integrate(
+    session: PlatformSession, keys: LogKeys, now: datetime, limit: int = BATCH, memory: Memory | None = None
+) -> Integrated | None:
     """Integrate up to ``limit`` waiting leaves and sign the head. None where another sequencer is at work.
 
-    Raises LogHalted where the stored leaves are not those of the last signed head.
+    ``memory`` spares a sequencer that goes on from round to round most of the reading. Raises LogHalted where the
+    stored leaves are not those of the last signed head.
     """
     if not await session.scalar(_ONE_AT_A_TIME):
         return None
-    last = await _last_head(session, keys, now)
-    rows, gaps = await _waiting(session, limit)
-    if not rows:
-        return Integrated(0, last.size, gaps)
-    size = last.size + len(rows)
-    await _store_leaves(session, [row.position for row in rows], last.size)
-    await _store_tiles(session, last.size, size)
-    await _sign(session, keys, Checkpoint(keys.origin, size, await log.root_of(session, size)), last.size, now)
-    return Integrated(len(rows), size, gaps)
+    memory = memory or Memory()
+    frontier, memory.frontier = memory.frontier, None
+    if frontier is None or not await frontier.is_current(session, now):
+        frontier = await Frontier.read(session, await _last_head(session, keys, now), now)
+    rows, gaps, last_seqs = await _waiting(session, frontier, limit)
+    if rows:
+        leaves = await _store_leaves(session, [row.position for row in rows], frontier.head.size)
+        full = [tile for leaf in leaves for tile in frontier.tree.append(leaf_hash(leaf))]
+        frontier.went_on(await _sign(session, keys, frontier, full, now), last_seqs)
+    memory.frontier = frontier
+    return Integrated(len(rows), frontier.head.size, gaps)
 
 
 async def waiting(session: PlatformSession) -> int:
@@ -109,7 +133,10 @@ async def checked_head(session: PlatformSession, keys: LogKeys, now: datetime) -
 
 
 def _check_ours(found: Head, keys: LogKeys, known: Sequence[str]) -> None:
-    note = found.note(keys.origin)
+    try:
+        note = found.note(keys.origin)
+    except NoteError as error:
+        raise LogHalted(f"The head of {found.size}: {error}") from error
     signed = {(each.name, each.key_id) for each in note.signatures}
     ours = [key for key in keys.verifiers if (key.name, key.key_id) in signed]
     if not ours:
@@ -120,25 +147,32 @@ def _check_ours(found: Head, keys: LogKeys, known: Sequence[str]) -> None:
         raise LogHalted(f"The head of {found.size}: {error}") from error
 
 
-async def _waiting(session: PlatformSession, limit: int) -> tuple[Sequence[Waiting], tuple[UUID, ...]]:
-    """The next leaves in line, without those of merchants whose entries do not follow each other."""
+async def _waiting(
+    session: PlatformSession, frontier: Frontier, limit: int
+) -> tuple[Sequence[Waiting], tuple[UUID, ...], dict[UUID, int]]:
+    """The next leaves in line, without those of merchants whose entries do not follow each other (the second); and each
+    merchant's last ``seq`` once they are in the log."""
     gaps: tuple[UUID, ...] = ()
-    table = log_queue.c
     while True:
-        statement = (
-            select(table.position, table.merchant_id, table.kind, table.seq).order_by(table.position).limit(limit)
-        )
-        if gaps:
-            statement = statement.where(table.merchant_id != func.all(list(gaps)))
-        rows = (await session.execute(statement)).all()
-        found = await _gaps(session, rows)
+        statement = _NEXT.where(log_queue.c.merchant_id != func.all(list(gaps))) if gaps else _NEXT
+        rows = (await session.execute(statement, {"limit": limit})).all()
+        last = await _last_of(session, frontier, {row.merchant_id for row in rows if row.kind == _ENTRY})
+        found = _gaps(rows, last)
         if not found:
-            return rows, gaps
+            return rows, gaps, last
         gaps += found
 
 
-async def _gaps(session: PlatformSession, rows: Sequence[Waiting]) -> tuple[UUID, ...]:
-    last = await last_seqs(session, {row.merchant_id for row in rows if row.kind == _ENTRY})
+async def _last_of(session: PlatformSession, frontier: Frontier, merchants: set[UUID]) -> dict[UUID, int]:
+    """The ``seq`` of each merchant's last entry in the log; only those that are not remembered are read."""
+    unknown = merchants - frontier.last_seqs.keys()
+    if unknown:
+        frontier.last_seqs.update(await last_seqs(session, unknown))
+    return {each: frontier.last_seqs[each] for each in merchants}
+
+
+def _gaps(rows: Sequence[Waiting], last: dict[UUID, int]) -> tuple[UUID, ...]:
+    """Merchants whose entries do not follow each other; ``last`` goes on to each one's last."""
     gaps = set()
     for row in rows:
         if row.kind == _ENTRY:
@@ -161,54 +195,34 @@ async def last_seqs(session: PlatformSession, merchants: set[UUID]) -> dict[UUID
     return dict.fromkeys(merchants, 0) | {row.id: row.seq for row in rows}
 
 
-async def _store_leaves(session: PlatformSession, positions: Sequence[int], begin: int) -> None:
-    """Move leaves from the queue to their places, from ``begin`` on."""
-    taken = (
-        delete(log_queue)
-        .where(log_queue.c.position == func.any(bindparam("positions", type_=ARRAY(BigInteger))))
-        .returning(*log_queue.c)
-        .cte("taken")
-    )
-    place = func.row_number().over(order_by=taken.c.position) + (begin - 1)
-    chosen = select(place, taken.c.merchant_id, taken.c.kind, taken.c.seq, taken.c.event_id, taken.c.leaf)
-    statement = insert(log_leaf).from_select(["leaf_index", "merchant_id", "kind", "seq", "event_id", "leaf"], chosen)
-    stored = (await session.execute(statement.returning(log_leaf.c.leaf_index), {"positions": list(positions)})).all()
-    if len(stored) != len(positions):
-        raise LogHalted(f"{len(positions)} leaves were to be stored, and {len(stored)} were")
+async def _store_leaves(session: PlatformSession, positions: Sequence[int], begin: int) -> list[bytes]:
+    """Move leaves from the queue to their places, from ``begin`` on. Returns them as they are stored, in their order.
+
+    Raises LogHalted.
+    """
+    rows = (await session.execute(_MOVED, {"positions": list(positions), "begin": begin})).all()
+    stored = {row.leaf_index: bytes(row.leaf) for row in rows}
+    if stored.keys() != set(range(begin, begin + len(positions))):
+        raise LogHalted(f"{len(positions)} leaves were to be stored, and {len(rows)} were")
+    return [stored[index] for index in range(begin, begin + len(positions))]
 
 
-async def _store_tiles(session: PlatformSession, old: int, new: int) -> None:
-    """The tiles that became full between two sizes, level by level."""
-    level, old, new = 0, old // WIDTH, new // WIDTH
-    while old < new:
-        rows = []
-        for index in range(old, new):
-            hashes = await _below(session, level, index)
-            rows.append({"level": level, "tile_index": index, "hashes": b"".join(hashes), "root": perfect(hashes)})
-        await session.execute(insert(log_tile), rows)
-        level, old, new = level + 1, old // WIDTH, new // WIDTH
-
-
-async def _below(session: PlatformSession, level: int, index: int) -> list[bytes]:
-    """The hashes that a full tile consists of."""
-    begin, end = index * WIDTH, (index + 1) * WIDTH
-    if level == 0:
-        return [leaf_hash(leaf) for leaf in await log.leaves(session, begin, end)]
-    of_tiles = log_tile.c
-    statement = (
-        select(of_tiles.root)
-        .where(of_tiles.level == level - 1, of_tiles.tile_index >= begin, of_tiles.tile_index < end)
-        .order_by(of_tiles.tile_index)
-    )
-    return [bytes(each) for each in (await session.execute(statement)).scalars()]
-
-
-async def _sign(session: PlatformSession, keys: LogKeys, checkpoint: Checkpoint, before: int, now: datetime) -> None:
+async def _sign(
+    session: PlatformSession, keys: LogKeys, frontier: Frontier, full: Sequence[FullTile], now: datetime
+) -> Head:
+    """Store the tiles that have become full, and the head of the tree that the frontier has grown to."""
+    checkpoint = Checkpoint(keys.origin, frontier.tree.size, frontier.tree.root)
+    if full:
+        names = ("level", "tile_index", "hashes", "root")
+        tiles = [(each.level, each.index, each.hashes, each.root) for each in full]
+        await session.execute(insert(log_tile), [dict(zip(names, each, strict=True)) for each in tiles])
+    signature = "".join(each.line for each in keys.sign(checkpoint.text))
     row = {
         "size": checkpoint.size,
         "root": checkpoint.root,
-        "signature": "".join(each.line for each in keys.sign(checkpoint.text)),
+        "signature": signature,
         "signed_at": now,
-        "record": keys.signers[-1].sign(head_record(checkpoint, before, now)).signature,
+        "record": keys.signers[-1].sign(head_record(checkpoint, frontier.head.size, now)).signature,
     }
     await session.execute(insert(log_checkpoint), row)
+    return Head(checkpoint.size, checkpoint.root, signature, now)

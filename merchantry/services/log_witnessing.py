@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.note import Signature
@@ -13,9 +13,11 @@ from merchantry.services.log import Head
 from merchantry.tables.log import log_confirmed, log_cosignature
 from tenancy.database import PlatformSession, Session
 
-HOLD: Final = timedelta(seconds=5)
+HOLD: Final = timedelta(seconds=15)
 """So long all witnesses are asked about one head, where it is not confirmed sooner: else fast logs and slow witnesses
-would never have enough cosignatures under any one."""
+would never have enough cosignatures under any one. Witnesses that follow look every few seconds only."""
+
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(6962, 2)")
 
 
 async def wanted(session: Session, now: datetime) -> Head | None:
@@ -57,7 +59,11 @@ async def add_cosignature(
     is_quorum: Callable[[Collection[str]], bool],
     now: datetime,
 ) -> bool:
-    """Store a cosignature that was checked; the head is confirmed where it makes a quorum. Whether it did so now."""
+    """Store a cosignature that was checked; the head is confirmed where it makes a quorum. Whether it did so now.
+
+    One after the other: of two at once, neither would see that together they are enough.
+    """
+    await session.execute(_ONE_AT_A_TIME)
     row = {"size": size, "witness": signature.name, "signature": signature.line, "cosigned_at": cosigned_at}
     await session.execute(insert(log_cosignature).values(row).on_conflict_do_nothing())
     names = await session.execute(select(log_cosignature.c.witness).where(log_cosignature.c.size == size))

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, exists, func, insert, or_, select, tuple_,
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted
 from merchantry.domain.permission import FOR_PEOPLE, Permission
+from merchantry.domain.worded import Worded
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY
 from tenancy.database import PlatformSession
@@ -61,14 +62,16 @@ class NewMachineToken:
     def check(self, held: Collection[Permission], at: datetime) -> None:
         """Raises InvalidInput, and NotPermitted for a scope that its maker does not hold."""
         if not 0 < len(self.name.strip()) <= MAX_NAME or not self.name.isprintable():
-            raise InvalidInput(reason=f"Give a name of 1 to {MAX_NAME} characters.", path=("name",))
+            raise InvalidInput(reason=Worded("Give a name of 1 to {most} characters.", most=MAX_NAME), path=("name",))
         if self.expires_at is not None and self.expires_at <= at:
             raise InvalidInput(reason="Give a moment in the future, or none.", path=("expires_at",))
         if not self.scopes:
             raise InvalidInput(reason="Name at least one permission.", path=("scopes",))
         for scope in sorted(self.scopes):
             if scope in FOR_PEOPLE or scope.startswith("platform.") != (self.merchant_id is None):
-                raise InvalidInput(reason=f"{scope} is not for a machine's token here.", path=("scopes",))
+                raise InvalidInput(
+                    reason=Worded("{scope} is not for a machine's token here.", scope=scope), path=("scopes",)
+                )
             if scope not in held:
                 raise NotPermitted(permission=scope, path=("scopes",))
 
@@ -183,7 +186,7 @@ async def _require_room(session: PlatformSession, merchant_id: UUID | None) -> N
     alive = _of(merchant_id) & _table.revoked_at.is_(None)
     count = await session.scalar(select(func.count()).select_from(machine_token).where(alive))
     if count >= MAX_TOKENS:
-        raise InvalidInput(reason=f"There are {MAX_TOKENS} tokens; revoke one first.", path=("name",))
+        raise InvalidInput(reason=Worded("There are {most} tokens; revoke one first.", most=MAX_TOKENS), path=("name",))
 
 
 async def _lock(session: PlatformSession, merchant_id: UUID | None, token_id: UUID, act: Act) -> bytes:

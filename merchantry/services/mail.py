@@ -15,7 +15,7 @@ from tenancy.database import PlatformSession
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An account is to be written to of the event with this number; ``id`` is made of both."""
+    """An account, or a guest, is to be written to of the event with this number; ``id`` is made of both."""
 
     id: UUID
     account_id: UUID
@@ -34,6 +34,13 @@ DIGEST = _NEW.on_conflict_do_update(
 async def ask(session: PlatformSession, news: Sequence[News], now: datetime) -> None:
     """A mail for each, but for those that there are."""
     rows = [_row(each.id, each.account_id, MailKind.NEWS, [each.seq], now, now) for each in news]
+    if rows:
+        await session.execute(NEWS, rows)
+
+
+async def ask_guests(session: PlatformSession, news: Sequence[News], now: datetime) -> None:
+    """A mail to a guest for each, but for those that there are."""
+    rows = [_row(each.id, each.account_id, MailKind.GUEST, [each.seq], now, now) for each in news]
     if rows:
         await session.execute(NEWS, rows)
 

@@ -31,11 +31,12 @@ from merchantry.domain.mail import (
 )
 from merchantry.domain.notification import BY_MAIL, Audience, group_of
 from merchantry.languages.language import DEFAULT
-from merchantry.services import account_setting, mail_address, outbox
+from merchantry.services import account_setting, guest, mail_address, outbox
 from merchantry.services import merchant as merchants
 from merchantry.services.mail_address import Address
 from merchantry.services.mall import mall_zone
 from merchantry.services.notification_delivery import tellings_of
+from merchantry.services.outbox import Event
 from merchantry.services.vault import Vault
 from merchantry.tables.mail import mail
 from tenancy.database import PlatformSession
@@ -83,6 +84,8 @@ async def letter(session: PlatformSession, vault: Vault, held: Held, act: Act) -
         return None
     if row.created_at < act.booked_at - GIVEN_UP_AFTER:
         return await _end(session, held, MailStatus.FAILED, act.booked_at)
+    if row.kind == MailKind.GUEST:
+        return await _to_guest(session, vault, row) or await _end(session, held, MailStatus.DROPPED, act.booked_at)
     address = await mail_address.find(session, vault, held.account_id)
     if address is not None and address.status is AddressStatus.REFUSED:
         return await _end(session, held, MailStatus.BAD_ADDRESS, act.booked_at)
@@ -144,6 +147,25 @@ async def _written(session: PlatformSession, vault: Vault, row: Row[Any], addres
     return Letter(row.id, kind, address.email, language.value, zone, items, link, left_out)
 
 
+async def _to_guest(session: PlatformSession, vault: Vault, row: Row[Any]) -> Letter | None:
+    """About the guest's own orders; None once they are erased, or somebody's account has them."""
+    mailbox = await guest.mailbox_of(session, vault, row.account_id)
+    events = await outbox.read_numbered(session, row.events)
+    mine = [event for event in events if event.buyer_id == row.account_id]
+    if mailbox is None or not mine:
+        return None
+    listed = await merchants.by_ids(session, {event.merchant_id for event in mine})
+    names = {each.merchant.id: each.profile.display_name for each in listed}
+    items = [_item(event, Audience.BUYER, names.get(event.merchant_id)) for event in mine]
+    zone = await mall_zone(session)
+    given = (mailbox.email, mailbox.language.value, zone, items, mailbox.token or "")
+    return Letter(row.id, MailKind.GUEST, *given)
+
+
+def _item(event: Event, audience: Audience, merchant_name: str | None) -> Item:
+    return Item(event.kind, audience, {**event.facts, **(event.words or {})}, merchant_name, event.occurred_at)
+
+
 async def _items(session: PlatformSession, account_id: UUID, seqs: Sequence[int]) -> list[Item]:
     """What of these events the account may hear, and wants to be written to of."""
     events = await outbox.read_numbered(session, sorted(set(seqs)))
@@ -154,12 +176,10 @@ async def _items(session: PlatformSession, account_id: UUID, seqs: Sequence[int]
     at = {each.merchant.id: each for each in listed}
     shut = {key for key, each in at.items() if each.merchant.status == "suspended"}
     return [
-        Item(
-            each.event.kind,
+        _item(
+            each.event,
             each.audience,
-            {**each.event.facts, **(each.event.words or {})},
             at[each.event.merchant_id].profile.display_name if each.event.merchant_id in at else None,
-            each.event.occurred_at,
         )
         for each in tellings
         if each.audience is not Audience.STAFF or each.event.merchant_id not in shut

@@ -6,6 +6,7 @@ from sqlalchemy import exists, or_, select, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, ledger
 from merchantry.services.merchant import zone_of
 from merchantry.tables.log import log_leaf, log_queue
@@ -26,7 +27,9 @@ async def set_mall_zone(session: PlatformSession, name: str, act: Act) -> None:
         return
     booked = (exists().where(table.c.kind == ledger.ENTRY) for table in (log_queue, log_leaf))
     if await session.scalar(select(or_(*booked))):
-        reason = f"Money has moved already, so the mall stays in {held}; use that zone, or an empty database."
+        reason = Worded(
+            "Money has moved already, so the mall stays in {held}; use that zone, or an empty database.", held=held
+        )
         raise InvalidInput(reason=reason, path=("time_zone",))
     await session.execute(update(mall).where(mall.c.id == 1).values(time_zone=name))
     await audit.record(session, NOBODY, act, "mall.set_zone", "mall", {"time_zone": held}, {"time_zone": name})

@@ -21,6 +21,7 @@ from merchantry.domain.price import check_currency, check_prices
 from merchantry.domain.seller import SellerOfRecord
 from merchantry.domain.settlement import Cycle
 from merchantry.domain.text import check_text
+from merchantry.domain.worded import Worded
 from merchantry.languages.language import Language
 from merchantry.services import audit, outbox
 from merchantry.services import schedule as schedules
@@ -143,13 +144,13 @@ def check(shop: NewShop) -> None:
     zone_of(shop.time_zone, path=("time_zone",))
     check_currency(shop.currency, ("currency",))
     if shop.settlement_cycle not in tuple(Cycle):
-        _refuse("settlement_cycle", f"Choose one of the cycles {', '.join(Cycle)}.")
+        _refuse("settlement_cycle", "Choose one of the cycles {listed}.", listed=", ".join(Cycle))
     if shop.seller_of_record not in tuple(SellerOfRecord):
-        _refuse("seller_of_record", f"Choose one of {', '.join(SellerOfRecord)}.")
+        _refuse("seller_of_record", "Choose one of {listed}.", listed=", ".join(SellerOfRecord))
     _check_cash(shop.seller_of_record, accepts_cash=shop.accepts_cash)
     for name in ("complete_days_after_delivery", "complete_days_after_shipping"):
         if not 0 <= getattr(shop, name) <= MAX_DAYS:
-            _refuse(name, f"Give a number of days from 0 to {MAX_DAYS}.")
+            _refuse(name, "Give a number of days from 0 to {most}.", most=MAX_DAYS)
     _check_shipping(shop.shipping_options)
 
 
@@ -177,8 +178,8 @@ def _check_cash(seller_of_record: str, *, accepts_cash: bool) -> None:
         _refuse("accepts_cash", "A merchant takes no cash for what the platform sells; let it sell as an agent.")
 
 
-def _refuse(name: str, reason: str) -> None:
-    raise InvalidInput(reason=reason, path=(name,))
+def _refuse(name: str, template: str, **facts: object) -> None:
+    raise InvalidInput(reason=Worded(template, **facts), path=(name,))
 
 
 def _describe(connection: psycopg.Connection[tuple[object, ...]], shop: NewShop, number: int, act: Act) -> None:
@@ -235,14 +236,16 @@ async def set_status(session: PlatformSession, slug: str, status: str, act: Act)
     Raises NotFound, and InvalidInput for another status than active and suspended, or for a merchant that is closing.
     """
     if status not in SETTABLE:
-        raise InvalidInput(reason=f"Choose one of {', '.join(SETTABLE)}.", path=("status",))
+        raise InvalidInput(reason=Worded("Choose one of {listed}.", listed=", ".join(SETTABLE)), path=("status",))
     table = merchant.c
     locked = select(table.id, table.status).where(table.slug == slug).with_for_update()
     held = (await session.execute(locked)).one_or_none()
     if held is None:
         raise NotFound(what="merchant", path=("slug",))
     if held.status not in SETTABLE:
-        raise InvalidInput(reason=f"This merchant is {held.status}, which is not undone.", path=("status",))
+        raise InvalidInput(
+            reason=Worded("This merchant is {status}, which is not undone.", status=held.status), path=("status",)
+        )
     if held.status != status:
         await session.execute(update(merchant).where(table.id == held.id).values(status=status))
         before, after = {"status": held.status}, {"status": status}

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from merchantry.domain.mail import next_digest
+from merchantry.domain.mail import TO_GUESTS, next_digest
 from merchantry.domain.notification import (
     BY_MAIL,
     IN_LIST,
@@ -21,7 +21,7 @@ from merchantry.domain.notification import (
     heard_by_platform,
     heard_by_staff,
 )
-from merchantry.services import mail, mail_address, outbox
+from merchantry.services import guest, mail, mail_address, outbox
 from merchantry.services import notification as notifications
 from merchantry.services.mail import News
 from merchantry.services.mall import mall_zone
@@ -75,6 +75,7 @@ async def deliver(session: PlatformSession, now: datetime, digest_at: time | Non
     new = await _write(session, listed)
     if digest_at:
         await _ask_for_mail(session, [each for each in tellings if each.account_id in written_to], new, digest_at, now)
+        await _write_to_guests(session, events, now)
     told = sorted({each.account_id for each in listed if each.id in new})
     await outbox.read_up_to(session, CONSUMER, events[-1].seq, now)
     if told:
@@ -102,6 +103,18 @@ async def _ask_for_mail(
     if for_digest:
         due_at = next_digest(now, digest_at, await mall_zone(session))
         await mail.ask_for_digest(session, for_digest, due_at, now)
+
+
+async def _write_to_guests(session: PlatformSession, events: Sequence[Event], now: datetime) -> None:
+    """Guests have said where they are written to, and nothing else is sent there: they are asked for no wish."""
+    about = [event for event in events if event.kind in TO_GUESTS and event.buyer_id is not None]
+    guests = await guest.writable(session, {event.buyer_id for event in about if event.buyer_id is not None})
+    news = [
+        News(uuid5(event.buyer_id, str(event.id)), event.buyer_id, event.seq)
+        for event in about
+        if event.buyer_id is not None and event.buyer_id in guests
+    ]
+    await mail.ask_guests(session, news, now)
 
 
 def _news(telling: Telling) -> News:

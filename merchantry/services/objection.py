@@ -7,6 +7,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.case import CaseKind, Decision
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.money import format_minor
+from merchantry.domain.worded import Worded
 from merchantry.services import ledger, statement
 from merchantry.services.case import Case, Fact, NewCase, open_case
 from merchantry.services.case_end import settle
@@ -39,7 +40,10 @@ async def object_to(
     statement_id, amount_minor, reason = said.statement_id, said.amount_minor, said.reason
     found = await statement.find(session, statement_id)
     if said.currency != found.currency:
-        raise InvalidInput(reason=f"The statement is in {found.currency}; object in it.", path=("amount", "currency"))
+        raise InvalidInput(
+            reason=Worded("The statement is in {currency}; object in it.", currency=found.currency),
+            path=("amount", "currency"),
+        )
     made = await statement.object_to(session, conditions, statement_id, amount_minor, reason, act)
     evidence = [
         Fact("statement", str(statement_id), "Statement"),

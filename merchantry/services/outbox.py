@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from merchantry.domain.act import Act
 from merchantry.domain.event import EventKind, FactType, check
 from merchantry.domain.notification import NEWS
-from merchantry.tables.outbox import WAKES, outbox, outbox_consumer, outbox_head
+from merchantry.tables.outbox import WAKES, outbox, outbox_consumer, outbox_head, outbox_pruned
 from merchantry.tables.platform import NOBODY, buyer_order
 from tenancy.database import MerchantSession, PlatformSession, Session
 from tenancy.writes import New, write
@@ -202,7 +202,7 @@ async def read(
         statement = statement.where(outbox.c.merchant_id == merchant_id)
     if kinds is not None:
         statement = statement.where(outbox.c.kind == func.any([kind.value for kind in kinds]))
-    return await _read(session, _about(statement, subject), after)
+    return await _read(session, _about(statement, subject), after, merchant_id)
 
 
 async def read_for_buyer(
@@ -254,12 +254,22 @@ def _after(statement: Select[Any], after: int, limit: int) -> Select[Any]:
     return statement.where(outbox.c.seq > after).order_by(outbox.c.seq).limit(limit)
 
 
-async def _read(session: Session, statement: Select[Any], after: int) -> list[Event]:
+async def _read(session: Session, statement: Select[Any], after: int, merchant_id: UUID | None = None) -> list[Event]:
     rows = await session.execute(statement)
     found = [Event(**{**row._asdict(), "kind": EventKind(row.kind)}) for row in rows]
-    if OLDEST < after < await session.scalar(select(outbox_head.c.pruned_to)):
+    if found and found[0].seq == after + 1:
+        return found  # numbers have no gaps: nothing between is gone
+    if OLDEST < after < await _pruned_to(session, merchant_id):
         raise CursorExpired
     return found
+
+
+async def _pruned_to(session: Session, merchant_id: UUID | None) -> int:
+    """The last event that is gone: of a merchant, else of all."""
+    if merchant_id is None:
+        return int(await session.scalar(select(outbox_head.c.pruned_to)))
+    last = select(outbox_pruned.c.seq).where(outbox_pruned.c.merchant_id == merchant_id)
+    return await session.scalar(last) or OLDEST
 
 
 async def position(session: PlatformSession, consumer: str, merchant_id: UUID = NOBODY) -> int:
@@ -284,6 +294,13 @@ async def read_up_to(
     await session.execute(MOVE, row)
 
 
+PRUNED = insert(outbox_pruned)
+LAST_PRUNED: Final[Mapping[str, Any]] = {
+    "index_elements": ["merchant_id"],
+    "set_": {"seq": PRUNED.excluded.seq},
+}
+
+
 async def prune(session: PlatformSession, before: datetime, most: int = 10_000) -> int:
     """Forget the oldest events, booked before a moment. Returns how many."""
     table = outbox.c
@@ -292,6 +309,8 @@ async def prune(session: PlatformSession, before: datetime, most: int = 10_000) 
     up_to = await session.scalar(old)
     if up_to is None:
         return 0
+    last = select(table.merchant_id, func.max(table.seq)).where(table.seq <= up_to).group_by(table.merchant_id)
+    await session.execute(PRUNED.from_select(["merchant_id", "seq"], last).on_conflict_do_update(**LAST_PRUNED))
     gone = await session.execute(delete(outbox).where(table.seq <= up_to))
     await session.execute(update(outbox_head).values(pruned_to=up_to))
     return int(gone.rowcount)

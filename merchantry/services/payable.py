@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MixedCurrencies, PaymentNotPossible, TendersMismatch
+from merchantry.domain.worded import Worded
 from merchantry.gateways.payment import Tender
 from merchantry.services import checkout
 from tenancy.database import PlatformSession
@@ -52,11 +53,12 @@ def from_row(row: Row[Any] | None, buyer_id: UUID, offer: Offer, act: Act) -> ch
 def _check_tenders(found: checkout.Checkout, offer: Offer) -> None:
     tenders, currencies = offer.tenders, set(offer.currencies) - {found.currency}
     if len(tenders) > MAX_TENDERS:
-        raise InvalidInput(reason=f"Pay in at most {MAX_TENDERS} tenders.", path=("input", "tenders"))
+        raise InvalidInput(reason=Worded("Pay in at most {most} tenders.", most=MAX_TENDERS), path=("input", "tenders"))
     for position, each in enumerate(tenders):
         if each.method not in offer.methods:
             known = ", ".join(sorted(offer.methods))
-            raise InvalidInput(reason=f"Pay with one of {known}.", path=("input", "tenders", position, "method"))
+            reason = Worded("Pay with one of {known}.", known=known)
+            raise InvalidInput(reason=reason, path=("input", "tenders", position, "method"))
     if currencies:
         names = (found.currency, *sorted(currencies))
         raise MixedCurrencies(currencies=names, path=("input", "tenders"))

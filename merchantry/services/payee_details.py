@@ -10,6 +10,7 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.payee import PayeeKind
 from merchantry.domain.price import check_currency
 from merchantry.domain.text import check_text
+from merchantry.domain.worded import Worded
 from merchantry.gateways.account_numbers import check_account_number, check_bic, check_country, check_iban
 from merchantry.gateways.payout import Payee, PayeeBank, PayeeWallet
 
@@ -68,13 +69,13 @@ def _by_iban(new: NewAccount, given: str) -> PayeeBank:
 
 
 def _by_number(new: NewAccount) -> PayeeBank:
-    given = _given(new, "account_number", "Give the account's IBAN, or its number with BIC and country.")
+    given = _given(new, "account_number", Worded("Give the account's IBAN, or its number with BIC and country."))
     country = _at("country", check_country, _given(new, "country"))
     number = _at("account_number", lambda text: check_account_number(text, country), given)
     return PayeeBank(new.holder.strip(), None, number, _at("bic", check_bic, _given(new, "bic")), country)
 
 
-def _given(new: NewAccount, name: str, reason: str = "This is needed for such an account.") -> str:
+def _given(new: NewAccount, name: str, reason: str = Worded("This is needed for such an account.")) -> str:
     value: str | None = getattr(new, name)
     if value is None:
         raise InvalidInput(reason=reason, path=(name,))

@@ -19,6 +19,7 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import Stock, StockMode
 from merchantry.domain.text import Path, check_text
+from merchantry.domain.worded import Worded
 from merchantry.languages.translation import Translation
 from merchantry.services import audit, bulk, catalogue, outbox
 from merchantry.services.bulk import Refused
@@ -105,7 +106,7 @@ async def upsert_many(
     Raises InvalidInput for too many rows.
     """
     if not 1 <= len(rows) <= MAX_ROWS:
-        raise InvalidInput(reason=f"Give 1 to {MAX_ROWS} rows.", path=("rows",))
+        raise InvalidInput(reason=Worded("Give 1 to {most} rows.", most=MAX_ROWS), path=("rows",))
     await _lock(session, [row for row in rows if isinstance(row, ProductGiven)])
     outcomes: list[Upserted | Refused] = []
     changed: dict[UUID, None] = {}
@@ -248,7 +249,9 @@ def _taken(error: DBAPIError, given: ProductGiven) -> MarketError | None:
 async def _create(session: MerchantSession, given: ProductGiven, product_id: UUID, act: Act) -> None:
     for name in ("title", "category"):
         if getattr(given, name) is None:
-            raise InvalidInput(reason=f"There is no such product yet; a new one needs its {name}.", path=(name,))
+            raise InvalidInput(
+                reason=Worded("There is no such product yet; a new one needs its {name}.", name=name), path=(name,)
+            )
     await catalogue.create_product(
         session,
         title=given.title or "",

@@ -17,6 +17,7 @@ from merchantry.domain.case import CaseKind
 from merchantry.domain.money import format_minor
 from merchantry.domain.payout import Word
 from merchantry.domain.reconciliation import LineStatus, MatchedBy, taken_too_much
+from merchantry.domain.worded import Worded
 from merchantry.gateways.bank_statement import BankLine, BankStatement
 from merchantry.services import audit, case, case_end, payout_outcome
 from merchantry.services.case import Fact, NewCase
@@ -231,17 +232,23 @@ async def objection(
     is_return = line.is_return if is_return is None else is_return
     if line.currency != found.currency or (line.amount_minor > 0) is not is_return:
         wanted = found.amount_minor if is_return else -found.amount_minor
-        return f"The transfer {found.reference} was of {_money(wanted, found.currency)}."
+        return Worded(
+            "The transfer {transfer} was of {amount}.",
+            transfer=found.reference,
+            amount=_money(wanted, found.currency),
+        )
     standing: str | None = await session.scalar(select(merchant.c.status).where(merchant.c.id == found.merchant_id))
     if standing in ("restoring", "quarantined"):
-        return "Its merchant was restored from a backup: take this file once more when that has ended."
+        return Worded("Its merchant was restored from a backup: take this file once more when that has ended.")
     if standing == "closed":
-        return "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
+        return Worded(
+            "Its merchant is closed: open it again (merchantry merchant reopen), then take this file once more."
+        )
     table = bank_line.c
     status = LineStatus.RETURNED if is_return else LineStatus.MATCHED
     twice = select(table.position).where(table.instruction_key == found.key, table.status == status)
     if (await session.execute(twice.limit(1))).first():
-        return f"Another line was matched with the transfer {found.reference} before."
+        return Worded("Another line was matched with the transfer {transfer} before.", transfer=found.reference)
     return None
 
 
@@ -252,9 +259,13 @@ def difference(line: Row[Any], found: Candidate, *, is_return: bool | None = Non
     if not taken_minor:
         return None
     asked = _money(found.amount_minor if is_return else -found.amount_minor, found.currency)
-    more = "less" if taken_minor < 0 else "more"
-    taken = f"the bank took {_money(abs(taken_minor), found.currency)} {more} than it should have."
-    return f"The transfer {found.reference} was of {asked}; {taken}"
+    taken = _money(abs(taken_minor), found.currency)
+    facts = {"transfer": found.reference, "amount": asked, "taken": taken}
+    if taken_minor < 0:
+        return Worded(
+            "The transfer {transfer} was of {amount}; the bank took {taken} less than it should have.", **facts
+        )
+    return Worded("The transfer {transfer} was of {amount}; the bank took {taken} more than it should have.", **facts)
 
 
 def _money(amount_minor: int, currency: str) -> str:

@@ -19,6 +19,7 @@ from merchantry.domain.report_forms import STATEMENT_KINDS
 from merchantry.domain.report_kind import ReportKind
 from merchantry.domain.report_request import ReportRequest
 from merchantry.domain.settlement import local_day
+from merchantry.domain.worded import Worded
 from merchantry.services import report
 from merchantry.services.report import Dimension
 from merchantry.services.report_query import QUERIES, Key
@@ -103,7 +104,7 @@ async def _sellers(
     found = {row.slug: Seller(row.id, row.slug) for row in await session.execute(statement)}
     for position, slug in enumerate(slugs or ()):
         if slug not in found:
-            reason = f"There is no merchant {slug}; check its slug."
+            reason = Worded("There is no merchant {slug}; check its slug.", slug=slug)
             raise InvalidInput(reason=reason, path=("merchants", position))
     return tuple(found[slug] for slug in sorted(found))
 

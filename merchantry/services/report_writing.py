@@ -12,6 +12,7 @@ from merchantry.domain.money import Money
 from merchantry.domain.report_forms import FORMS
 from merchantry.domain.report_kind import ColumnType, ReportColumn, ReportFormat
 from merchantry.domain.report_request import ReportRequest
+from merchantry.domain.worded import Worded
 from merchantry.services.report_rows import ReportRows, Row
 
 MEDIA_TYPES: Final = {
@@ -71,7 +72,9 @@ async def _cells(report: ReportRows, count: Count) -> AsyncIterator[tuple[Cell, 
     async for row in report.rows:
         count.rows += 1
         if is_sheet and count.rows > MAX_SHEET_ROWS:
-            reason = f"A sheet holds {MAX_SHEET_ROWS} rows, and there are more; ask for csv, or for fewer days."
+            reason = Worded(
+                "A sheet holds {most} rows, and there are more; ask for csv, or for fewer days.", most=MAX_SHEET_ROWS
+            )
             raise InvalidInput(reason=reason, path=("format",))
         yield tuple(_amounts(shown, row)) if is_sheet else row
 

@@ -15,6 +15,7 @@ from merchantry.domain.case import person
 from merchantry.domain.errors import InvalidInput, NotFound, OwnAct
 from merchantry.domain.review import RuleSet, RulesInForce
 from merchantry.domain.review_document import parse_rules, rules_document
+from merchantry.domain.worded import Worded
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY, mall, merchant_profile
 from merchantry.tables.review import review_rule_set
@@ -149,7 +150,10 @@ async def _locked(session: PlatformSession, version: int) -> RuleSetVersion:
     await session.execute(select(mall.c.id).with_for_update())
     found = await version_of(session, version)
     if found.status != "proposed":
-        raise InvalidInput(reason=f"This version is {found.status} already; propose a new one.", path=("version",))
+        raise InvalidInput(
+            reason=Worded("This version is {status} already; propose a new one.", status=found.status),
+            path=("version",),
+        )
     return found
 
 
@@ -170,9 +174,11 @@ async def _refuse_overlap(session: PlatformSession, effective_from: datetime) ->
     )
     row = (await session.execute(statement.limit(1))).one_or_none()
     if row is not None:
-        reason = (
-            f"Version {row.version}, which is {row.status}, begins at the same moment: which of them would hold?"
-            " Choose another moment, or reject the proposal first."
+        reason = Worded(
+            "Version {version}, which is {status}, begins at the same moment: which of them would "
+            "hold? Choose another moment, or reject the proposal first.",
+            version=row.version,
+            status=row.status,
         )
         raise InvalidInput(reason=reason, path=("effective_from",))
 

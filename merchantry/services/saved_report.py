@@ -19,6 +19,7 @@ from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.report_kind import ReportFormat
 from merchantry.domain.report_request import Choice, ReportRequest, Span
 from merchantry.domain.report_schedule import ReportSchedule, last_span, next_due
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, queue
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import mall
@@ -117,7 +118,9 @@ async def save(session: AnySession, merchant_id: UUID, new: NewReport, act: Act)
     _check(new)
     held = select(func.count()).select_from(saved_report).where(saved_report.c.merchant_id == merchant_id)
     if await session.scalar(held) >= MAX_SAVED:
-        raise InvalidInput(reason=f"There are {MAX_SAVED} saved reports already; delete one.", path=("name",))
+        raise InvalidInput(
+            reason=Worded("There are {most} saved reports already; delete one.", most=MAX_SAVED), path=("name",)
+        )
     due = None
     if new.schedule is not ReportSchedule.NONE:
         due = next_due(new.schedule, act.at, await mall_zone(session))
@@ -146,7 +149,9 @@ async def save(session: AnySession, merchant_id: UUID, new: NewReport, act: Act)
 
 def _check(new: NewReport) -> None:
     if not 0 < len(new.name.strip()) <= MAX_NAME or not new.name.isprintable():
-        raise InvalidInput(reason=f"Give the report a name of 1 to {MAX_NAME} characters.", path=("name",))
+        raise InvalidInput(
+            reason=Worded("Give the report a name of 1 to {most} characters.", most=MAX_NAME), path=("name",)
+        )
     if new.schedule is ReportSchedule.NONE and new.span is None:
         raise InvalidInput(reason="Give the days from and to, or a schedule.", path=("from",))
     if new.schedule is not ReportSchedule.NONE and new.span is not None:

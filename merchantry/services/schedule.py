@@ -14,6 +14,7 @@ from sqlalchemy import ScalarSelect, Text, cast, func, insert, select, update
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.settlement import BEGINNING, Cycle, Period, Schedule, period_at
+from merchantry.domain.worded import Worded
 from merchantry.services import audit
 from merchantry.tables.platform import merchant_profile
 from merchantry.tables.settlement import settlement_schedule
@@ -96,7 +97,9 @@ async def change(session: PlatformSession, merchant_id: UUID, wanted: Schedule, 
     schedules = (await schedules_of(session, [merchant_id]))[merchant_id]
     waiting = pending(schedules, act.at)
     if waiting:
-        reason = f"A change takes effect at {waiting.effective_at.isoformat()} already; wait until then."
+        reason = Worded(
+            "A change takes effect at {moment} already; wait until then.", moment=waiting.effective_at.isoformat()
+        )
         raise InvalidInput(reason=reason, path=("schedule",))
     period: Period = period_at(act.at, schedules)
     made = replace(wanted, effective_at=period.ends_at)

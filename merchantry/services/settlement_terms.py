@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
+from merchantry.domain.worded import Worded
 from merchantry.services import audit
 from merchantry.tables.platform import NOBODY, mall
 from merchantry.tables.settlement import settlement_terms
@@ -83,7 +84,7 @@ def _check(wanted: NewTerms) -> None:
     for name, most in (("reserve_bps", WHOLE_BPS), ("reserve_days", MOST_DAYS), ("objection_days", MOST_DAYS)):
         value = getattr(wanted, name)
         if value is not None and not 0 <= value <= most:
-            raise InvalidInput(reason=f"Give a whole number from 0 to {most}.", path=(name,))
+            raise InvalidInput(reason=Worded("Give a whole number from 0 to {most}.", most=most), path=(name,))
 
 
 def _check_amounts(amounts: Mapping[str, int], name: str) -> None:

@@ -12,6 +12,7 @@ from merchantry.domain.errors import InvalidInput
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.settlement import hold_ends_at
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, order, outbox, queue
 from merchantry.services.order import Order
 from merchantry.services.queue import JobKind
@@ -67,7 +68,9 @@ async def extend(session: MerchantSession, order_id: UUID, until: datetime, reas
     if until == found.ship_by:
         return
     if not max(found.ship_by, act.at) < until <= act.at + timedelta(days=MOST_DAYS):
-        raise InvalidInput(reason=f"Give a moment after the deadline, within {MOST_DAYS} days.", path=("ship_by",))
+        raise InvalidInput(
+            reason=Worded("Give a moment after the deadline, within {most} days.", most=MOST_DAYS), path=("ship_by",)
+        )
     before, after = {"ship_by": found.ship_by.isoformat()}, {"ship_by": until.isoformat(), "reason": reason}
     seq = found.events + 1
     await write(

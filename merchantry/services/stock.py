@@ -11,6 +11,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput, MarketError, NotFound
 from merchantry.domain.event import EventKind
 from merchantry.domain.stock import Stock, StockMode
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, bulk, listing_stock, outbox
 from merchantry.services.bulk import Refused
 from merchantry.services.variant import told_of
@@ -70,7 +71,7 @@ async def set_many(session: MerchantSession, rows: Sequence[StockRow], batch_id:
     The variants are locked in the order of their ids, as a checkout locks them. Raises InvalidInput for too many rows.
     """
     if not 1 <= len(rows) <= MAX_ROWS:
-        raise InvalidInput(reason=f"Give 1 to {MAX_ROWS} rows.", path=("rows",))
+        raise InvalidInput(reason=Worded("Give 1 to {most} rows.", most=MAX_ROWS), path=("rows",))
     known = await _named(session, rows, locked=True)
     held = {row.id: Stock(row.id, row.on_hand, row.reserved) for row in known.values()}
     before = dict(held)

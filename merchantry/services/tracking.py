@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Integer, Select, Table, bindparam, func, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.order import OrderStatus
@@ -197,6 +197,17 @@ class Head:
         return [orders.c[name] for name in self.names]
 
     @cached_property
+    def newest(self) -> Select[Any]:
+        """The newest orders, as many as the parameter ``limit`` says."""
+        newest_first = select(*self.columns).order_by(orders.c.placed_at.desc(), orders.c.id.desc())
+        return newest_first.limit(bindparam("limit", type_=Integer))
+
+    @cached_property
+    def by_id(self) -> Select[Any]:
+        """The order of the parameter ``id``."""
+        return select(*self.columns).where(orders.c.id == bindparam("id"))
+
+    @cached_property
     def across(self) -> Across:
         """Orders of several merchants, by the parameter ``order_ids``."""
         return Across(select(*self.columns).where(orders.c.id == _GIVEN))
@@ -227,7 +238,7 @@ async def page(
     parts: Parts,
 ) -> list[OrderView]:
     """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
-    statement = select(*parts.head.columns).order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(limit)
+    statement, given = parts.head.newest, {"limit": limit}
     if after is not None:
         statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
     if statuses:
@@ -236,7 +247,7 @@ async def page(
         statement = statement.where(orders.c.external_ref == external_ref)
     if overdue_at is not None:
         statement = statement.where(is_overdue(overdue_at))
-    return await _views(session, statement, parts)
+    return await _views(session, statement, parts, given)
 
 
 async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:
@@ -266,7 +277,7 @@ async def by_number(session: MerchantSession, number: str, parts: Parts) -> Orde
 
 async def by_id(session: MerchantSession, order_id: UUID, parts: Parts) -> OrderView | None:
     """The merchant's order of this id."""
-    found = await _views(session, select(*parts.head.columns).where(orders.c.id == order_id), parts)
+    found = await _views(session, parts.head.by_id, parts, {"id": order_id})
     return found[0] if found else None
 
 
@@ -286,8 +297,10 @@ async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID])
     return [Refund(**row._asdict()) for row in await session.execute(statement)]
 
 
-async def _views(session: MerchantSession, statement: Select[Any], parts: Parts) -> list[OrderView]:
-    rows = (await session.execute(statement)).all()
+async def _views(
+    session: MerchantSession, statement: Select[Any], parts: Parts, parameters: Mapping[str, Any] | None = None
+) -> list[OrderView]:
+    rows = (await session.execute(statement, parameters)).all()
     related = {}
     if rows:
         at = parts.head.names.index("id")

@@ -16,6 +16,7 @@ from merchantry.domain.event import EventKind
 from merchantry.domain.price import check_prices
 from merchantry.domain.stock import MAX_STOCK
 from merchantry.domain.text import Path, check_text
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, listing_stock, outbox
 from merchantry.tables import merchant as tables
 from tenancy.database import MerchantSession, sqlstate
@@ -70,7 +71,9 @@ async def adjust_stock(session: MerchantSession, variant_id: UUID, change: int, 
     Raises NotFound, and StockRefused where less would be left than orders have reserved.
     """
     if change == 0 or abs(change) > MAX_STOCK:
-        raise InvalidInput(reason=f"Change the stock by 1 to {MAX_STOCK}, up or down.", path=("change",))
+        raise InvalidInput(
+            reason=Worded("Change the stock by 1 to {most}, up or down.", most=MAX_STOCK), path=("change",)
+        )
     table = tables.variant.c
     left = table.on_hand + change
     statement = (
@@ -113,7 +116,7 @@ async def variants_by_sku(session: MerchantSession, skus: Collection[str]) -> di
 def check_variants(added: Sequence[NewVariant], held: int, name: str = "variants") -> None:
     """Refuse what can't be added to a product that has ``held`` variants. Raises with the path of the input."""
     if held + len(added) > MAX_VARIANTS:
-        raise InvalidInput(reason=f"A product has at most {MAX_VARIANTS} variants.", path=(name,))
+        raise InvalidInput(reason=Worded("A product has at most {most} variants.", most=MAX_VARIANTS), path=(name,))
     seen: set[str] = set()
     for position, variant in enumerate(added):
         path: Path = (name, position)
@@ -123,7 +126,9 @@ def check_variants(added: Sequence[NewVariant], held: int, name: str = "variants
             raise SkuTaken(sku=variant.sku, path=(*path, "sku"))
         seen.add(variant.sku)
         if not 0 <= variant.on_hand <= MAX_STOCK:
-            raise InvalidInput(reason=f"Stock is a number from 0 to {MAX_STOCK}.", path=(*path, "on_hand"))
+            raise InvalidInput(
+                reason=Worded("Stock is a number from 0 to {most}.", most=MAX_STOCK), path=(*path, "on_hand")
+            )
         check_prices(variant.prices, (*path, "prices"))
 
 
@@ -180,7 +185,7 @@ async def _stock_refusal(session: MerchantSession, variant_id: UUID, change: int
     if held is None:
         return NotFound(what="variant", path=("variant_id",))
     if change > 0:
-        return InvalidInput(reason=f"Stock is a number from 0 to {MAX_STOCK}.", path=("change",))
+        return InvalidInput(reason=Worded("Stock is a number from 0 to {most}.", most=MAX_STOCK), path=("change",))
     return StockRefused(
         variant_id=variant_id, on_hand=held.on_hand, reserved=held.reserved, change=change, path=("change",)
     )

@@ -83,11 +83,14 @@ async def verify_books(
         yield Verified(slug, books.entries_read, tuple(books.broken))
 
 
-async def recounted(database: Database, merchant_id: UUID, accepted: Collection[str] = ACCEPTED) -> Books:
-    """What a merchant's entries add up to, whatever is kept beside them."""
+async def recounted(
+    database: Database, merchant_id: UUID, accepted: Collection[str] = ACCEPTED, further: Sequence[Any] = ()
+) -> Books:
+    """What a merchant's entries add up to, whatever is kept beside them; ``further``, with the same columns, as if they
+    stood behind the last one."""
     async with database.read(ACTOR) as tx:
         books = await _books(tx, merchant_id, accepted)
-        await _walk(tx, books)
+        await _walk(tx, books, further)
     return books
 
 
@@ -99,13 +102,15 @@ async def _books(tx: Transaction, merchant_id: UUID, accepted: Collection[str]) 
     return Books(merchant_id, zone, schedules[merchant_id], lost=lost)
 
 
-async def _walk(tx: Transaction, books: Books) -> None:
+async def _walk(tx: Transaction, books: Books, further: Sequence[Any] = ()) -> None:
     """Show the books every entry, with its commitment and the platform's side."""
     last = 0
     while True:
         async with tx.as_merchant(books.merchant_id) as session:
             page = select(ledger_entry).where(ledger_entry.c.seq > last).order_by(ledger_entry.c.seq).limit(PAGE)
-            rows = (await session.execute(page)).all()
+            rows: Sequence[Any] = (await session.execute(page)).all()
+            if not rows:
+                rows, further = further, ()
             parts = await _parts(session, books, [row.order_id for row in rows if row.order_id])
         await _learn_tiers(tx, books, (part for of_order in parts.values() for part in of_order))
         end = rows[-1].seq if rows else None

@@ -12,14 +12,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, tuple_, update
 
-from merchantry.domain.act import Act
-from merchantry.domain.case import CaseKind, CaseStatus
-from merchantry.domain.errors import CaseClosed
 from merchantry.domain.verification import VerificationStatus
-from merchantry.services import case
-from merchantry.services.case import Fact, NewCase
-from merchantry.tables.case import review_case
-from merchantry.tables.platform import NOBODY, mall
+from merchantry.tables.platform import mall
 from merchantry.tables.verification import verification, verification_finding
 from tenancy.database import PlatformSession
 from tenancy.tables import merchant
@@ -30,9 +24,7 @@ STALE_AFTER: Final = timedelta(minutes=2)
 MOST_FINDINGS: Final = 1_000
 """Findings of one verification that are kept; the others are counted."""
 
-MOST_FACTS: Final = 50
 LONGEST: Final = 1_000
-SUBJECT: Final = "Verification"
 
 
 class TakenOver(Exception):
@@ -131,74 +123,12 @@ async def add(
     return replace(run, **values)
 
 
-async def finish(session: PlatformSession, run: Verification, act: Act) -> Verification:
-    """It is over; where laws are broken people are asked, once for each finding. Raises TakenOver."""
+async def finish(session: PlatformSession, run: Verification, case_id: UUID | None, at: datetime) -> Verification:
+    """It is over; ``case_id`` is where people are asked about what is broken. Raises TakenOver."""
     status = VerificationStatus.BROKEN if run.broken else VerificationStatus.CLEAN
-    case_id = await _ask_people(session, run, act) if run.broken else None
-    values: dict[str, Any] = {
-        "status": status,
-        "progressed_at": act.at,
-        "finished_at": act.at,
-        "case_id": case_id,
-    }
+    values: dict[str, Any] = {"status": status, "progressed_at": at, "finished_at": at, "case_id": case_id}
     await _update(session, run, **values)
     return replace(run, **values)
-
-
-async def _ask_people(session: PlatformSession, run: Verification, act: Act) -> UUID:
-    """The case about this: one that is open is told what it does not know yet."""
-    found = await findings_of(session, [run.id], limit=MOST_FINDINGS)
-    row = review_case.c
-    is_open = (row.merchant_id == NOBODY, row.kind == CaseKind.LAW_BROKEN, row.status == CaseStatus.OPEN)
-    open_id: UUID | None = await session.scalar(select(row.id).where(*is_open).order_by(row.opened_at).limit(1))
-    if open_id is not None:
-        known = await _known(session, open_id)
-        new = [each for each in found[run.id] if _key(each) not in known]
-        try:
-            if new:
-                await case.add_evidence(session, NOBODY, open_id, _facts(new), act)
-        except CaseClosed:  # somebody decided it meanwhile; what is still wrong is asked about anew
-            pass
-        else:
-            return open_id
-    return await case.open_case(session, _case(run, found[run.id]), act)
-
-
-def _case(run: Verification, found: Sequence[Finding]) -> NewCase:
-    return NewCase(
-        kind=CaseKind.LAW_BROKEN,
-        merchant_id=NOBODY,
-        subject_kind=SUBJECT,
-        subject_id=str(run.id),
-        title=f"Find out why what is stored is not right: {run.broken} findings.",
-        evidence=_facts(found),
-    )
-
-
-def _facts(found: Sequence[Finding]) -> list[Fact]:
-    facts = [
-        Fact(each.merchant, f"{each.law}: {each.subject}: counted {each.expected}, stored {each.found}")
-        for each in found[:MOST_FACTS]
-    ]
-    more = len(found) - len(facts)
-    return [*facts, Fact("further findings", str(more))] if more else facts
-
-
-async def _known(session: PlatformSession, case_id: UUID) -> set[tuple[str, str, str]]:
-    """What verifications that are in the case found before."""
-    table = verification_finding.c
-    statement = (
-        select(table.merchant, table.law, table.subject)
-        .distinct()
-        .join(verification, verification.c.id == table.verification_id)
-        .where(verification.c.case_id == case_id)
-    )
-    return {(row.merchant, row.law, row.subject) for row in await session.execute(statement)}
-
-
-def _key(found: Finding) -> tuple[str, str, str]:
-    """What tells it from others; the values may move on while the same thing is wrong."""
-    return found.merchant, found.law, found.subject
 
 
 async def last(session: PlatformSession) -> Verification | None:

@@ -27,6 +27,7 @@ from merchantry.domain.webhook import (
     check_kinds,
     secret_text,
 )
+from merchantry.domain.worded import Worded
 from merchantry.services import audit, outbox
 from merchantry.services.vault import Owner, Vault, owner_of
 from merchantry.tables.platform import NOBODY
@@ -257,7 +258,9 @@ async def _require_room(session: Owner) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"webhook_endpoint {owner_of(session)}"))))
     count = await session.scalar(select(func.count()).select_from(webhook_endpoint).where(_own(session)))
     if count >= MAX_ENDPOINTS:
-        raise InvalidInput(reason=f"There are {MAX_ENDPOINTS} endpoints; delete one first.", path=("url",))
+        raise InvalidInput(
+            reason=Worded("There are {most} endpoints; delete one first.", most=MAX_ENDPOINTS), path=("url",)
+        )
 
 
 async def _add_secret(session: Owner, vault: Vault, endpoint_id: UUID, act: Act) -> str:

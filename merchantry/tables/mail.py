@@ -47,8 +47,7 @@ mail = Table(
     instant("leased_until", nullable=True),
     instant("created_at"),
     instant("ended_at", nullable=True),
-    ForeignKeyConstraint(["account_id"], [account.c.id]),
-    CheckConstraint("kind IN ('news', 'digest', 'confirmation')", name="kind_is_known"),
+    CheckConstraint("kind IN ('news', 'digest', 'confirmation', 'guest')", name="kind_is_known"),
     CheckConstraint("status IN ('waiting', 'sent', 'failed', 'bad_address', 'dropped')", name="status_is_known"),
     CheckConstraint("(status = 'waiting') = (next_at IS NOT NULL)", name="waiting_has_a_moment"),
     CheckConstraint("(status = 'waiting') = (ended_at IS NULL)", name="ended_has_a_moment"),
@@ -59,6 +58,6 @@ mail = Table(
         platform="SELECT, INSERT, UPDATE (events, status, attempts, next_at, leased_until, ended_at), DELETE",
     ),
 )
-"""One mail to an account; what it says is written when it is sent, from the events with these numbers, and is not kept.
-``id`` is made of the account and what the mail is about, and is its Message-ID. One worker at a time has it, until
-``leased_until``."""
+"""One mail to an account, or to a guest, whose id ``account_id`` is then; what it says is written when it is sent, from
+the events with these numbers, and is not kept. ``id`` is made of the account and what the mail is about, and is its
+Message-ID. One worker at a time has it, until ``leased_until``."""

@@ -47,6 +47,15 @@ outbox_head = Table(
 )
 """One row: the last ``seq`` that was given, whoever holds the row gives the next; and up to which events are gone."""
 
+outbox_pruned = Table(
+    "outbox_pruned",
+    platform_metadata,
+    id_of("merchant_id", primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    info=grants(platform="SELECT, INSERT, UPDATE", merchant="SELECT"),
+)
+"""The last of a merchant's events that is gone: whoever has read up to there has missed nothing."""
+
 outbox_consumer = Table(
     "outbox_consumer",
     platform_metadata,

@@ -21,10 +21,13 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyWitness:
-    """A witness: its public key, where it is asked, and the group that it counts for."""
+    """A witness: its public key, where it is asked, and the group that it counts for.
+
+    One without ``url`` can't be reached: it follows the log, and hands its cosignatures in.
+    """
 
     key: VerifierKey
-    url: str
+    url: str | None
     group: str | None = None
 
 
@@ -43,8 +46,16 @@ class WitnessPolicy:
         return len(cosigners) >= self.quorum and all(of_group[name] >= least for name, least in self.groups.items())
 
     @property
+    def reachable(self) -> tuple[PolicyWitness, ...]:
+        """Those that can be asked."""
+        return tuple(each for each in self.witnesses if each.url is not None)
+
+    @property
     def enough_to_know(self) -> int:
-        """How many must have answered so that at least one of them has cosigned every head that was confirmed."""
+        """How many must have answered so that at least one of them has cosigned every head that was confirmed.
+
+        No more than can be asked; a policy that is read sees to that.
+        """
         return len(self.witnesses) - self.quorum + 1
 
     @classmethod
@@ -76,7 +87,14 @@ class WitnessPolicy:
             members = sum(each.group == name for each in witnesses)
             if least > members:
                 raise PolicyError(f"groups: {name} asks for {least} of {members} witnesses")
-        return cls(witnesses, quorum, groups)
+        policy = cls(witnesses, quorum, groups)
+        if policy.enough_to_know > len(policy.reachable):
+            following = len(witnesses) - len(policy.reachable)
+            raise PolicyError(
+                f"quorum: {following} witnesses have no url and can't be asked before the log goes on; give "
+                f"{following + 1} or more, so that one that can be asked has seen every head that is confirmed"
+            )
+        return policy
 
 
 def _witness(value: object, at: int, groups: Mapping[str, int]) -> PolicyWitness:
@@ -88,14 +106,18 @@ def _witness(value: object, at: int, groups: Mapping[str, int]) -> PolicyWitness
         raise PolicyError(f"{name}.vkey: {error}") from error
     if key.kind != COSIGNATURE:
         raise PolicyError(f"{name}.vkey: this is the key of a log; `merchantry witness init` prints a witness's")
-    url = _text(given.get("url"), f"{name}.url")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PolicyError(f"{name}.url: give an address such as https://auditor.example/witness")
     group = given.get("group")
     if group is not None and group not in groups:
         raise PolicyError(f"{name}.group: {group!r} is none of the groups")
-    return PolicyWitness(key, url.rstrip("/"), group)
+    return PolicyWitness(key, _url(given["url"], f"{name}.url") if "url" in given else None, group)
+
+
+def _url(value: object, name: str) -> str:
+    url = _text(value, name)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PolicyError(f"{name}: give an address such as https://auditor.example/witness")
+    return url.rstrip("/")
 
 
 def _groups(value: object) -> dict[str, int]:

@@ -1,12 +1,17 @@
-"""Following a log: whether the head that it serves continues what the witness cosigned; if so, it is cosigned too."""
+"""Following a log: whether the head that it serves continues what the witness cosigned; if so, it is cosigned too.
+
+A log that wants cosignatures says under which head; that one is judged first, and handed in.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from merchantry.domain.checkpoint import Checkpoint
 from merchantry.domain.merkle import ProofError, prefix_plan, prefix_roots
+from merchantry.domain.note import Note, NoteError
 from merchantry.transparency.evidence import Evidence, EvidenceKind
 from merchantry.witness.log_reader import LogReader, LogUnreadable
 from merchantry.witness.store import Head
@@ -39,9 +44,48 @@ class Follower:
     origin: str = ""
     """What the log calls itself; known once it was looked at."""
     _unproved: dict[Checkpoint, int] = field(default_factory=dict)
+    _wanted: Note | None = None
 
     def look(self) -> Verdict:
         """Look at the log once. Raises LogUnreadable, NoteError, UnknownLog."""
+        self._wanted = None
+        with suppress(LogUnreadable, NoteError):  # many logs have no such file
+            self._wanted = self.log.wanted()
+        if self._wanted is None:
+            return self._newest()
+        wanted = self._look_at_wanted(self._wanted)
+        if wanted in (Verdict.EVIDENCE, Verdict.UNPROVED):
+            return wanted
+        newest = self._newest()
+        return wanted if newest is Verdict.UNCHANGED else newest
+
+    def hand_in(self) -> str | None:
+        """Hand in our cosignature of the head that the log wanted at the last look, where we have cosigned that head.
+
+        Returns why the log does not count it; None where it does, or where there is nothing to hand in.
+        Raises LogUnreadable.
+        """
+        if self._wanted is None or self.witness.verifier.signatures_in(self._wanted):
+            return None
+        with self.witness.store.reading() as store:
+            head = store.head_at(self.origin, Checkpoint.parse(self._wanted.text).size)
+        if head is None or head.note.text != self._wanted.text:
+            return None
+        return self.log.hand_in(head.note)
+
+    def _look_at_wanted(self, note: Note) -> Verdict:
+        """Judge the head that is wanted. One that is smaller than ours is only one of those before it."""
+        with self.witness.store.reading() as store:
+            signed = self.witness.read(note, store)
+            before = store.latest(signed.checkpoint.origin)
+        if before is None or signed.checkpoint.size >= before.checkpoint.size:
+            return self.judge(signed, before, self.log.url)
+        with self.witness.store.writing() as store:
+            found = self.witness.compare_known(store, signed, self.log.url)
+        return Verdict.UNCHANGED if found is None else Verdict.EVIDENCE
+
+    def _newest(self) -> Verdict:
+        """Judge the newest head, and those that came with wrong proofs."""
         before = self._latest_of_all()
         signed = self._served()
         self.origin = signed.checkpoint.origin

@@ -13,6 +13,7 @@ from merchantry.domain.tile import WIDTH, Tile, hash_in, split_hashes, tile_of
 
 TIMEOUT_SECONDS: Final = 10.0
 MAX_TILE_BYTES: Final = 32 * WIDTH
+MOST_SAID: Final = 200
 
 
 class LogUnreadable(Exception):
@@ -32,13 +33,34 @@ class LogReader:
 
     def checkpoint(self) -> Note:
         """The newest head, unchecked. Raises LogUnreadable, and NoteError where it is no note."""
-        body = self._get("checkpoint", MAX_NOTE_BYTES)
-        if body is None:
+        note = self._note("checkpoint")
+        if note is None:
             raise LogUnreadable(f"{self._url} has no checkpoint yet")
+        return note
+
+    def wanted(self) -> Note | None:
+        """The head that the log wants cosigned now, unchecked; None where it takes no cosignatures.
+
+        Raises LogUnreadable, NoteError.
+        """
+        return self._note("wanted")
+
+    def hand_in(self, note: Note) -> str | None:
+        """Give the log a head with our cosignature. Returns why it does not count it; None where it does.
+
+        Raises LogUnreadable.
+        """
+        url = f"{self._url}/cosignatures"
         try:
-            return Note.parse(body.decode())
-        except UnicodeDecodeError as error:
-            raise LogUnreadable(f"{self._url}/checkpoint is no text") from error
+            with self._client.stream("POST", url, content=str(note)) as answer:
+                if answer.status_code == httpx.codes.OK:
+                    return None
+                if not answer.is_client_error:
+                    raise LogUnreadable(f"{url} answers {answer.status_code}")
+                said = next(answer.iter_bytes(MOST_SAID), b"").decode(errors="replace")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise LogUnreadable(f"{url}: {type(error).__name__}") from error
+        return f"{answer.status_code} {said.strip()}"
 
     def proof(self, plan: Iterable[Run], size: int) -> list[bytes]:
         """The hashes of a plan over the tree of ``size`` leaves. Raises LogUnreadable."""
@@ -47,6 +69,13 @@ class LogReader:
         tiles = {node: tile_of(node, size) for node in nodes}
         bodies = {tile: self._tile(tile) for tile in sorted(set(tiles.values()))}
         return proof(plan, lambda node: hash_in(tiles[node], bodies[tiles[node]], node))
+
+    def _note(self, path: str) -> Note | None:
+        body = self._get(path, MAX_NOTE_BYTES)
+        try:
+            return None if body is None else Note.parse(body.decode())
+        except UnicodeDecodeError as error:
+            raise LogUnreadable(f"{self._url}/{path} is no text") from error
 
     def _tile(self, tile: Tile) -> list[bytes]:
         body = self._get(tile.path, MAX_TILE_BYTES)

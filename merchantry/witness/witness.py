@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Final
 
 from merchantry.domain.add_checkpoint import AddCheckpoint
-from merchantry.domain.checkpoint import Checkpoint
+from merchantry.domain.checkpoint import MAX_SIZE, Checkpoint
 from merchantry.domain.merkle import EMPTY_ROOT, ProofError, check_consistency, prefix_roots
 from merchantry.domain.note import Note, NoteError, Signature, VerifierKey
 from merchantry.transparency.evidence import Evidence, EvidenceKind, only_of_log, signed_checkpoint
 from merchantry.transparency.signing import Signer
 from merchantry.witness.store import Head, Reading, Store, Writing
 
-MAX_SIZE: Final = 2**63 - 1
 SIZE_TYPE: Final = "text/x.tlog.size"
 SUBMITTED: Final = "add-checkpoint"
 

@@ -32,6 +32,7 @@ class Rounds:
     peers: Sequence[str] = ()
     poll_seconds: float = POLL_SECONDS
     _logs: dict[str, LogReader] = field(default_factory=dict)
+    _refusals: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """What was found unproved is counted from round to round."""
@@ -64,7 +65,21 @@ class Rounds:
             return False
         if verdict is not Verdict.UNCHANGED:
             log.info("witness.looked", log=follower.log.url, verdict=verdict.value)
+        if verdict in (Verdict.COSIGNED, Verdict.UNCHANGED):
+            self._hand_in(follower)
         return verdict is not Verdict.UNPROVED
+
+    def _hand_in(self, follower: Follower) -> None:
+        """What the log does not count is told once, not every few seconds: it may name others than us."""
+        try:
+            refusal = follower.hand_in()
+        except LogUnreadable as error:
+            log.warning("witness.not_handed_in", log=follower.log.url, reason=str(error))
+            return
+        if refusal != self._refusals.get(follower.log.url):
+            self._refusals[follower.log.url] = refusal
+            if refusal is not None:
+                log.warning("witness.not_counted", log=follower.log.url, reason=refusal)
 
     def _meet(self, peer: str) -> bool:
         try:

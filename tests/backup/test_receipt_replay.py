@@ -1,6 +1,10 @@
 """Lost entries come back from the merchant's own receipts, as they were; what proves nothing, changes nothing."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,12 +24,14 @@ from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.trust import Trust
 from tenancy.database import Database
 from tenancy.schemas import schema_of
+from tests.backup.replaying import KILLED_AT
 from tests.backup.safe import Safe, a_safe
 from tests.builders import NOON, a_merchant, an_act
 from tests.jobs.witnesses import KEYS
 from tests.services.books import Shelf
 from tests.services.stall import DAY
 
+ROOT = Path(__file__).parents[2]
 STRANGER = LogKeys.from_seeds(KEYS.origin, [bytes(31) + b"\7"])
 
 
@@ -150,14 +156,26 @@ async def test_receipts_of_another_merchant_and_of_buyers_are_refused(database: 
 
 async def test_where_the_books_would_not_be_right_everything_is_taken_back(database: Database, tmp_path: Path) -> None:
     safe, receipts, before = await a_quarantine(database, tmp_path)
-    with psycopg.connect(database.logins.owner) as connection:
-        table = f"{schema_of(safe.merchant_id)}.orders"
-        connection.execute(f"UPDATE {table} SET commission_minor = commission_minor + 1".encode())  # noqa: S608
+    change = "UPDATE platform.platform_entry SET amount[1] = amount[1] {} 1, amount[2] = amount[2] {} 1 WHERE seq = 4"
+    _change(database, change.format("+", "-"))
     said = await refused(safe, receipts[3], receipts[4], receipts[5])
-    assert "an order's money is divided" in said
+    assert "With these entries the books would not be right" in said
+    assert "entry 4" in said
     assert [each.seq for each in await safe.gaps() if each.seq and each.status == "open"] == [3, 4, 5]
-    with psycopg.connect(database.logins.owner) as connection:
-        connection.execute(f"UPDATE {table} SET commission_minor = commission_minor - 1".encode())  # noqa: S608
+    _change(database, change.format("-", "+"))
+    await replay(safe, receipts[3], receipts[4], receipts[5])
+    assert await safe.stall.balances() == before
+    assert (await safe.verified()).broken == ()
+
+
+async def test_books_that_are_not_right_already_are_not_added_to(database: Database, tmp_path: Path) -> None:
+    safe, receipts, before = await a_quarantine(database, tmp_path)
+    change = f"UPDATE {schema_of(safe.merchant_id)}.orders SET commission_minor = commission_minor {{}} 1"  # noqa: S608
+    _change(database, change.format("+"))
+    said = await refused(safe, receipts[3], receipts[4], receipts[5])
+    assert "not right before anything is replayed" in said
+    assert "an order's money is divided" in said
+    _change(database, change.format("-"))
     await replay(safe, receipts[3], receipts[4], receipts[5])
     assert await safe.stall.balances() == before
 
@@ -179,7 +197,54 @@ async def test_where_a_statement_is_missing_too_receipts_do_not_do(database: Dat
     await sequence_all(database, KEYS, NOON)
     receipts = await receipts_of(database, safe.merchant_id)
     await safe.restore(made)
-    assert "lacks a statement too" in await refused(safe, *receipts.values())
+    said = await refused(safe, *receipts.values())
+    [missing] = [each for each in await safe.gaps() if each.kind == "statement"]
+    assert f"lacks a statement too ({missing.details['number']})" in said
+    for command in ("replay", "recheck", "undo-restore"):
+        assert f"merchantry merchant {command} {safe.slug}" in said
+
+
+@pytest.mark.parametrize("place", KILLED_AT)
+async def test_killed_anywhere_a_replay_is_whole_or_nothing_and_can_be_begun_again(
+    database: Database, tmp_path: Path, place: str
+) -> None:
+    safe, receipts, before = await a_quarantine(database, tmp_path)
+    held = await safe.seqs(), await safe.stall.balances()
+    given = {
+        "owner_url": database.logins.owner,
+        "merchant": [str(safe.merchant_id), safe.slug],
+        "receipts": [[f"{seq}.json", receipts[seq]] for seq in (3, 4, 5)],
+        "at": safe.stall.now.isoformat(),
+        "place": place,
+    }
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "tests.backup.replaying"],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    is_written = place == "after the commit"
+    assert await safe.seqs() == ([1, 2, 3, 4, 5] if is_written else held[0])
+    assert await safe.stall.balances() == (before if is_written else held[1])
+    rechecked = await safe.settle()
+    assert rechecked.status == "quarantined"
+    assert {each.kind for each in rechecked.gaps} == ({"order"} if is_written else {"entry", "order"})
+    if is_written:
+        assert (await safe.verified()).broken == ()
+    await replay(safe, receipts[3], receipts[4], receipts[5])
+    assert await safe.seqs() == [1, 2, 3, 4, 5]
+    assert await safe.stall.balances() == before
+    assert (await safe.verified()).broken == ()
+
+
+def _change(database: Database, statement: str) -> None:
+    """As the owner of everything."""
+    with psycopg.connect(database.logins.owner) as connection:
+        connection.execute(statement.encode())
 
 
 def _changed(document: dict[str, Any], change: Any) -> dict[str, Any]:

@@ -175,6 +175,7 @@ async def open_mall(
         budget_per_second=0 if development else 10_000,
         webhook_secrets={"sandbox": WEBHOOK_SECRETS},
         carrier_secrets=CARRIER_SECRETS,
+        tracking_pages={"correios": "https://track.test/?id={number}&lang=en"},
         sandbox_transport=loop,
         mailing=NO_SERVER,
     )

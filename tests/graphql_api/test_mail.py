@@ -28,8 +28,8 @@ from tenancy.database import Database
 from tenancy.principals import Merchant
 from tenancy.tables import account
 from tests.builders import a_merchant, a_product, an_act
-from tests.graphql_api.documents import a_line, buy, place
-from tests.graphql_api.guests import a_guest
+from tests.graphql_api.documents import a_line, buy, place, ship
+from tests.graphql_api.guests import BEGIN, a_guest, claim
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.test_notifications import PREFER, told
 from tests.jobs.mailbox import Mailbox, Received, a_certificate, open_mailbox
@@ -484,3 +484,48 @@ async def test_mail_goes_over_tls_to_a_server_that_is_trusted_and_knows_us(
         post.mailing = replace(post.mailing, server=mailbox.server(tls, **known))
         await post.send()
         assert [(each.to, each.over_tls) for each in mailbox.got] == [(OLGA, tls is Tls.STARTTLS)]
+
+
+def text_of(received: Received) -> str:
+    body = received.message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+async def test_a_guest_is_written_to_of_their_order_with_a_link_that_opens_it(post: Post) -> None:
+    post.mailing = replace(post.mailing, sender=replace(SENDER, storefront_url="https://shop.test"))
+    who = await a_guest(post.mall, email="gus@buyers.test")
+    order = await post.sale(who)
+    (mail_,) = await post.send()
+    assert (mail_.to, mail_.message["List-Unsubscribe"]) == ("gus@buyers.test", None)
+    assert order["number"] in mail_.message["Subject"]
+    text = text_of(mail_)
+    link = f"https://shop.test/orders/{order['number']}#"
+    token = text.partition(link)[2].split()[0]
+    assert token == post.mall.guests[who]
+    assert "List" not in text
+    await ship(post.mall, "olga", post.kites, order["id"])
+    (shipped,) = await post.send()
+    assert shipped.message["Subject"] == f"A parcel of your order {order['number']} is on its way."
+    assert await post.send() == []
+
+
+async def test_a_guest_is_written_to_in_the_language_of_the_order(post: Post) -> None:
+    asked = {"input": {"email": "mei@buyers.test"}}
+    begun = await post.mall.ask(BEGIN, asked, headers={"accept-language": "zh-CN"})
+    post.mall.guests["mei"] = begun.data["guestCheckoutBegin"]["token"]
+    order = await post.sale("mei")
+    (mail_,) = await post.send()
+    assert mail_.message["Content-Language"] == "zh-Hans"
+    assert mail_.message["Subject"].startswith(f"您的订单 {order['number']}")
+    assert "http" not in text_of(mail_)
+
+
+async def test_who_took_a_guests_orders_is_not_written_to_at_the_guests_address(post: Post) -> None:
+    who = await a_guest(post.mall)
+    await post.sale(who)
+    await tell_all(post.mall.database)
+    await notify_all(post.mall.database, post.mall.clock(), post.mailing.digest_at)
+    assert (await claim(post.mall, "ana", post.mall.guests[who]))["__typename"] == "GuestCheckoutClaimed"
+    assert await post.send() == []
+    assert post.rows() == [("guest", "dropped", 0)]

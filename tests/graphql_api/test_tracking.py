@@ -279,3 +279,33 @@ async def test_a_carrier_is_heard_over_a_socket(mall: Mall) -> None:
         assert (await client.post(PATH, content=body, headers=headers)).status_code == 202
         assert (await client.post(PATH, content=body + b" ", headers=headers)).status_code == 401
     assert sent.status() == "delivered"
+
+
+PAGES = "{ viewer { orders { nodes { shipments { carrier trackingUrl isLate } } } } }"
+
+
+async def test_a_parcel_is_late_once_its_day_is_over_everywhere_and_until_it_arrives(mall: Mall) -> None:
+    await a_sent_order(mall)
+    day = mall.clock().date() + timedelta(days=1)
+
+    async def is_late() -> Any:
+        (order,) = (await mall.ask(PAGES, who="bea")).data["viewer"]["orders"]["nodes"]
+        return order["shipments"][0]["isLate"]
+
+    assert await is_late() is False
+    await tell(mall, "in_transit", expected_on=day)
+    mall.clock.now += timedelta(days=1)
+    assert await is_late() is False
+    mall.clock.now += timedelta(days=1)
+    assert await is_late() is True
+    await tell(mall, "delivered")
+    assert await is_late() is False
+
+
+async def test_a_parcel_has_its_carrier_s_page_where_the_mall_knows_it(mall: Mall) -> None:
+    await a_sent_order(mall, number="br 1/2&3", carrier=" CORREIOS ", who="bea")
+    await a_sent_order(mall, number="X", carrier="Nobody Knows", who="bea")
+    found = (await mall.ask(PAGES, who="bea")).data["viewer"]["orders"]["nodes"]
+    parcels = [each["shipments"][0] for each in found]
+    pages = {each["carrier"].strip(): each["trackingUrl"] for each in parcels}
+    assert pages == {"CORREIOS": "https://track.test/?id=BR1%2F2%263&lang=en", "Nobody Knows": None}

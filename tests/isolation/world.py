@@ -42,6 +42,7 @@ from merchantry.services.queue import JobKind
 from merchantry.services.return_request import NewReturn
 from merchantry.services.variant import NewVariant
 from merchantry.tables.log import log_queue
+from merchantry.tables.outbox import outbox_pruned
 from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database
 from tenancy.principals import Merchant
@@ -238,6 +239,7 @@ async def open_world(database: Database, data_dir: Path) -> AsyncIterator[World]
             await merchants.set_status(session, "asleep", "suspended", an_act())
         await _noticed(world, Asker("suspended", asleep.owner, "asleep"))
         await _logged(world)
+        await _forgotten(world)
         yield world
 
 
@@ -249,6 +251,13 @@ async def _logged(world: World) -> None:
         waiting = {"kind": "audit_event", "event_id": uuid4(), "leaf": bytes(32), "booked_at": world.mall.clock()}
         async with database.write("test") as tx, tx.as_merchant(sphere.merchant.id) as session:
             await session.execute(insert(log_queue), waiting | {"merchant_id": sphere.merchant.id})
+
+
+async def _forgotten(world: World) -> None:
+    """It is known up to where each merchant's events are gone: none of them yet."""
+    rows = [{"merchant_id": each.merchant.id, "seq": 0} for each in (world.victim, world.rival, world.asleep)]
+    async with world.mall.database.write("test") as tx, tx.as_platform() as session:
+        await session.execute(insert(outbox_pruned), rows)
 
 
 async def _watch(database: Database) -> None:

@@ -135,6 +135,69 @@ async def test_what_is_still_wrong_when_its_case_was_decided_is_asked_about_agai
     assert len(await watch.cases()) == 2
 
 
+async def test_a_case_settles_itself_once_a_later_look_finds_nothing_of_it(watch: Watch) -> None:
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")
+    await watch.verify()
+    [asked] = await watch.cases()
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value - 1 WHERE name = 'entry'")
+    watch.now += DAY
+    assert (await watch.verify()).status is CLEAN
+    [settled] = await watch.cases()
+    assert (settled.id, settled.status, settled.decided_at) == (asked.id, CaseStatus.SETTLED, watch.now)
+    assert settled.reason == "A later verification found that these laws are kept again."
+    assert any("2 merchants, 1 entries" in each for each in await watch.facts_of(settled))
+    watch.now += DAY
+    assert (await watch.verify()).case_id is None
+    assert len(await watch.cases()) == 1
+
+
+async def test_other_findings_settle_a_case_and_open_another(watch: Watch) -> None:
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")
+    first = await watch.verify()
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value - 1 WHERE name = 'entry'")
+    watch.tamper(watch.other, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")
+    watch.now += DAY
+    second = await watch.verify()
+    states = {each.id: each.status for each in await watch.cases()}
+    assert states == {first.case_id: CaseStatus.SETTLED, second.case_id: CaseStatus.OPEN}
+
+
+async def test_the_same_law_broken_at_another_row_keeps_a_case_open(watch: Watch) -> None:
+    watch.tamper(watch.seller, "INSERT INTO {m}.balance VALUES ('merchant_available', 'BRL', 1)")
+    first = await watch.verify()
+    watch.tamper(watch.seller, "DELETE FROM {m}.balance WHERE account = 'merchant_available'")
+    watch.tamper(watch.seller, "INSERT INTO {m}.balance VALUES ('merchant_reserved', 'BRL', 1)")
+    watch.now += DAY
+    assert (await watch.verify()).case_id == first.case_id
+    [asked] = await watch.cases()
+    assert asked.status is CaseStatus.OPEN
+
+
+async def test_a_look_that_left_a_merchant_out_settles_nothing(watch: Watch) -> None:
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")
+    await watch.verify()
+    async with watch.database.write("test") as tx, tx.as_platform() as session:
+        await restoring.begin(session, watch.seller.id, "x.mbackup", NOON, an_act())
+    watch.now += DAY
+    assert (await watch.verify()).status is CLEAN
+    [asked] = await watch.cases()
+    assert asked.status is CaseStatus.OPEN
+
+
+async def test_what_people_have_decided_is_not_settled_again(watch: Watch) -> None:
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")
+    await watch.verify()
+    [asked] = await watch.cases()
+    async with watch.database.write("test") as tx:
+        vote = (asked.merchant_id, asked.id, Vote.APPROVE, "mended", an_act(f"platform:{uuid4()}", at=watch.now))
+        await case_decision.decide(tx, *vote, effects=EFFECTS)
+    watch.tamper(watch.seller, "UPDATE {m}.counter SET value = value - 1 WHERE name = 'entry'")
+    watch.now += DAY
+    assert (await watch.verify()).status is CLEAN
+    [decided] = await watch.cases()
+    assert (decided.status, decided.reason) == (CaseStatus.APPROVED, "mended")
+
+
 async def test_a_row_that_can_not_be_read_is_a_finding_and_hides_no_other_merchant(watch: Watch) -> None:
     watch.tamper(watch.seller, "DROP TABLE {m}.balance CASCADE")
     watch.tamper(watch.other, "UPDATE {m}.counter SET value = value + 1 WHERE name = 'entry'")

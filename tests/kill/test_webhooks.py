@@ -10,6 +10,7 @@ import random
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -31,6 +32,14 @@ EVENTS = int(os.environ.get("WEBHOOK_EVENTS", "120"))
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "5"))
 ROOT = Path(__file__).parents[2]
 MERCHANTS = 3
+ROLLED_BACK_EACH = 10
+"""Of so many events that happen, one more is told in a transaction that is rolled back."""
+NEVER = -1
+"""How many are on hand where it is rolled back."""
+
+
+class ThoughtBetter(Exception):
+    """A transaction that changes its mind."""
 
 
 async def test_killed_again_and_again_each_arrives_under_its_id_and_first_attempts_in_order(
@@ -53,6 +62,8 @@ async def test_killed_again_and_again_each_arrives_under_its_id_and_first_attemp
         got = [each.id for each in receiver.got if each.path.endswith(f"/{number}")]
         assert list(dict.fromkeys(got)) == expected, "all of them, the first attempts in the order of the events"
         doubles += len(got) - len(expected)
+    on_hand = {each.content["data"]["on_hand"] for each in receiver.got}
+    assert on_hand == set(range(EVENTS)), "all that was committed, and nothing that was rolled back"
     bodies: dict[str, bytes] = {}
     assert all(bodies.setdefault(each.id, each.body) == each.body for each in receiver.got)
     print({"events": EVENTS, "requests": len(receiver.got), "again": doubles, **ended})  # noqa: T201
@@ -63,9 +74,10 @@ async def _happen(database: Database, merchants: list[UUID]) -> list[list[str]]:
     """EVENTS of them, and their ids in the order in which they were told, merchant by merchant."""
     for number in range(EVENTS):
         merchant_id = merchants[number % MERCHANTS]
-        async with database.write("test") as tx, tx.as_merchant(merchant_id) as session:
-            facts = {"variant": uuid4(), "on_hand": number}
-            await outbox.publish(session, EventKind.STOCK_ADJUSTED, facts, an_act("staff:x"))
+        if number % ROLLED_BACK_EACH == 0:
+            with suppress(ThoughtBetter):
+                await _adjust(database, merchant_id, NEVER, ends_well=False)
+        await _adjust(database, merchant_id, number)
     await tell_all(database)
     found = []
     for merchant_id in merchants:
@@ -74,6 +86,14 @@ async def _happen(database: Database, merchants: list[UUID]) -> list[list[str]]:
             events = await outbox.read(session, 0, EVENTS, merchant_id=merchant_id, kinds=kinds)
         found.append([str(each.id) for each in events])
     return found
+
+
+async def _adjust(database: Database, merchant_id: UUID, on_hand: int, *, ends_well: bool = True) -> None:
+    async with database.write("test") as tx, tx.as_merchant(merchant_id) as session:
+        facts = {"variant": uuid4(), "on_hand": on_hand}
+        await outbox.publish(session, EventKind.STOCK_ADJUSTED, facts, an_act("staff:x"))
+        if not ends_well:
+            raise ThoughtBetter
 
 
 def _strew_failures(receiver: Receiver, chance: random.Random) -> None:

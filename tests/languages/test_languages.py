@@ -11,11 +11,13 @@ from merchantry.domain import errors
 from merchantry.domain.errors import CheckoutRejected, EmptyCheckout, MarketError, OutOfStock, TooManyLines
 from merchantry.domain.event import EventKind
 from merchantry.domain.notification import NEWS, Audience
+from merchantry.domain.worded import Worded
 from merchantry.languages.catalogue import catalogue, translated
 from merchantry.languages.formats import moment, money
 from merchantry.languages.language import Language, chosen
 from merchantry.languages.news import TEXTS, TO_BUYERS, sentence
 from merchantry.mail.words import WORDS
+from tests.languages.reasons import made_by_hand, templates
 
 ZH = Language.ZH_HANS
 
@@ -29,6 +31,7 @@ def messages() -> Iterator[str]:
     yield from TEXTS.values()
     yield from TO_BUYERS.values()
     yield from WORDS
+    yield from templates()
 
 
 def facts_in(text: str) -> list[tuple[str | None, str | None]]:
@@ -82,6 +85,23 @@ def test_problems_within_problems_are_translated() -> None:
         "结账中没有商品；请至少添加一件。; 一次结账最多 100 行；请分成多次结账。"
     )
     assert found.message == found.said(lambda text: translated(text, Language.EN))
+
+
+def test_every_reason_is_made_so_that_it_can_be_translated() -> None:
+    assert made_by_hand() == []
+    assert len(templates()) > 200
+
+
+def test_a_reason_is_said_in_the_reader_s_language() -> None:
+    found = errors.InvalidInput(reason=Worded("Give at most {most} {what}.", most=3, what="{most}"))
+    assert found.message == "Give at most 3 {most}."
+    assert found.said(lambda text: translated(text, ZH)) == "最多给出 3 个 {most}。"
+
+
+def test_a_reason_within_a_reason_is_said_in_the_reader_s_language() -> None:
+    error = Worded("the host is not one of the public internet")
+    found = errors.InvalidInput(reason=Worded("Nothing can be sent there: {error}.", error=error))
+    assert found.said(lambda text: translated(text, ZH)) == "无法向那里发送：该主机不在公共互联网上。"
 
 
 def test_facts_are_never_read_as_templates() -> None:

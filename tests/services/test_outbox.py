@@ -233,6 +233,25 @@ async def test_old_events_go_and_cursors_before_them_are_refused(
         await read_all(database, gone - 1)
 
 
+async def test_a_cursor_of_a_quiet_merchant_is_good_for_as_long_as_nothing_of_its_own_is_gone(
+    database: Database, merchants: tuple[UUID, UUID], begin: int
+) -> None:
+    quiet, lively = merchants
+
+    async def read(merchant_id: UUID, after: int) -> list[Event]:
+        async with database.read("test") as tx, tx.as_merchant(merchant_id) as session:
+            return await outbox.read(session, after)
+
+    await said(database, quiet, lively)
+    await tell_all(database)
+    [own] = await read(quiet, begin)
+    assert await prune(database, NOON + KEPT + timedelta(seconds=1))
+    assert await read(quiet, own.seq) == []
+    for merchant_id, after in ((quiet, own.seq - 1), (lively, own.seq)):
+        with pytest.raises(CursorExpired):
+            await read(merchant_id, max(after, 1))
+
+
 async def test_publishing_a_product_is_told_with_its_id(database: Database, merchants: tuple[UUID, UUID]) -> None:
     await tell_all(database)
     async with database.read("test") as tx, tx.as_platform() as session:

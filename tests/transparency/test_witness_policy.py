@@ -47,6 +47,15 @@ def test_a_quorum_counts_its_own_witnesses_and_each_group() -> None:
     assert policy.enough_to_know == 3
 
 
+def test_a_witness_without_an_address_is_not_asked_and_counts_all_the_same() -> None:
+    seats = a_document()["witnesses"]
+    del seats[0]["url"]
+    policy = WitnessPolicy.parse({"quorum": 2, "witnesses": seats})
+    assert [each.key.name for each in policy.reachable] == [each.key.name for each in policy.witnesses[1:]]
+    assert policy.is_met([each.key.name for each in policy.witnesses[:2]])
+    assert policy.enough_to_know == 3
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
@@ -63,13 +72,16 @@ def test_a_quorum_counts_its_own_witnesses_and_each_group() -> None:
         ({"quorum": 1, "witnesses": seat(url="auditor.example")}, r"witnesses\[0\].url"),
         ({"quorum": 1, "witnesses": seat(url="file:///etc/passwd")}, r"witnesses\[0\].url"),
         ({"quorum": 1, "witnesses": seat(url="")}, r"witnesses\[0\].url"),
+        ({"quorum": 1, "witnesses": seat(url=None)}, r"witnesses\[0\].url"),
+        ({"quorum": 1, "witnesses": [{"vkey": KEYS[0]}]}, "quorum: 1 witnesses have no url"),
+        ({"quorum": 2, "witnesses": [{"vkey": each} for each in KEYS[:3]]}, "quorum: 3 witnesses have no url"),
         ({"quorum": 1, "witnesses": seat(group="none")}, r"witnesses\[0\].group"),
         ({"quorum": 1, "witnesses": seat(port=1)}, r"witnesses\[0\]: port"),
         ({"quorum": 1, "witnesses": seat() * 2}, "witnesses: two of them"),
         ({"quorum": 1, "witnesses": seat(), "groups": [{"name": "a", "quorum": 1}]}, "groups: a asks for 1 of 0"),
         ({"quorum": 1, "witnesses": seat(), "groups": [{"name": "a"}]}, r"groups\[0\].quorum"),
     ],
-    ids=range(18),
+    ids=range(21),
 )
 def test_what_is_wrong_is_named_by_its_field(document: object, field: str) -> None:
     with pytest.raises(PolicyError, match=f"^{field}"):

@@ -14,6 +14,7 @@ from merchantry.domain.act import Act
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.plan import Plan
 from merchantry.domain.plan_document import plan_document
+from merchantry.domain.worded import Worded
 from merchantry.imports.olist.files import CURRENCY, ZONE
 from merchantry.imports.olist.model import Sale, slug_of
 from merchantry.imports.olist.sale import ACTOR, SOURCE
@@ -64,9 +65,11 @@ async def _install_plan(session: PlatformSession, plan: Plan, act: Act) -> None:
     )
     other = await session.scalar(others)
     if other is not None:
-        reason = (
-            f"The merchants imported before are on the plan {other}, and this one is {name}; give the same plan again,"
-            " or another --data-dir (or an empty database) for a new import."
+        reason = Worded(
+            "The merchants imported before are on the plan {other}, and this one is {name}; give the "
+            "same plan again, or another --data-dir (or an empty database) for a new import.",
+            other=other,
+            name=name,
         )
         raise InvalidInput(reason=reason, path=("plan",))
     if await session.scalar(select(commission_plan.c.name).where(commission_plan.c.name == name).limit(1)) is None:
