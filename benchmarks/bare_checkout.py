@@ -2,7 +2,8 @@
 
 It checks prices, stock and the buyer, and leaves the rest to the tables' constraints. It knows shops and plan by heart,
 works as the tables' owner (no role is taken, no row-level policy applies), asks no provider between two transactions,
-and answers nothing but the checkout's id.
+and answers nothing but the checkout's id. What takes no part in the books it doesn't compute: random bytes stand where
+addresses are sealed, and where audit events are committed to.
 """
 
 import secrets
@@ -29,6 +30,7 @@ Connection = AsyncConnection[TupleRow]
 
 RATE_BPS = 1_200
 CURRENCY = "BRL"
+SHIP_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class Part:
         return sum(offer.price_minor for offer in self.offers)
 
 
+SEALED_BYTES, SEALED_KEY_BYTES, LEAF_BYTES = 160, 80, 32
+"""About what an address, its key and a leaf take."""
+
+
+def _sealed() -> dict[str, bytes]:
+    return {"sealed": secrets.token_bytes(SEALED_BYTES), "sealed_key": secrets.token_bytes(SEALED_KEY_BYTES)}
+
+
 def _of(statement: str, merchant_id: UUID) -> bytes:
     return statement.replace(MARK, schema_of(merchant_id)).encode()
 
@@ -82,7 +92,7 @@ def _claim(actor: str, mutation: str, result: UUID, at: datetime) -> dict[str, A
     }
 
 
-async def place(connection: Connection, buyer_id: UUID, ship_to: dict[str, Any], parts: Sequence[Part]) -> UUID:
+async def place(connection: Connection, buyer_id: UUID, parts: Sequence[Part]) -> UUID:
     """Place a checkout, parts by merchant id. Raises RuntimeError where an offer has changed."""
     checkout_id, at, actor = uuid4(), datetime.now(UTC), f"buyer:{buyer_id}"
     orders = [uuid4() for _ in parts]
@@ -91,7 +101,7 @@ async def place(connection: Connection, buyer_id: UUID, ship_to: dict[str, Any],
         placed = [
             await connection.execute(
                 _of(statements.PLACE_ORDER, part.stall.merchant_id),
-                _placed(part, order_id, checkout_id, Jsonb(ship_to), at),
+                _placed(part, order_id, checkout_id, at),
             )
             for part, order_id in zip(parts, orders, strict=True)
         ]
@@ -109,7 +119,7 @@ async def place(connection: Connection, buyer_id: UUID, ship_to: dict[str, Any],
                 "actor": actor,
                 "goods": sum(part.goods_minor for part in parts),
                 "shipping": SHIPPING_MINOR * len(parts),
-                "ship_to": Jsonb(ship_to),
+                **_sealed(),
                 "at": at,
                 "expires": at + timedelta(minutes=30),
                 "merchants": [part.stall.merchant_id for part in parts],
@@ -118,13 +128,14 @@ async def place(connection: Connection, buyer_id: UUID, ship_to: dict[str, Any],
                 "names": [part.stall.name for part in parts],
                 "totals": totals,
                 "audited": uuid4(),
+                "audit_leaf": secrets.token_bytes(LEAF_BYTES),
             },
         )
         await connection.commit()
     return checkout_id
 
 
-def _placed(part: Part, order_id: UUID, checkout_id: UUID, ship_to: Jsonb, at: datetime) -> dict[str, Any]:
+def _placed(part: Part, order_id: UUID, checkout_id: UUID, at: datetime) -> dict[str, Any]:
     return {
         "merchant": part.stall.merchant_id,
         "merchant_number": str(part.stall.number),
@@ -138,10 +149,11 @@ def _placed(part: Part, order_id: UUID, checkout_id: UUID, ship_to: Jsonb, at: d
         "seen": [offer.price_minor for offer in part.offers],
         "shares": allocate_shipping(SHIPPING_MINOR, [offer.price_minor for offer in part.offers]),
         "line_ids": [uuid4() for _ in part.offers],
-        "ship_to": ship_to,
+        **_sealed(),
         "at": at,
         "told": uuid4(),
         "audited": uuid4(),
+        "audit_leaf": secrets.token_bytes(LEAF_BYTES),
     }
 
 
@@ -176,6 +188,8 @@ async def pay(connection: Connection, buyer_id: UUID, checkout_id: UUID, stalls:
                 "actor": actor,
                 "begun": uuid4(),
                 "settled": uuid4(),
+                "begun_leaf": secrets.token_bytes(LEAF_BYTES),
+                "settled_leaf": secrets.token_bytes(LEAF_BYTES),
                 "at": at,
             },
         )
@@ -183,7 +197,7 @@ async def pay(connection: Connection, buyer_id: UUID, checkout_id: UUID, stalls:
 
 
 def _captured(stall: Stall, order_id: UUID, number: str, rows: Sequence[TupleRow], at: datetime) -> dict[str, Any]:
-    """Rows are the entry's ``seq``, then goods, shipping, id and category of a line."""
+    """Rows are the entry's ``seq``, goods, shipping, id and category of a line, and the balances of all accounts."""
     seq: int = rows[0][0]
     commissions = [of_bps(row[1], RATE_BPS) for row in rows]
     goods, shipping, commission = sum(row[1] for row in rows), sum(row[2] for row in rows), sum(commissions)
@@ -194,8 +208,8 @@ def _captured(stall: Stall, order_id: UUID, number: str, rows: Sequence[TupleRow
         Posting(Account.PLATFORM_COMMISSION, CURRENCY, commission),
     )
     entry = Entry(EntryKind.CAPTURE, order_id, at, None, None, postings, details)
-    after = tuple(posting.amount_minor for posting in postings)
-    made = BookedEntry(seq, entry, at, secrets.token_bytes(32), after, bytes(32))
+    after = tuple(rows[0][5].get(posting.account, 0) + posting.amount_minor for posting in postings)
+    made = BookedEntry(seq, entry, at, secrets.token_bytes(32), after, secrets.token_bytes(32))
     return {
         "merchant": stall.merchant_id,
         "order": order_id,
@@ -217,7 +231,15 @@ def _captured(stall: Stall, order_id: UUID, number: str, rows: Sequence[TupleRow
         "goods": goods,
         "shipping": shipping,
         "commission": commission,
+        "net": goods + shipping - commission,
+        "after": list(after),
         "day": at.date(),
         "at": at,
+        "ship_by": at + SHIP_WITHIN,
+        "told": uuid4(),
+        "told_split": uuid4(),
+        "paid": Jsonb({"order": str(order_id), "number": number, "status": "to_ship"}),
+        "recorded": Jsonb({"order": str(order_id), "number": number, "entry": seq, "commission_minor": commission}),
         "audited": uuid4(),
+        "audit_leaf": secrets.token_bytes(LEAF_BYTES),
     }

@@ -27,9 +27,12 @@ WITH wanted AS (
         AND price.amount_minor = wanted.seen
 ), placed AS (
     INSERT INTO __merchant__.orders (id, number, checkout_id, status, currency, goods_minor, shipping_minor,
-        shipping_option, legal_name, ship_to, placed_at, events)
+        shipping_option, legal_name, contact, placed_at, ship_days, events)
     SELECT %(order)s, number, %(checkout)s, 'awaiting_payment', 'BRL', %(goods)s, %(shipping)s, 'standard',
-        %(legal_name)s, %(ship_to)s, %(at)s, 1 FROM counted
+        %(legal_name)s, %(sealed)s, %(at)s, 7, 1 FROM counted
+), key AS (
+    INSERT INTO platform.contact_key (merchant_id, subject_id, sealed)
+    VALUES (%(merchant)s, %(order)s, %(sealed_key)s)
 ), lines AS (
     INSERT INTO __merchant__.order_line (id, order_id, position, product_id, variant_id, sku, title, category,
         unit_price_minor, quantity, goods_minor, shipping_minor, shipped, delivered)
@@ -47,16 +50,22 @@ WITH wanted AS (
     SELECT %(merchant)s, %(audited)s, 'buyer', 'order.place', %(order)s::text,
         jsonb_build_object('number', number, 'total_minor', %(goods)s + %(shipping)s, 'currency', 'BRL'), %(at)s, %(at)s
     FROM counted
+), committed AS (
+    INSERT INTO platform.log_queue (merchant_id, kind, event_id, leaf, booked_at)
+    VALUES (%(merchant)s, 'audit_event', %(audited)s, %(audit_leaf)s, %(at)s)
 )
 SELECT number, (SELECT count(*) FROM offer) FROM counted
 """
 
 PLACE_CHECKOUT = """
 WITH made AS (
-    INSERT INTO platform.checkout (id, buyer_id, status, currency, goods_minor, shipping_minor, ship_to, placed_at,
+    INSERT INTO platform.checkout (id, buyer_id, status, currency, goods_minor, shipping_minor, contact, placed_at,
         expires_at)
-    VALUES (%(checkout)s, %(buyer)s, 'awaiting_payment', 'BRL', %(goods)s, %(shipping)s, %(ship_to)s, %(at)s,
+    VALUES (%(checkout)s, %(buyer)s, 'awaiting_payment', 'BRL', %(goods)s, %(shipping)s, %(sealed)s, %(at)s,
         %(expires)s)
+), key AS (
+    INSERT INTO platform.contact_key (merchant_id, subject_id, sealed)
+    VALUES (%(nobody)s, %(checkout)s, %(sealed_key)s)
 ), indexed AS (
     INSERT INTO platform.buyer_order (merchant_id, order_id, buyer_id, checkout_id, number, merchant_name, status,
         currency, total_minor, placed_at)
@@ -66,6 +75,9 @@ WITH made AS (
 ), job AS (
     INSERT INTO platform.job (merchant_id, kind, subject_id, due_at, attempts)
     VALUES (%(nobody)s, 'checkout.expire', %(checkout)s, %(expires)s, 0)
+), committed AS (
+    INSERT INTO platform.log_queue (merchant_id, kind, event_id, leaf, booked_at)
+    VALUES (%(nobody)s, 'audit_event', %(audited)s, %(audit_leaf)s, %(at)s)
 )
 INSERT INTO platform.audit_event (merchant_id, id, actor, act, subject, after, occurred_at, booked_at)
 VALUES (%(nobody)s, %(audited)s, %(actor)s, 'checkout.place', %(checkout)s::text,
@@ -81,8 +93,13 @@ ORDER BY merchant_id
 """
 
 LOCK_ORDER = """
-WITH counted AS (UPDATE __merchant__.counter SET value = value + 1 WHERE name = 'entry' RETURNING value)
-SELECT counted.value, goods_minor, shipping_minor, id, category
+WITH counted AS (
+    UPDATE __merchant__.counter SET value = value + 1 WHERE name = 'entry' RETURNING value
+), standing AS (
+    SELECT balance.* FROM counted, __merchant__.balance FOR UPDATE OF balance
+)
+SELECT counted.value, goods_minor, shipping_minor, id, category,
+    (SELECT coalesce(jsonb_object_agg(account, amount_minor), '{}') FROM standing WHERE currency = 'BRL')
 FROM counted, __merchant__.order_line WHERE order_id = %(order)s ORDER BY position
 """
 
@@ -97,7 +114,7 @@ WITH frozen AS (
     INSERT INTO __merchant__.ledger_entry (seq, kind, order_id, occurred_at, booked_at, account, currency, amount,
         details, salt, balance_after, balance_salt)
     VALUES (%(seq)s, 'capture', %(order)s, %(at)s, %(at)s, %(accounts)s, %(currencies)s, %(amounts)s, %(details)s,
-        %(salt)s, %(amounts)s, %(balance_salt)s)
+        %(salt)s, %(after)s, %(balance_salt)s)
 ), balances AS (
     INSERT INTO __merchant__.balance AS held (account, currency, amount_minor)
     SELECT * FROM unnest(%(accounts)s::text[], %(currencies)s::text[], %(amounts)s::bigint[])
@@ -105,28 +122,40 @@ WITH frozen AS (
 ), committed AS (
     INSERT INTO platform.log_queue (merchant_id, kind, seq, leaf, booked_at)
     VALUES (%(merchant)s, 'entry', %(seq)s, %(leaf)s, %(at)s)
+), committed_too AS (
+    INSERT INTO platform.log_queue (merchant_id, kind, event_id, leaf, booked_at)
+    VALUES (%(merchant)s, 'audit_event', %(audited)s, %(audit_leaf)s, %(at)s)
 ), beside AS (
     INSERT INTO platform.platform_entry (merchant_id, seq, kind, occurred_at, booked_at, account, currency, amount)
     VALUES (%(merchant)s, %(seq)s, 'capture', %(at)s, %(at)s, '{merchant_clearing,commission_pending}',
         '{BRL,BRL}', ARRAY[-%(commission)s::bigint, %(commission)s::bigint])
 ), totals AS (
     INSERT INTO __merchant__.daily_total AS held (day, currency, category, orders, goods_minor, shipping_minor,
-        commission_minor, refunds_minor, commission_returned_minor)
-    SELECT %(day)s, 'BRL', category, 1, %(goods)s, %(shipping)s, %(commission)s, 0, 0
+        commission_minor, refunds_minor, commission_returned_minor, net_minor)
+    SELECT %(day)s, 'BRL', category, 1, %(goods)s, %(shipping)s, %(commission)s, 0, 0, %(net)s
     FROM unnest(ARRAY['*', %(category)s]) AS category
     ON CONFLICT (day, currency, category) DO UPDATE SET orders = held.orders + 1,
         goods_minor = held.goods_minor + excluded.goods_minor,
         shipping_minor = held.shipping_minor + excluded.shipping_minor,
-        commission_minor = held.commission_minor + excluded.commission_minor
+        commission_minor = held.commission_minor + excluded.commission_minor,
+        net_minor = held.net_minor + excluded.net_minor
 ), moved AS (
     UPDATE __merchant__.orders SET status = 'to_ship', events = 2, captured_at = %(at)s, capture_seq = %(seq)s,
-        commission_minor = %(commission)s, hold_days = 7
+        commission_minor = %(commission)s, hold_days = 7, ship_by = %(ship_by)s
     WHERE id = %(order)s
 ), event AS (
     INSERT INTO __merchant__.order_event (order_id, seq, kind, actor, occurred_at, booked_at, details)
     VALUES (%(order)s, 2, 'pay', 'buyer', %(at)s, %(at)s, jsonb_build_object('commission_minor', %(commission)s))
 ), indexed AS (
     UPDATE platform.buyer_order SET status = 'to_ship' WHERE merchant_id = %(merchant)s AND order_id = %(order)s
+), job AS (
+    INSERT INTO platform.job (merchant_id, kind, subject_id, due_at, attempts)
+    VALUES (%(merchant)s, 'order.overdue', %(order)s, %(ship_by)s, 0)
+), told AS (
+    INSERT INTO platform.outbox (merchant_id, id, kind, version, order_id, facts, actor, occurred_at, booked_at)
+    VALUES
+        (%(merchant)s, %(told)s, 'order.paid', 1, %(order)s, %(paid)s, 'buyer', %(at)s, %(at)s),
+        (%(merchant)s, %(told_split)s, 'split.recorded', 1, %(order)s, %(recorded)s, 'buyer', %(at)s, %(at)s)
 )
 INSERT INTO platform.audit_event (merchant_id, id, actor, act, subject, before, after, occurred_at, booked_at)
 VALUES (%(merchant)s, %(audited)s, 'buyer', 'order.pay', %(order)s::text, '{"status": "awaiting_payment"}',
@@ -149,6 +178,11 @@ WITH payment AS (
 ), job AS (
     DELETE FROM platform.job
     WHERE merchant_id = %(nobody)s AND kind = 'checkout.expire' AND subject_id = %(checkout)s
+), committed AS (
+    INSERT INTO platform.log_queue (merchant_id, kind, event_id, leaf, booked_at)
+    VALUES
+        (%(nobody)s, 'audit_event', %(begun)s, %(begun_leaf)s, %(at)s),
+        (%(nobody)s, 'audit_event', %(settled)s, %(settled_leaf)s, %(at)s)
 )
 INSERT INTO platform.audit_event (merchant_id, id, actor, act, subject, before, after, occurred_at, booked_at)
 VALUES

@@ -1,9 +1,10 @@
-"""A checkout of three merchants, two lines each, placed and paid: through GraphQL, and by a lean psycopg script."""
+"""A checkout of some merchants, two lines each, placed and paid: through GraphQL, and by a lean psycopg script."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,14 @@ from psycopg import AsyncConnection
 
 from benchmarks import bare_checkout
 from benchmarks.bare_checkout import CURRENCY, Part, Stall
-from benchmarks.checkout_mall import StatementCounter, broken_laws, built, rows_by_table
+from benchmarks.checkout_mall import (
+    StatementCounter,
+    broken_laws,
+    built,
+    deadlocks,
+    oversold_variants,
+    rows_by_table,
+)
 from benchmarks.installation import Installation, installed
 from benchmarks.load import Client, rate
 from benchmarks.measuring import Options, facts, parse_options, show, times
@@ -23,9 +31,25 @@ from graphql_api.relay import encode_id
 from merchantry.domain.money import format_minor
 
 MERCHANTS = 24
-CLIENTS = (1, 8)
+CLIENTS = 8
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many clients buy at once, from how many merchants each, of how many that there are to choose from."""
+
+    clients: int
+    merchants: int
+    of: int = MERCHANTS
+
+    def __str__(self) -> str:
+        chosen = "one, always the same" if self.of == 1 else f"{self.merchants} of {self.of}"
+        return f"checkouts/s, clients: {self.clients}, merchants: {chosen}"
+
+
+COUNTED = Load(1, 3)
+LOADS = (COUNTED, Load(8, 3), Load(8, 1), Load(8, 10), Load(8, 1, of=1))
 ADDRESS = {"name": "Ana", "street": "Rua A 1", "city": "Recife", "postalCode": "50000-000", "country": "BR"}
-STORED_ADDRESS = {"name": "Ana", "street": "Rua A 1", "city": "Recife", "postal_code": "50000-000", "country": "BR"}
 PLACE = """
 mutation Place($input: CheckoutPlaceInput!) {
   checkoutPlace(input: $input) {
@@ -43,7 +67,7 @@ mutation Pay($input: CheckoutPayInput!) {
 }
 """
 
-Buy = Callable[[int], Awaitable[None]]
+Buy = Callable[[int, Load], Awaitable[None]]
 
 
 def main() -> None:
@@ -51,7 +75,7 @@ def main() -> None:
     options = parse_options()
     with installed(options) as installation:
         stalls = asyncio.run(built(installation, MERCHANTS))
-        buyers = asyncio.run(people(installation, [f"buyer-{number}" for number in range(max(CLIENTS))]))
+        buyers = asyncio.run(people(installation, [f"buyer-{number}" for number in range(CLIENTS)]))
         with serving(installation, "mall", profile=options.profile) as mall:
             asyncio.run(_measure(installation, mall, stalls, buyers, options))
 
@@ -65,39 +89,45 @@ async def _measure(
         _by_script(installation, stalls, buyers, choice) as bare,
     ):
         for _ in range(3):  # pools open their connections, statements are compiled
-            for client in range(max(CLIENTS)):
-                await ours(client)
-                await bare(client)
+            for client in range(CLIENTS):
+                await ours(client, Load(CLIENTS, 10))
+                await bare(client, Load(CLIENTS, 10))
         counted = [await _counted(installation, stalls, buy) for buy in (ours, bare)]
         if counted[0][1] != counted[1][1]:
             raise RuntimeError(f"the two ways write different rows:\n{counted[0][1]}\n{counted[1][1]}")
         rates = await _rates(ours, bare, options)
-    broken = await broken_laws(installation)
+    broken, oversold = await broken_laws(installation), oversold_variants(installation.logins.owner, stalls)
     written = sum(counted[0][1].values())
-    rows = [(f"checkouts/s, clients: {clients}", *figures) for clients, figures in rates]
+    rows = [(str(load), *figures) for load, figures in rates]
     statements = (f"{counted[0][0]}", f"{counted[1][0]}", times(counted[0][0], counted[1][0]))
     show(
-        f"Checkout: {MERCHANTS} merchants, 3 of them × 2 lines, placed and paid",
+        "Checkout: 2 lines of each merchant, placed and paid",
         facts(installation.logins.owner, options),
         ("", "GraphQL over HTTP", "psycopg, pipelined CTEs", "GraphQL / psycopg"),
-        [*rows, ("statements per checkout, BEGIN and COMMIT too", *statements)],
+        [*rows, (f"statements, {COUNTED.merchants} merchants, BEGIN and COMMIT too", *statements)],
         f"Both leave the same {written} rows per checkout, compared by table; the books of both then break {broken} "
-        "laws.\nThe script works as the tables' owner inside the client's process, in one transaction to place and one "
+        f"laws.\nDeadlocks: {deadlocks(installation.logins.owner)}; variants of which more is sold than there is, or "
+        f"other than is reserved: {oversold}.\n"
+        "The script works as the tables' owner inside the client's process, in one transaction to place and one "
         "to pay.",
     )
 
 
-async def _rates(ours: Buy, bare: Buy, options: Options) -> list[tuple[int, tuple[str, str, str]]]:
+async def _rates(ours: Buy, bare: Buy, options: Options) -> list[tuple[Load, tuple[str, str, str]]]:
     runs, length = (3, 2.0) if options.quick else (7, 4.0)
     found = []
-    for clients in CLIENTS:
+    for load in LOADS:
         figures: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs):
-            figures[0].append(await rate(ours, clients, length))
-            figures[1].append(await rate(bare, clients, length))
+            figures[0].append(await rate(_under(ours, load), load.clients, length))
+            figures[1].append(await rate(_under(bare, load), load.clients, length))
         mine, lean = median(figures[0]), median(figures[1])
-        found.append((clients, (f"{mine:,.1f}", f"{lean:,.1f}", times(mine, lean))))
+        found.append((load, (f"{mine:,.1f}", f"{lean:,.1f}", times(mine, lean))))
     return found
+
+
+def _under(buy: Buy, load: Load) -> Callable[[int], Awaitable[None]]:
+    return lambda client: buy(client, load)
 
 
 async def _counted(installation: Installation, stalls: list[Stall], buy: Buy) -> tuple[int, dict[str, int]]:
@@ -105,15 +135,15 @@ async def _counted(installation: Installation, stalls: list[Stall], buy: Buy) ->
     before = rows_by_table(installation.logins.owner, stalls)
     counter = StatementCounter(installation)
     counter.start()
-    await buy(0)
+    await buy(0, COUNTED)
     statements = counter.stop()
     after = rows_by_table(installation.logins.owner, stalls)
     return statements, {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
 
-def _cart(stalls: Sequence[Stall], choice: random.Random) -> list[Part]:
-    """Three merchants by id, two offers of each."""
-    chosen = sorted(choice.sample(stalls, 3), key=lambda stall: stall.merchant_id.hex)
+def _cart(stalls: Sequence[Stall], load: Load, choice: random.Random) -> list[Part]:
+    """Merchants by id, two offers of each."""
+    chosen = sorted(choice.sample(stalls[: load.of], load.merchants), key=lambda stall: stall.merchant_id.hex)
     return [Part(stall, tuple(choice.sample(stall.offers, 2))) for stall in chosen]
 
 
@@ -127,8 +157,8 @@ async def _through_graphql(
             for buyer in buyers
         ]
 
-        async def buy(client: int) -> None:
-            placed = await clients[client].ask(PLACE, {"input": _place(_cart(stalls, choice))})
+        async def buy(client: int, load: Load) -> None:
+            placed = await clients[client].ask(PLACE, {"input": _place(_cart(stalls, load, choice))})
             checkout = placed["checkoutPlace"]["checkout"]
             paid = await clients[client].ask(PAY, {"input": _pay(checkout)})
             if paid["checkoutPay"]["checkout"]["status"] != "paid":
@@ -165,9 +195,9 @@ async def _by_script(
             await stack.enter_async_context(await AsyncConnection.connect(installation.logins.owner)) for _ in buyers
         ]
 
-        async def buy(client: int) -> None:
+        async def buy(client: int, load: Load) -> None:
             connection, buyer_id = connections[client], buyers[client].account_id
-            checkout_id = await bare_checkout.place(connection, buyer_id, STORED_ADDRESS, _cart(stalls, choice))
+            checkout_id = await bare_checkout.place(connection, buyer_id, _cart(stalls, load, choice))
             await bare_checkout.pay(connection, buyer_id, checkout_id, known)
 
         yield buy

@@ -31,7 +31,9 @@ PLAN = {
     "default": {"rate_bps": RATE_BPS},
 }
 IN_FORCE_FROM = datetime(2020, 1, 1, tzinfo=UTC)
-LOGGED = re.compile(rb"LOG:  (?:statement|execute [^:]*): ")
+LOGGED = re.compile(rb"\[(\d+)\] LOG:  (?:statement|execute [^:]*): (.*)")
+RELAY = re.compile(rb"SELECT platform\.outbox\.id")
+"""What the transaction that numbers events begins with: a worker's, for all checkouts of its moment."""
 
 
 async def built(installation: Installation, merchants: int) -> list[Stall]:
@@ -101,8 +103,34 @@ def _count(connection: Owner, tables: Sequence[tuple[str, str]]) -> int:
     return int(row[0]) if row else 0
 
 
+OVERSOLD = """
+SELECT count(*) FROM {schema}.variant
+WHERE reserved > on_hand OR reserved <> (
+    SELECT coalesce(sum(quantity), 0) FROM {schema}.order_line WHERE variant_id = variant.id)
+"""
+
+
+def oversold_variants(owner_url: str, stalls: list[Stall]) -> int:
+    """Of how many variants more is reserved than there is, or other than was ordered; nothing was shipped."""
+    with psycopg.connect(owner_url) as connection:
+        counted = 0
+        for stall in stalls:
+            statement = sql.SQL(OVERSOLD).format(schema=sql.Identifier(schema_of(stall.merchant_id)))
+            row = connection.execute(statement).fetchone()
+            counted += int(row[0]) if row else 0
+        return counted
+
+
+def deadlocks(owner_url: str) -> int:
+    """How many the database has seen since it was made."""
+    with psycopg.connect(owner_url) as connection:
+        statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        row = connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
+
+
 class StatementCounter:
-    """Counts what the server was sent between two moments, by its own log: BEGIN and COMMIT too."""
+    """Counts what the server was sent between two moments, by its own log: BEGIN and COMMIT too, the relay's not."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -119,7 +147,13 @@ class StatementCounter:
             log.seek(self._begins_at)
             found = log.read()
         self._log("none")
-        return len(LOGGED.findall(found))
+        transactions: dict[bytes, list[list[bytes]]] = {}
+        for process, statement in LOGGED.findall(found):
+            of_process = transactions.setdefault(process, [[]])
+            if statement.startswith(b"BEGIN"):
+                of_process.append([])
+            of_process[-1].append(statement)
+        return sum(len(each) for of in transactions.values() for each in of if not any(map(RELAY.match, each)))
 
     def _log(self, what: str) -> None:
         with self._installation.superuser() as connection:

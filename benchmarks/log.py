@@ -21,11 +21,11 @@ from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.jobs.sequencing import sequence_forever
 from merchantry.services import ledger
 from merchantry.tables.log import log_leaf
-from merchantry.tables.merchant import ledger_entry
+from merchantry.tables.merchant import balance, ledger_entry
 from merchantry.transparency.log_keys import LogKeys
 from tenancy.database import Database, MerchantSession
 from tenancy.logins import derive
-from tenancy.writes import New, write
+from tenancy.writes import Added, New, write
 
 WRITERS = 16
 KEYS = LogKeys.from_seeds("bench.example/log", [bytes(range(32))])
@@ -54,9 +54,10 @@ def an_entry() -> Entry:
 async def unlogged(session: MerchantSession) -> bytes:
     """What booking was without the log: the same statements but the queue's row, and nothing hashed."""
     entry, act = an_entry(), an_act()
-    seq, after = await ledger._number_and_add(session, entry.postings)
+    books, sums = await ledger.hold(session), ledger._sums(entry.postings)
+    after = [books.balances.get((each.account, each.currency), 0) + each.amount_minor for each in entry.postings]
     row = {
-        "seq": seq,
+        "seq": books.seq,
         "kind": entry.kind,
         "order_id": entry.order_id,
         "occurred_at": entry.occurred_at,
@@ -65,11 +66,15 @@ async def unlogged(session: MerchantSession) -> bytes:
         "reverses": entry.reverses,
         "details": dict(entry.details),
         "salt": bytes(32),
-        "balance_after": list(after),
+        "balance_after": after,
         "balance_salt": bytes(32),
         **ledger._arrays(entry.postings),
     }
-    await write(session, New(ledger_entry, row))
+    added = [
+        Added(balance, dict(zip(("account", "currency"), key, strict=True)), {"amount_minor": sums[key]})
+        for key in sums
+    ]
+    await write(session, New(ledger_entry, row), *added)
     return str(row).encode()
 
 

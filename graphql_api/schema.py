@@ -11,7 +11,8 @@ from graphql_api.case_mutations import CaseMutations
 from graphql_api.category import CategoryQueries
 from graphql_api.category_mutations import CategoryMutations
 from graphql_api.chargeback_mutations import ChargebackMutations
-from graphql_api.checkout import Checkout, CheckoutMutations, Payment
+from graphql_api.checkout import Checkout, Payment
+from graphql_api.checkout_mutations import CheckoutMutations
 from graphql_api.commission import CommissionPlanMutations
 from graphql_api.context import Info
 from graphql_api.coupon import Coupon

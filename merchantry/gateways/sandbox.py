@@ -78,8 +78,9 @@ class Sandbox:
             "resolves_at": now + _LASTS[method] if method in _LASTS else None,
         }
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
-            await session.execute(insert(sandbox_charge).values(row).on_conflict_do_nothing())
-        return await self.find(charge.key)
+            made = insert(sandbox_charge).values(row).on_conflict_do_nothing().returning(sandbox_charge)
+            new = (await session.execute(made)).one_or_none()
+        return self._outcome(new) if new else await self.find(charge.key)
 
     async def find(self, key: UUID) -> Outcome:
         """The charge's state; once its time has come a delayed one is captured, one that waits for its buyer not."""

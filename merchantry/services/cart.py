@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select, true
 
 from merchantry.domain.act import Act
 from merchantry.domain.category import Days
-from merchantry.domain.checkout import Cart
+from merchantry.domain.checkout import Cart, CartPart
 from merchantry.domain.coupon import AppliedCoupon, CouponLine, Discounts, LineDiscount, Redeemed, redeem
 from merchantry.domain.errors import CheckoutRejected, MarketError, MerchantUnavailable, TotalChanged
 from merchantry.domain.seller import SellerOfRecord
@@ -17,19 +17,22 @@ from merchantry.domain.tax_rate import TaxRate
 from merchantry.services import category, coupon_use, placement, pricing, tax
 from merchantry.services.placement import Placed, Placing
 from merchantry.services.pricing import PricedPart, PriceTerms, Shop
-from merchantry.services.terms import without_plan
-from merchantry.tables.platform import mall, merchant_profile
-from tenancy.database import PlatformSession, PublicSession, Transaction
+from merchantry.services.terms import has_plan
+from merchantry.services.vault import newest_key_columns
+from merchantry.tables.platform import NOBODY, mall, merchant_profile
+from merchantry.vault.keys import DataKey
+from tenancy.database import MerchantSession, PlatformSession, PublicSession, Transaction
 from tenancy.tables import merchant
 
 
 @dataclass(frozen=True, slots=True)
 class PricedCart:
-    """What a cart costs now; ``placed`` are its orders where it was placed."""
+    """What a cart costs now; ``placed`` are its orders where it was placed, ``key`` is then the platform's."""
 
     parts: tuple[PricedPart, ...]
     coupons: tuple[AppliedCoupon, ...]
     placed: tuple[Placed, ...]
+    key: DataKey | None
 
     @property
     def goods_minor(self) -> int:
@@ -72,6 +75,14 @@ SHOPS = (
     .join(mall, mall.c.id == 1)
     .where(merchant_profile.c.merchant_id == func.any(bindparam("merchants", type_=ARRAY(Uuid))))
 )
+_key, _key_columns = newest_key_columns(NOBODY)
+KNOWN = SHOPS.add_columns(
+    has_plan().label("has_plan"),
+    tax.in_force_as_text().label("rates"),
+    category.days_as_text().label("days"),
+    *_key_columns,
+).outerjoin(_key, true())
+"""The shops, and beside each what the platform knows that is the same for all of them."""
 
 
 async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_as: Placing | None) -> PricedCart:
@@ -80,7 +91,7 @@ async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_
     Placing locks what it checks: the coupons, then merchant by merchant the variants. A merchant without a commission
     plan in force can't sell, because its orders could not be paid.
     """
-    known = await _known(tx, cart, buyer_id, act, lock=place_as is not None)
+    known = await _known(tx, cart, buyer_id, act, place_as)
     discounts, problems = await _discounts(tx, cart, known, act)
     terms = PriceTerms(_by_merchant(cart, discounts.lines), known.rates, known.days)
     parts: list[PricedPart] = []
@@ -94,18 +105,42 @@ async def check(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, place_
             problems += [MerchantUnavailable(merchant=shop.display_name, path=line.path) for line in part.lines]
             continue
         async with tx.as_merchant(part.merchant_id) as merchant_session:
-            lock = place_as is not None and not problems
-            priced, found = await pricing.check(merchant_session, cart, part, shop, terms, lock=lock)
-            problems += found
-            if priced:
-                parts.append(priced)
-            if priced and place_as and not problems:
-                placed.append(await placement.place(merchant_session, cart, priced, place_as, act))
+            if place_as is None or problems:
+                priced, found = await _looked_at(merchant_session, cart, part, shop, terms)
+            else:
+                priced, found, orders = await _placed(merchant_session, cart, part, shop, terms, place_as, act)
+                placed += orders
+        problems += found
+        parts += [priced] if priced else []
     if problems:
         raise CheckoutRejected(problems=tuple(problems))
-    made = PricedCart(tuple(parts), discounts.coupons, tuple(placed))
+    made = PricedCart(tuple(parts), discounts.coupons, tuple(placed), known.key)
     _check_seen(cart, made.total_minor)
     return made
+
+
+async def _looked_at(
+    session: MerchantSession, cart: Cart, part: CartPart, shop: Shop, terms: PriceTerms
+) -> tuple[PricedPart | None, list[MarketError]]:
+    """The part priced, or what stands in its way. Nothing is locked."""
+    return pricing.check(cart, part, shop, terms, await pricing.offers_of(session, cart.currency, part))
+
+
+async def _placed(
+    session: MerchantSession,
+    cart: Cart,
+    part: CartPart,
+    shop: Shop,
+    terms: PriceTerms,
+    placing: Placing,
+    act: Act,
+) -> tuple[PricedPart | None, list[MarketError], list[Placed]]:
+    """The same, and the part is placed where all is well."""
+    shelf = await placement.hold(session, cart.currency, part, act, vault=placing.vault)
+    priced, problems = pricing.check(cart, part, shop, terms, shelf.offers if shelf else {})
+    if priced is None or shelf is None:
+        return priced, problems, []
+    return priced, problems, [await placement.place(session, cart, priced, shelf, placing, act)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +153,32 @@ class _Known:
     rates: Sequence[TaxRate]
     days: Mapping[str, Days]
     redeemed: Sequence[Redeemed]
+    key: DataKey | None
 
 
-async def _known(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, *, lock: bool) -> _Known:
-    merchant_ids = [part.merchant_id for part in cart.parts]
-    rates: Sequence[TaxRate] = ()
-    days: Mapping[str, Days] = {}
+async def _known(tx: Transaction, cart: Cart, buyer_id: UUID, act: Act, place_as: Placing | None) -> _Known:
+    """One statement, and those of coupons, which are locked where the cart is placed."""
+    given = {
+        "merchants": [part.merchant_id for part in cart.parts],
+        "at": act.at,
+        "country": cart.ship_to.country,
+        "region": cart.ship_to.region or "",
+    }
     redeemed: Sequence[Redeemed] = ()
     async with tx.as_platform() as session:
-        shops = await shops_of(session, merchant_ids)
-        closed = await without_plan(session, merchant_ids, act.at)
-        if not cart.prices_agreed:
-            rates = await tax.rates_in_force(session, cart.ship_to.country, cart.ship_to.region, act.at)
-            days = await category.days(session)
+        rows = (await session.execute(KNOWN, given)).all()
+        key = await place_as.vault.key_of(session, rows[0], act) if place_as and rows else None
         if cart.coupons:
-            redeemed = await coupon_use.redeemed(session, cart, buyer_id, lock=lock)
-    return _Known(shops, closed, rates, days, redeemed)
+            redeemed = await coupon_use.redeemed(session, cart, buyer_id, lock=place_as is not None)
+    agreed = cart.prices_agreed or not rows
+    return _Known(
+        shops={row.merchant_id: (_shop(row), row.status) for row in rows},
+        closed={row.merchant_id for row in rows if not row.has_plan},
+        rates=() if agreed else tax.parsed(rows[0].rates),
+        days={} if agreed else category.parsed_days(rows[0].days),
+        redeemed=redeemed,
+        key=key,
+    )
 
 
 def _check_seen(cart: Cart, total_minor: int) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from merchantry.domain.act import Act
 from merchantry.domain.errors import CashNotAccepted, InvalidInput
 from merchantry.gateways.payment import ChargeStatus, Outcome, Tender
-from merchantry.services import audit, payment
+from merchantry.services import audit, payable, payment
+from merchantry.services.payable import Offer
 from merchantry.services.payment import Payment
 from merchantry.tables.platform import NOBODY, buyer_order, merchant_profile
 from tenancy.database import PlatformSession, Transaction
@@ -38,16 +39,14 @@ async def pay(
 ) -> Payment:
     """The buyer will pay each merchant at the door: every order of the checkout is captured and can be shipped.
 
-    Raises what `payment.payable` raises, InvalidInput where cash is one tender of several, CashNotAccepted where a
+    Raises what `payable.lock` raises, InvalidInput where cash is one tender of several, CashNotAccepted where a
     merchant of the checkout does not take it.
     """
     if len(tenders) != 1:
         reason = "Cash on delivery pays a whole checkout; leave the other tenders out."
         raise InvalidInput(reason=reason, path=("input", "tenders"))
     async with tx.as_platform() as session:
-        found = await payment.payable(
-            session, checkout_id, buyer_id, tenders, currencies=currencies, methods={METHOD}, act=act
-        )
+        found = await payable.lock(session, checkout_id, buyer_id, Offer(tenders, currencies, {METHOD}), act)
         if refusing := await _refusing(session, checkout_id):
             raise CashNotAccepted(merchants=tuple(refusing), path=("input", "tenders", 0, "method"))
         await payment.record(session, found, tenders, payment_id=payment_id, provider=payment.AT_THE_DOOR, act=act)

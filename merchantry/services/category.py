@@ -1,11 +1,14 @@
 """Categories of products: one tree for the whole mall, kept by the platform."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Row, exists, or_, select, update
+from sqlalchemy import Row, ScalarSelect, Text, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
@@ -156,9 +159,18 @@ async def categories(session: Session) -> list[Category]:
     ]
 
 
-async def days(session: Session) -> dict[str, Days]:
-    """What is in force in each category. Nothing is read where no category says anything."""
-    return inherited([_branch(row) for row in await session.execute(TREE)])
+def days_as_text() -> ScalarSelect[Any]:
+    """What is in force in each category, inside a statement about something else; :func:`parsed_days` reads it. Nothing
+    where no category says anything."""
+    tree = TREE.subquery()
+    return select(cast(func.jsonb_agg(func.jsonb_build_array(*tree.c)), Text)).scalar_subquery()
+
+
+@lru_cache(maxsize=16)
+def parsed_days(text: str | None) -> Mapping[str, Days]:
+    """What :func:`days_as_text` gave."""
+    rows = json.loads(text or "[]")
+    return MappingProxyType(inherited([Branch(code, parent, Days(*own)) for code, parent, *own in rows]))
 
 
 async def _of_code(session: PlatformSession, code: str) -> Category:

@@ -10,20 +10,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select, tuple_
+from sqlalchemy import ARRAY, Row, Uuid, bindparam, exists, func, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
+from merchantry.domain.coupon import AppliedCoupon
 from merchantry.domain.errors import NotFound, PaymentNotPossible
 from merchantry.domain.order import OrderAct
 from merchantry.services import audit, contact, coupon_use, order, queue
 from merchantry.services import cart as carts
+from merchantry.services.cart import PricedCart
 from merchantry.services.placement import Placed, Placing
 from merchantry.services.queue import JobKind
 from merchantry.services.vault import Vault
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, payment
+from merchantry.vault.keys import DataKey
 from tenancy.database import PlatformSession, Transaction
-from tenancy.writes import Changed, New, write
+from tenancy.writes import Changed, New, Write, write
 
 PAYMENT_LASTS = timedelta(minutes=30)
 OPEN = ("processing", "action_required")
@@ -55,6 +58,11 @@ class Checkout:
 CHECKOUT_COLUMNS = [checkout.c[name] for name in Checkout.__slots__]
 
 LOCK = select(*CHECKOUT_COLUMNS).where(checkout.c.id == bindparam("checkout")).with_for_update()
+LOCK_TO_PAY = LOCK.add_columns(
+    exists().where(payment.c.checkout_id == checkout.c.id, payment.c.status.in_(OPEN)).label("is_being_paid")
+)
+"""A payment that was begun while the checkout was waited for is not seen; that its checkout has one open at most is
+then the last word."""
 ORDERS = (
     select(buyer_order)
     .where(buyer_order.c.checkout_id == func.any(bindparam("checkouts", type_=ARRAY(Uuid))))
@@ -62,7 +70,21 @@ ORDERS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A checkout as it was placed, with its orders, in the order of their merchants, and what its coupons took off."""
+
+    checkout: Checkout
+    placed: tuple[Placed, ...]
+    coupons: tuple[AppliedCoupon, ...]
+
+
 async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, act: Act, *, vault: Vault) -> Checkout:
+    """:func:`make`, for whoever needs the checkout alone."""
+    return (await make(tx, cart, checkout_id, buyer_id, act, vault=vault)).checkout
+
+
+async def make(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, act: Act, *, vault: Vault) -> Made:
     """Split the cart into one order per merchant, all or nothing.
 
     Raises CheckoutRejected, and nothing is reserved, with every line that can't be sold, every coupon that can't be
@@ -83,34 +105,39 @@ async def place(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, 
         paid_at=None,
     )
     async with tx.as_platform() as session:
-        after = {
-            "orders": [each.number for each in priced.placed],
-            "total_minor": made.total_minor,
-            "coupons": [each.coupon.code for each in priced.coupons],
-        }
-        ship_to = cart.ship_to.document()
-        sealed = await contact.seal_for(session, vault, ship_to, act, table="checkout", row_id=checkout_id)
-        row = {name: getattr(made, name) for name in Checkout.__slots__}
-        await write(
-            session,
-            New(checkout, {**row, "contact": sealed.contact}),
-            sealed.key,
-            queue.asked(NOBODY, JobKind.CHECKOUT_EXPIRE, checkout_id, made.expires_at),
-            audit.event(session, NOBODY, act, "checkout.place", str(checkout_id), None, after),
-            *coupon_use.uses(priced.coupons, checkout_id, buyer_id, cart.currency, act.at),
-            *(New(buyer_order, _indexed(each, made)) for each in priced.placed),
-        )
-    return made
+        key = priced.key or await vault.current_key(session, act)
+        await write(session, *_written(session, made, cart, priced, key, act))
+    return Made(made, priced.placed, priced.coupons)
+
+
+def _written(
+    session: PlatformSession, made: Checkout, cart: Cart, priced: PricedCart, key: DataKey, act: Act
+) -> list[Write]:
+    after = {
+        "orders": [each.order.number for each in priced.placed],
+        "total_minor": made.total_minor,
+        "coupons": [each.coupon.code for each in priced.coupons],
+    }
+    sealed = contact.seal_with(key, cart.ship_to.document(), table="checkout", row_id=made.id)
+    row = {name: getattr(made, name) for name in Checkout.__slots__}
+    return [
+        New(checkout, {**row, "contact": sealed.contact}),
+        sealed.key,
+        queue.asked(NOBODY, JobKind.CHECKOUT_EXPIRE, made.id, made.expires_at),
+        audit.event(session, NOBODY, act, "checkout.place", str(made.id), None, after),
+        *coupon_use.uses(priced.coupons, made.id, made.buyer_id, cart.currency, act.at),
+        *(New(buyer_order, _indexed(each, made)) for each in priced.placed),
+    ]
 
 
 def _indexed(placed: Placed, made: Checkout) -> dict[str, Any]:
     part = placed.part
     return {
         "merchant_id": part.shop.merchant_id,
-        "order_id": placed.order_id,
+        "order_id": placed.order.id,
         "buyer_id": made.buyer_id,
         "checkout_id": made.id,
-        "number": placed.number,
+        "number": placed.order.number,
         "merchant_name": part.shop.display_name,
         "status": "awaiting_payment",
         "currency": made.currency,
@@ -146,9 +173,14 @@ async def page(
 async def locked(session: PlatformSession, checkout_id: UUID, buyer_id: UUID | None = None) -> Checkout:
     """The checkout, kept as it is until the transaction ends. Raises NotFound, also where it is another buyer's."""
     row = (await session.execute(LOCK, {"checkout": checkout_id})).one_or_none()
+    return from_row(row, buyer_id)
+
+
+def from_row(row: Row[Any] | None, buyer_id: UUID | None = None) -> Checkout:
+    """The checkout from the columns of one. Raises NotFound where it is none, or another buyer's."""
     if row is None or buyer_id not in (None, row.buyer_id):
         raise NotFound(what="checkout", path=("input", "checkoutId"))
-    return Checkout(**row._asdict())
+    return Checkout(*(getattr(row, name) for name in Checkout.__slots__))
 
 
 async def orders_of(session: PlatformSession, checkout_ids: Collection[UUID]) -> list[Row[Any]]:

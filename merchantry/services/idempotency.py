@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -41,30 +43,70 @@ async def claim(session: Session, merchant_id: UUID, act: Act, request: Request,
     Raises IdempotencyConflict where the key came with another input, IdempotencyInProgress where the first request is
     still running after the lock timeout. What fails rolls its claim back, so the key may succeed later.
     """
+    row = await _taken(session, CLAIM, _row(merchant_id, act, request, result_id), request)
+    return None if row.is_new else await _first(session, merchant_id, act, request)
+
+
+async def claim_and_read(
+    session: Session,
+    merchant_id: UUID,
+    act: Act,
+    request: Request,
+    result_id: UUID,
+    read: Select[Any],
+    parameters: Mapping[str, Any],
+) -> tuple[UUID | None, Row[Any] | None]:
+    """:func:`claim`, and in the same statement the row that is read next, if there is one: locked after the key."""
+    given = {**_row(merchant_id, act, request, result_id), **parameters}
+    row = await _taken(session, _claiming(read), given, request)
+    if not row.is_new:
+        return await _first(session, merchant_id, act, request), None
+    return None, row if row.is_found else None
+
+
+_CLAIM = insert(idempotency).on_conflict_do_nothing().returning(idempotency.c.result_id)
+_CLAIM = _CLAIM.values({each.name: bindparam(f"claim_{each.name}", type_=each.type) for each in idempotency.c})
+_claimed = _CLAIM.cte("claimed")
+_claims = select(func.count()).select_from(_claimed).scalar_subquery()
+CLAIM = select((_claims == 1).label("is_new"))
+
+
+@lru_cache(maxsize=16)
+def _claiming(read: Select[Any]) -> Select[Any]:
+    """The claim with a read that begins once the claim is made, whatever came of it."""
+    found = read.add_columns(true().label("is_found")).where(_claims >= 0).cte("found")
+    one = CLAIM.subquery("one")
+    return select(*found.c, one.c.is_new).select_from(one.outerjoin(found, true()))
+
+
+def _row(merchant_id: UUID, act: Act, request: Request, result_id: UUID) -> dict[str, Any]:
+    """Raises InvalidInput for a key that is none."""
     if not 0 < len(request.key) <= MAX_KEY:
         raise InvalidInput(
             reason=Worded("An idempotency key has 1 to {most} characters.", most=MAX_KEY),
             path=("input", "idempotencyKey"),
         )
-    row = {
-        "merchant_id": merchant_id,
-        "actor": act.actor,
-        "key": request.key,
-        "mutation": request.mutation,
-        "input_hash": request.input_hash,
-        "result_id": result_id,
-        "created_at": act.booked_at,
+    return {
+        "claim_merchant_id": merchant_id,
+        "claim_actor": act.actor,
+        "claim_key": request.key,
+        "claim_mutation": request.mutation,
+        "claim_input_hash": request.input_hash,
+        "claim_result_id": result_id,
+        "claim_created_at": act.booked_at,
     }
+
+
+async def _taken(session: Session, statement: Select[Any], given: Mapping[str, Any], request: Request) -> Row[Any]:
     try:
-        inserted = await session.execute(
-            insert(idempotency).values(row).on_conflict_do_nothing().returning(idempotency.c.result_id)
-        )
+        return (await session.execute(statement, given)).one()
     except DBAPIError as error:
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
             raise IdempotencyInProgress(key=request.key, path=("input", "idempotencyKey")) from error
         raise
-    if inserted.first():
-        return None
+
+
+async def _first(session: Session, merchant_id: UUID, act: Act, request: Request) -> UUID:
     first = (
         await session.execute(
             select(idempotency.c.mutation, idempotency.c.input_hash, idempotency.c.result_id).where(

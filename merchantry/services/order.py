@@ -8,7 +8,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, Row, Uuid, bindparam, func, select, update
-from sqlalchemy import Integer as SqlInteger
 from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain import order as rules
@@ -27,7 +26,7 @@ from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile, shipment_tracking
 from tenancy.database import MerchantSession, sqlstate
-from tenancy.writes import Changed, New, Write, write
+from tenancy.writes import Changed, New, Raised, Write, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +169,11 @@ LINES = (
     .where(order_line.c.order_id == func.any(bindparam("orders", type_=ARRAY(Uuid))))
     .order_by(order_line.c.order_id, order_line.c.position)
 )
-CHANGE_STOCK = (
-    update(variant)
-    .where(variant.c.id == bindparam("variant"))
-    .values(
-        on_hand=variant.c.on_hand + bindparam("on_hand_more", type_=SqlInteger),
-        reserved=variant.c.reserved + bindparam("reserved_more", type_=SqlInteger),
-    )
+LOCK_VARIANTS = (
+    select(variant.c.id)
+    .where(variant.c.id == func.any(bindparam("variants", type_=ARRAY(Uuid))))
+    .order_by(variant.c.id)
+    .with_for_update()
 )
 UNIQUE_VIOLATION = "23505"
 SOLD_BY = select(orders.c.sold_by, orders.c.legal_name).where(orders.c.id == bindparam("order"))
@@ -452,15 +449,19 @@ def _pieces(order: Order, quantities: Mapping[UUID, int]) -> dict[UUID, int]:
 
 
 async def _change_stock(session: MerchantSession, pieces: Mapping[UUID, int], *, on_hand: int, reserved: int) -> None:
-    """Variants are changed one by one in the order of their ids, as a checkout locks them."""
-    rows = [
-        {"variant": variant_id, "on_hand_more": on_hand * quantity, "reserved_more": reserved * quantity}
-        for variant_id, quantity in sorted(pieces.items())
-    ]
-    if rows:
-        await session.execute(CHANGE_STOCK, rows)
-        more = on_hand - reserved
-        await listing_stock.moved(session, [(variant_id, more * pieces[variant_id]) for variant_id in sorted(pieces)])
+    """Variants are locked in the order of their ids, as a checkout locks them."""
+    if not pieces:
+        return
+    await session.execute(LOCK_VARIANTS, {"variants": list(pieces)})
+    more = on_hand - reserved
+    await write(
+        session,
+        *(
+            Raised(variant, {"id": variant_id}, {"on_hand": on_hand * quantity, "reserved": reserved * quantity})
+            for variant_id, quantity in pieces.items()
+        ),
+        *listing_stock.moves(session, [(variant_id, more * quantity) for variant_id, quantity in pieces.items()]),
+    )
 
 
 async def _schedule_completion(session: MerchantSession, order: Order) -> None:

@@ -4,32 +4,30 @@ No answer is not a refusal: such a payment stays in processing, keeps its checko
 again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
-from merchantry.domain.errors import InvalidInput, MixedCurrencies, NotFound, PaymentNotPossible, TendersMismatch
-from merchantry.domain.review import RuleSubject
-from merchantry.domain.worded import Worded
+from merchantry.domain.errors import NotFound, PaymentNotPossible
 from merchantry.gateways.payment import ActionKind, Charge, ChargeStatus, Outcome, PaymentGateway, Tender
-from merchantry.services import audit, checkout, late_payment, order, queue, review, review_case, split
+from merchantry.services import audit, capture, checkout, late_payment, order, payable, queue
+from merchantry.services.idempotency import Request, claim_and_read
+from merchantry.services.order import Order
+from merchantry.services.payable import Offer
 from merchantry.services.queue import JobKind
-from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
-from merchantry.services.review_case import Reviewed
-from merchantry.services.terms import Terms, terms_of
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
-from tenancy.database import PlatformSession, Transaction
+from tenancy.database import PlatformSession, Transaction, sqlstate
 from tenancy.writes import Changed, New, Write, write
 
 POLL_AFTER = timedelta(seconds=10)
 LONGEST_POLL = timedelta(minutes=10)
-MAX_TENDERS = 10
 ELSEWHERE = "elsewhere"
 """The provider of payments that were taken by somebody else (an import): nothing can be asked of it."""
 
@@ -71,7 +69,22 @@ class Payment:
 PAYMENT_COLUMNS = [payment.c[name] for name in Payment.__slots__]
 
 FIND = select(*PAYMENT_COLUMNS).where(payment.c.id == bindparam("payment"))
-LOCK = FIND.with_for_update()
+_held = (
+    select(*checkout.CHECKOUT_COLUMNS)
+    .where(
+        checkout_table.c.id
+        == select(payment.c.checkout_id).where(payment.c.id == bindparam("payment")).scalar_subquery()
+    )
+    .with_for_update()
+    .cte("held")
+)
+LOCK_BOTH = (
+    select(*PAYMENT_COLUMNS, *_held.c)
+    .join(_held, _held.c.id == payment.c.checkout_id)
+    .where(payment.c.id == bindparam("payment"))
+    .with_for_update(of=payment)
+)
+"""The payment after its checkout: rows are locked once they are joined."""
 
 
 async def begin(
@@ -85,56 +98,51 @@ async def begin(
     gateway: PaymentGateway,
     act: Act,
 ) -> Charge:
-    """Write down what the provider will be asked for; commit before asking. Raises what :func:`payable` raises."""
+    """Write down what the provider will be asked for; commit before asking. Raises what `payable.lock` raises."""
+    offer = Offer(tenders, currencies, gateway.methods)
     async with tx.as_platform() as session:
-        found = await payable(
-            session, checkout_id, buyer_id, tenders, currencies=currencies, methods=gateway.methods, act=act
-        )
-        await record(session, found, tenders, payment_id=payment_id, provider=gateway.name, act=act)
-        await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
-        after = {"checkout": str(checkout_id), "provider": gateway.name, "amount_minor": found.total_minor}
-        await audit.record(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
-        return Charge(payment_id, found.currency, found.total_minor, tenders)
+        found = await payable.lock(session, checkout_id, buyer_id, offer, act)
+        return await _begun(session, found, tenders, payment_id, gateway, act)
 
 
-async def payable(
-    session: PlatformSession,
+async def begin_once(
+    tx: Transaction,
     checkout_id: UUID,
     buyer_id: UUID,
     tenders: Sequence[Tender],
     *,
     currencies: Collection[str],
-    methods: Collection[str],
+    payment_id: UUID,
+    gateway: PaymentGateway,
+    request: Request,
     act: Act,
-) -> checkout.Checkout:
-    """The buyer's checkout, locked, which these tenders can pay.
+) -> "tuple[Payment | None, Charge | None]":
+    """:func:`begin` under a key: the charge to ask for, or the payment that the same request began before, with its
+    charge where that is to be asked for again. Raises what `idempotency.claim` raises, too."""
+    offer = Offer(tenders, currencies, gateway.methods)
+    async with tx.as_platform() as session:
+        lock, given = checkout.LOCK_TO_PAY, {"checkout": checkout_id}
+        first, row = await claim_and_read(session, NOBODY, act, request, payment_id, lock, given)
+        if first:
+            begun = await find(session, first)
+            return begun, charge_again(begun, tenders)
+        found = payable.from_row(row, buyer_id, offer, act)
+        return None, await _begun(session, found, tenders, payment_id, gateway, act)
 
-    Raises NotFound, PaymentNotPossible (paid, expired, or another payment is open), InvalidInput, MixedCurrencies,
-    TendersMismatch.
-    """
-    found = await checkout.locked(session, checkout_id, buyer_id)
-    if found.status != "awaiting_payment" or found.expires_at <= act.at:
-        status = found.status if found.status != "awaiting_payment" else "expired"
-        raise PaymentNotPossible(status=status, path=("input", "checkoutId"))
-    if await checkout.has_open_payment(session, checkout_id):
-        raise PaymentNotPossible(status="processing", path=("input", "checkoutId"))
-    if len(tenders) > MAX_TENDERS:
-        raise InvalidInput(reason=Worded("Pay in at most {most} tenders.", most=MAX_TENDERS), path=("input", "tenders"))
-    for position, each in enumerate(tenders):
-        if each.method not in methods:
-            known = ", ".join(sorted(methods))
-            raise InvalidInput(
-                reason=Worded("Pay with one of {known}.", known=known), path=("input", "tenders", position, "method")
-            )
-    if set(currencies) - {found.currency}:
-        names = (found.currency, *sorted(set(currencies) - {found.currency}))
-        raise MixedCurrencies(currencies=names, path=("input", "tenders"))
-    given = sum(each.amount_minor for each in tenders)
-    if given != found.total_minor or min((each.amount_minor for each in tenders), default=0) < 0:
-        raise TendersMismatch(
-            expected_minor=found.total_minor, given_minor=given, currency=found.currency, path=("input", "tenders")
-        )
-    return found
+
+async def _begun(
+    session: PlatformSession,
+    found: checkout.Checkout,
+    tenders: Sequence[Tender],
+    payment_id: UUID,
+    gateway: PaymentGateway,
+    act: Act,
+) -> Charge:
+    poll = queue.asked(NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
+    after = {"checkout": str(found.id), "provider": gateway.name, "amount_minor": found.total_minor}
+    told = audit.event(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
+    await record(session, found, tenders, poll, told, payment_id=payment_id, provider=gateway.name, act=act)
+    return Charge(payment_id, found.currency, found.total_minor, tenders)
 
 
 def charge_again(begun: Payment, tenders: Sequence[Tender]) -> Charge | None:
@@ -148,12 +156,13 @@ async def record(
     session: PlatformSession,
     found: checkout.Checkout,
     tenders: Sequence[Tender],
-    *,
+    *beside: Write,
     payment_id: UUID,
     provider: str,
     act: Act,
 ) -> None:
-    """Write a payment in processing, with its tenders."""
+    """Write a payment in processing, with its tenders and ``beside``. Raises PaymentNotPossible where another payment
+    of the checkout was begun while it was waited for."""
     row = {
         "id": payment_id,
         "checkout_id": found.id,
@@ -167,35 +176,67 @@ async def record(
         {"payment_id": payment_id, "position": position, "method": each.method, "amount_minor": each.amount_minor}
         for position, each in enumerate(tenders)
     )
-    await write(session, New(payment, row), *(New(tender, each) for each in tendered))
+    try:
+        await write(session, New(payment, row), *(New(tender, each) for each in tendered), *beside)
+    except DBAPIError as error:
+        if sqlstate(error) != order.UNIQUE_VIOLATION:
+            raise
+        raise PaymentNotPossible(status="processing", path=("input", "checkoutId")) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a provider's answer came to: the payment, its checkout, and each order that was captured now, with its
+    merchant."""
+
+    payment: Payment
+    checkout: checkout.Checkout
+    orders: Sequence[tuple[UUID, Order]] = ()
 
 
 async def settle(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Payment:
+    """:func:`settled`, for whoever needs the payment alone."""
+    return (await settled(tx, payment_id, outcome, act)).payment
+
+
+async def settled(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act) -> Settled:
     """Write what the provider answered. A capture splits every order of the checkout; repeating it changes nothing.
 
     A checkout with an open payment is never given up, so money that is captured in time finds its orders. What a
-    provider captures of a payment that has ended goes back to its buyer.
+    provider captures of a payment that has ended goes back to its buyer. Raises NotFound.
     """
     async with tx.as_platform() as session:
-        known = await find(session, payment_id)
-        held = await checkout.locked(session, known.checkout_id)
-        row = (await session.execute(LOCK, {"payment": payment_id})).one()
+        row = (await session.execute(LOCK_BOTH, {"payment": payment_id})).one_or_none()
+        if row is None:
+            raise NotFound(what="payment")
+        known, held = _payment(row), checkout.Checkout(*row[len(PAYMENT_COLUMNS) :])
         status = STATUS_OF[outcome.status]
-        if row.status not in checkout.OPEN:
-            if status == "captured" and row.status != "captured" and row.late_at is None:
+        if known.status not in checkout.OPEN:
+            if status == "captured" and known.status != "captured" and known.late_at is None:
                 await late_payment.note(session, payment_id, act)
-                return await find(session, payment_id)
-            return _payment(row)
+                known = await find(session, payment_id)
+            return Settled(known, held)
         if status in checkout.OPEN:
-            await _keep_asking(session, row, status, outcome, act)
-            return await find(session, payment_id)
-        settled = await _write(session, row, status, outcome, act, queue.done(NOBODY, JobKind.PAYMENT_POLL, payment_id))
-    if status == "captured":
-        await _captured(tx, held, act, at_the_door=row.provider == AT_THE_DOOR)
-    return settled
+            await _keep_asking(session, known, status, outcome, act)
+            return Settled(await find(session, payment_id), held)
+        polled = queue.done(NOBODY, JobKind.PAYMENT_POLL, payment_id)
+        if status != "captured":
+            return Settled(await _write(session, known, status, outcome, act, polled), held)
+        paid = replace(held, status="paid", paid_at=act.at)
+        made = await _write(session, known, status, outcome, act, polled, *_paid(paid))
+        due = await capture.due(session, held.id, act)
+    at_the_door = known.provider == AT_THE_DOOR
+    return Settled(made, paid, await capture.all_of(tx, paid, due, act, at_the_door=at_the_door))
 
 
-async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act) -> None:
+def _paid(held: checkout.Checkout) -> list[Write]:
+    return [
+        Changed(checkout_table, {"id": held.id}, {"status": held.status, "paid_at": held.paid_at}),
+        queue.done(NOBODY, JobKind.CHECKOUT_EXPIRE, held.id),
+    ]
+
+
+async def _keep_asking(session: PlatformSession, row: Payment, status: str, outcome: Outcome, act: Act) -> None:
     wait = min(max(POLL_AFTER, act.booked_at - row.created_at), LONGEST_POLL)  # further and further apart
     await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + wait)
     if status != row.status:
@@ -203,7 +244,7 @@ async def _keep_asking(session: PlatformSession, row: Row[Any], status: str, out
 
 
 async def _write(
-    session: PlatformSession, row: Row[Any], status: str, outcome: Outcome, act: Act, *beside: Write
+    session: PlatformSession, row: Payment, status: str, outcome: Outcome, act: Act, *beside: Write
 ) -> Payment:
     action = outcome.action if status == "action_required" else None
     is_code = action is not None and action.kind is ActionKind.QR_CODE
@@ -222,52 +263,7 @@ async def _write(
         audit.event(session, NOBODY, act, "payment.settle", str(row.id), before, after),
         *beside,
     )
-    return replace(_payment(row), **changes)
-
-
-async def _captured(tx: Transaction, held: checkout.Checkout, act: Act, *, at_the_door: bool) -> None:
-    async with tx.as_platform() as session:
-        await write(
-            session,
-            Changed(checkout_table, {"id": held.id}, {"status": "paid", "paid_at": act.at}),
-            queue.done(NOBODY, JobKind.CHECKOUT_EXPIRE, held.id),
-        )
-        rows = await checkout.orders_of(session, [held.id])
-        terms = await terms_of(session, {row.merchant_id for row in rows}, act.at)
-        buyers = await _buyers_of(session, rows, terms)
-    reviewed = []
-    for row in rows:
-        async with tx.as_merchant(row.merchant_id) as merchant_session:
-            if at_the_door:
-                await order.collect_at_the_door(merchant_session, row.order_id)
-            buyer = buyers.get(row.order_id, UNKNOWN_BUYER)
-            captured = await split.capture(merchant_session, row.order_id, terms[row.merchant_id], act, buyer)
-            reviewed.append(_reviewed(row.merchant_id, captured, held, act))
-    await review_case.ask_people_of(tx, reviewed, act)
-
-
-async def _buyers_of(
-    session: PlatformSession, rows: Sequence[Row[Any]], terms: Mapping[UUID, Terms]
-) -> dict[UUID, BuyerFacts]:
-    """What the review rules want to know of the buyer, by order; the same rules are in force for all of them."""
-    rules = next((each.rules for each in terms.values()), None)
-    merchants, orders = [row.merchant_id for row in rows], [row.order_id for row in rows]
-    return await review.buyers_of(session, merchants, orders, rules)
-
-
-def _reviewed(merchant_id: UUID, captured: split.Captured, held: checkout.Checkout, act: Act) -> Reviewed:
-    """An order as it was judged. Its buyer may be one of those who decide on cases."""
-    found = captured.order
-    return Reviewed(
-        merchant_id=merchant_id,
-        subject=RuleSubject.ORDER,
-        subject_id=str(found.id),
-        name=found.number,
-        verdicts=captured.verdicts,
-        currency=found.currency,
-        amount_minor=found.total_minor,
-        parties=[f"buyer:{held.buyer_id}", act.actor],
-    )
+    return replace(row, **changes)
 
 
 async def find(session: PlatformSession, payment_id: UUID) -> Payment:

@@ -1,25 +1,28 @@
 """One merchant's part of a checkout becomes an order, in that merchant's schema."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Integer, bindparam, update
+from sqlalchemy import Uuid, bindparam, func, select, true, update
 
 from merchantry.domain.act import Act
 from merchantry.domain.category import order_ship_days
-from merchantry.domain.checkout import Cart
+from merchantry.domain.checkout import Cart, CartPart
+from merchantry.domain.entries import Collector
 from merchantry.domain.event import EventKind
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.services import audit, contact, listing_stock, outbox
-from merchantry.services.order import event
-from merchantry.services.pricing import PricedPart
-from merchantry.services.vault import Vault
+from merchantry.services.order import Line, Order, event
+from merchantry.services.pricing import OFFERS, Offers, PricedPart
+from merchantry.services.vault import Vault, newest_key_columns
 from merchantry.tables.merchant import counter, order_line, orders, variant
+from merchantry.vault.keys import DataKey
 from tenancy.database import MerchantSession
-from tenancy.writes import New, write
+from tenancy.writes import New, Raised, Write, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +38,69 @@ class Placed:
     """A part that was placed as an order."""
 
     part: PricedPart
-    order_id: UUID
-    number: str
+    order: Order
 
 
-NEXT_NUMBER = (
-    update(counter).where(counter.c.name == "order").values(value=counter.c.value + 1).returning(counter.c.value)
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a part is placed from: its variants, locked in the order of their ids, the number that its order will have,
+    and its merchant's key."""
+
+    offers: Offers
+    number: int
+    key: DataKey
+
+
+_offers = OFFERS.with_for_update(of=variant).cte("offers")
+_numbered = (
+    update(counter)
+    .where(counter.c.name == "order", select(func.count()).select_from(_offers).scalar_subquery() > 0)
+    .values(value=counter.c.value + 1)
+    .returning(counter.c.value)
+    .cte("numbered")
 )
-
-RESERVE = (
-    update(variant)
-    .where(variant.c.id == bindparam("variant"))
-    .values(reserved=variant.c.reserved + bindparam("more", type_=Integer))
+_key, _key_columns = newest_key_columns(bindparam("merchant", type_=Uuid))
+HOLD = select(*_offers.c, _numbered.c.value.label("number"), *_key_columns).select_from(
+    _offers.join(_numbered, true()).outerjoin(_key, true())
 )
+"""Variants are counted before an order is: so all of them are locked before the counter."""
 
 
-async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing: Placing, act: Act) -> Placed:
+async def hold(session: MerchantSession, currency: str, part: CartPart, act: Act, *, vault: Vault) -> Shelf | None:
+    """Lock what a part asks for, one statement; None where there is none of it. Raises VaultError."""
+    variants = [line.variant_id for line in part.lines]
+    given = {"merchant": session.merchant_id, "currency": currency, "variants": variants}
+    rows = (await session.execute(HOLD, given)).all()
+    if not rows:
+        return None
+    return Shelf({row.id: row for row in rows}, rows[0].number, await vault.key_of(session, rows[0], act))
+
+
+async def place(
+    session: MerchantSession, cart: Cart, part: PricedPart, shelf: Shelf, placing: Placing, act: Act
+) -> Placed:
     """Reserve the stock and write the order, with everything frozen that may change later."""
-    await _reserve(session, part)
-    counted: int = await session.scalar(NEXT_NUMBER)
-    number, order_id = f"{part.shop.number}-{counted:06d}", uuid4()
-    ship_to = cart.ship_to.document()
-    sealed = await contact.seal_for(session, placing.vault, ship_to, act, table="orders", row_id=order_id)
-    row = {
+    number, order_id = f"{part.shop.number}-{shelf.number:06d}", uuid4()
+    sealed = contact.seal_with(shelf.key, cart.ship_to.document(), table="orders", row_id=order_id)
+    row = _order_row(order_id, number, cart, part, placing, act)
+    lines = _line_rows(order_id, part)
+    after = {"number": number, "total_minor": part.total_minor, "currency": cart.currency}
+    await write(
+        session,
+        *_reserved(session, part),
+        New(orders, {**row, "contact": sealed.contact}),
+        sealed.key,
+        event(order_id, 1, "place", act, {}),
+        *outbox.published(session, EventKind.ORDER_CREATED, {"order": order_id, **after}, act),
+        audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),
+        *(New(order_line, line) for line in lines),
+    )
+    return Placed(part, _order(row, lines))
+
+
+def _order_row(order_id: UUID, number: str, cart: Cart, part: PricedPart, placing: Placing, act: Act) -> dict[str, Any]:
+    """The order's row, but for its buyer's address."""
+    return {
         "id": order_id,
         "number": number,
         "checkout_id": placing.checkout_id,
@@ -72,32 +115,31 @@ async def place(session: MerchantSession, cart: Cart, part: PricedPart, placing:
         "legal_name": part.shop.legal_name,
         "seller_of_record": part.shop.seller,
         "sold_by": part.shop.sold_by,
-        "contact": sealed.contact,
         "placed_at": act.at,
         "ship_days": order_ship_days(line.days.ship_days for line in part.lines),
         "events": 1,
     }
-    after = {"number": number, "total_minor": part.total_minor, "currency": cart.currency}
-    await write(
-        session,
-        New(orders, row),
-        sealed.key,
-        event(order_id, 1, "place", act, {}),
-        *outbox.published(session, EventKind.ORDER_CREATED, {"order": order_id, **after}, act),
-        audit.event(session, session.merchant_id, act, "order.place", str(order_id), None, after),
-        *(New(order_line, line) for line in _line_rows(order_id, part)),
-    )
-    return Placed(part, order_id, number)
 
 
-async def _reserve(session: MerchantSession, part: PricedPart) -> None:
+def _order(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Order:
+    """The order as it would be read back."""
+    unset = dict.fromkeys(name for name in Order.__slots__ if name != "lines")
+    defaults = {"refunded_minor": 0, "collected_by": Collector.PLATFORM, "open_disputes": 0}
+    return Order(**{**unset, **defaults, **row}, lines=tuple(Line(**{**_UNTOUCHED, **line}) for line in lines))
+
+
+_UNTOUCHED: Final = {"cancelled": 0, "refunded": 0, "refunded_goods_minor": 0, "refunded_shipping_minor": 0}
+
+
+def _reserved(session: MerchantSession, part: PricedPart) -> list[Write]:
     """The variants are locked already; the table's CHECK is the last judge."""
-    rows = [{"variant": line.wanted.variant_id, "more": line.wanted.quantity} for line in part.lines]
-    await session.execute(RESERVE, rows)
     pieces: Counter[UUID] = Counter()
     for line in part.lines:
-        pieces[line.wanted.variant_id] -= line.wanted.quantity
-    await listing_stock.moved(session, pieces.items())
+        pieces[line.wanted.variant_id] += line.wanted.quantity
+    return [
+        *(Raised(variant, {"id": variant_id}, {"reserved": quantity}) for variant_id, quantity in pieces.items()),
+        *listing_stock.moves(session, [(variant_id, -quantity) for variant_id, quantity in pieces.items()]),
+    ]
 
 
 def _line_rows(order_id: UUID, part: PricedPart) -> list[dict[str, Any]]:

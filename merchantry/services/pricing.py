@@ -136,7 +136,6 @@ OFFERS = (
     .where(variant.c.id == func.any(bindparam("variants", type_=ARRAY(Uuid))))
     .order_by(variant.c.id)
 )
-LOCKED_OFFERS = OFFERS.with_for_update(of=variant)
 KINDS = (
     select(variant.c.id, product.c.id.label("product_id"), product.c.category)
     .join(product, product.c.id == variant.c.product_id)
@@ -150,14 +149,20 @@ async def kinds_of(session: MerchantSession, part: CartPart) -> dict[UUID, tuple
     return {row.id: (row.product_id, row.category) for row in rows}
 
 
-async def check(
-    session: MerchantSession, cart: Cart, part: CartPart, shop: Shop, terms: PriceTerms, *, lock: bool
-) -> tuple[PricedPart | None, list[MarketError]]:
-    """Everything that stands in the way of selling this part, or the part priced.
+Offers = Mapping[UUID, Row[Any]]
+"""Rows with the columns of ``OFFERS``, by variant."""
 
-    With ``lock`` the variants stay as they are, in the order of their ids, until the transaction ends.
-    """
-    offers = await _offers(session, cart.currency, part, lock=lock)
+
+async def offers_of(session: MerchantSession, currency: str, part: CartPart) -> Offers:
+    """The variants of a part with their product and price, one statement."""
+    given = {"currency": currency, "variants": [line.variant_id for line in part.lines]}
+    return {row.id: row for row in await session.execute(OFFERS, given)}
+
+
+def check(
+    cart: Cart, part: CartPart, shop: Shop, terms: PriceTerms, offers: Offers
+) -> tuple[PricedPart | None, list[MarketError]]:
+    """Everything that stands in the way of selling this part, or the part priced."""
     problems: list[MarketError] = []
     sold: list[tuple[CartLine, Row[Any]]] = []
     wanted: dict[UUID, int] = {}
@@ -208,12 +213,6 @@ def _priced(
             )
         )
     return tuple(lines)
-
-
-async def _offers(session: MerchantSession, currency: str, part: CartPart, *, lock: bool) -> dict[UUID, Row[Any]]:
-    """The variants with their product and price, one statement."""
-    given = {"currency": currency, "variants": [line.variant_id for line in part.lines]}
-    return {row.id: row for row in await session.execute(LOCKED_OFFERS if lock else OFFERS, given)}
 
 
 def unknown(line: CartLine) -> UnknownVariant:

@@ -23,14 +23,11 @@ from tenancy.writes import Changed, Write, write
 TO_SHIP = (OrderStatus.TO_SHIP, OrderStatus.PARTIALLY_SHIPPED)
 
 
-async def deadline(session: MerchantSession, found: Order, act: Act) -> datetime | None:
+def deadline(found: Order, zone: ZoneInfo, act: Act) -> datetime | None:
     """By when an order that is paid now is to be shipped: its days later, at the same time in the merchant's zone. None
     for one that was placed before there were such days.
     """
-    if found.ship_days is None:
-        return None
-    profile = await order.profile_of(session)
-    return hold_ends_at(act.at, found.ship_days, ZoneInfo(profile.time_zone))
+    return None if found.ship_days is None else hold_ends_at(act.at, found.ship_days, zone)
 
 
 def watched(session: MerchantSession, order_id: UUID, due: datetime | None) -> list[Write]:

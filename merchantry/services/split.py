@@ -17,6 +17,7 @@ from merchantry.domain.entries import Collector
 from merchantry.domain.event import EventKind
 from merchantry.domain.ledger import Json
 from merchantry.domain.order import OrderAct, OrderStatus
+from merchantry.domain.plan import Rule
 from merchantry.domain.release import Left, left
 from merchantry.domain.review import Outcome, ReviewStatus, Verdict, worst
 from merchantry.domain.seller import sale_details, terms_for
@@ -24,7 +25,19 @@ from merchantry.domain.settlement import local_day, period_at
 from merchantry.domain.split import Division, LineSplit, OrderSplit, divide_order
 from merchantry.domain.tax import LineTax, Remitter
 from merchantry.domain.tiers import Volume
-from merchantry.services import audit, ledger, order, outbox, queue, review, review_hold, ship_by, totals, volume
+from merchantry.services import (
+    audit,
+    ledger,
+    order,
+    order_ledger,
+    outbox,
+    queue,
+    review,
+    review_hold,
+    ship_by,
+    totals,
+    volume,
+)
 from merchantry.services.order import Line, Order
 from merchantry.services.queue import JobKind
 from merchantry.services.review import UNKNOWN_BUYER, BuyerFacts
@@ -106,10 +119,8 @@ async def capture(
     The rules judge it in the same transaction; one that they hold is captured like any other, and kept back when it is
     released.
     """
-    found = await order.load(session, order_id)
+    found, held, books = await _held(session, order_id, terms, act)
     state = rules.pay(found.state)
-    line_rules = [terms.plan.rule_for(terms.slug, terms.category, line.category) for line in found.lines]
-    held = await volume.held(session, terms.plan_name, line_rules, found, act.at, terms.schedules)
     division = divide(found, terms, held.volumes)
     split = division.split
     details: dict[str, Json] = {
@@ -126,17 +137,19 @@ async def capture(
         occurred_at=act.at,
         details=details,
     )
-    seq = await ledger.book(session, entry, act, entries.platform_side(entry, earned=False))
+    booking = await ledger.booking(session, books, entry, act, entries.platform_side(entry, earned=False))
     figures = [totals.captured(line.category, part) for line, part in zip(found.lines, split.lines, strict=True)]
     trued_up = {}
+    if division.commission.true_ups:
+        await write(session, *booking)
+        booking = []
     for each in division.commission.true_ups:
         trued_up[each.rule] = await volume.book_true_up(session, found, each, held.windows[each.rule], terms, act)
-        reached_by = next(line for line, rule in zip(found.lines, line_rules, strict=True) if rule.name == each.rule)
+        reached_by = next(line for line in found.lines if _rule(line, terms).name == each.rule)
         figures.append(totals.trued_up(reached_by.category, each.amount_minor, each.tax_minor))
-    await totals.add_to_day(session, local_day(act.at, terms.mall_zone), split.currency, figures, orders=1)
     rules_of_order, version = review.rules_for(terms.rules, terms.slug, terms.category)
     verdicts = await review.of_order(session, found, split.lines, rules_of_order, version, buyer, act)
-    due = await ship_by.deadline(session, found, act)
+    due = ship_by.deadline(found, terms.zone, act)
     moved = await order.move(
         session,
         found,
@@ -144,19 +157,41 @@ async def capture(
         OrderAct.PAY,
         act,
         {"commission_minor": split.charged_minor},
+        *booking,
+        *totals.of_day(local_day(act.at, terms.mall_zone), split.currency, figures, orders=1),
         *(New(split_line, _frozen(line, order_id, terms)) for line in split.lines),
         *held.changed(division.commission.volumes, trued_up),
-        *_recorded(session, found, split, seq, act),
+        *_recorded(session, found, split, books.seq, act),
         *_reviewed(session, found, verdicts, act),
         *ship_by.watched(session, found.id, due),
         ship_by=due,
         captured_at=act.at,
-        capture_seq=seq,
+        capture_seq=books.seq,
         commission_minor=split.charged_minor,
         hold_days=order_hold_days((line.hold_days for line in found.lines), terms.plan.hold_days),
         **({"review_status": ReviewStatus.HELD} if worst(verdicts) is Outcome.HOLD else {}),
     )
     return Captured(moved, verdicts)
+
+
+async def _held(
+    session: MerchantSession, order_id: UUID, terms: Terms, act: Act
+) -> tuple[Order, volume.Held, ledger.Held]:
+    """The order, what was sold under its rules' tiers, and the ledger, each locked before the next.
+
+    One statement, unless the plan has tiers.
+    """
+    if not any(rule.terms.tiers for rule in terms.plan.rules):
+        found, books = await order_ledger.hold(session, order_id)
+        return found, await volume.held(session, terms.plan_name, (), found, act.at, terms.schedules), books
+    found = await order.load(session, order_id)
+    line_rules = [_rule(line, terms) for line in found.lines]
+    held = await volume.held(session, terms.plan_name, line_rules, found, act.at, terms.schedules)
+    return found, held, await ledger.hold(session)
+
+
+def _rule(line: Line, terms: Terms) -> Rule:
+    return terms.plan.rule_for(terms.slug, terms.category, line.category)
 
 
 def _recorded(session: MerchantSession, found: Order, split: OrderSplit, seq: int, act: Act) -> list[New]:

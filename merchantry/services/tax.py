@@ -1,11 +1,13 @@
 """Rates of sales tax: written once, never changed; a later one takes over from its day on."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, or_, select, tuple_
+from sqlalchemy import Row, ScalarSelect, Text, bindparam, cast, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from merchantry.domain.act import Act
@@ -31,10 +33,23 @@ IN_FORCE = (
 )
 
 
-async def rates_in_force(session: PlatformSession, country: str, region: str | None, at: datetime) -> list[TaxRate]:
-    """Every rate that can apply to goods which go there, one statement."""
-    rows = await session.execute(IN_FORCE, {"country": country, "region": region or "", "at": at})
-    return [_rate(row) for row in rows]
+def in_force_as_text() -> ScalarSelect[Any]:
+    """Every rate that can apply to goods which go to a country and region at a moment, inside a statement that has
+    these parameters; :func:`parsed` reads it."""
+    rates = IN_FORCE.subquery()
+    return select(cast(func.jsonb_agg(func.jsonb_build_array(*rates.c)), Text)).scalar_subquery()
+
+
+@lru_cache(maxsize=256)
+def parsed(text: str | None) -> tuple[TaxRate, ...]:
+    """What :func:`in_force_as_text` gave."""
+    return tuple(_from_document(dict(zip(TaxRate.__slots__, each, strict=True))) for each in json.loads(text or "[]"))
+
+
+def _from_document(fields: dict[str, Any]) -> TaxRate:
+    begins = datetime.fromisoformat(fields["effective_from"])
+    given = {"id": UUID(fields["id"]), "remitted_by": Remitter(fields["remitted_by"]), "effective_from": begins}
+    return TaxRate(**{**fields, **given})
 
 
 async def set_rate(session: PlatformSession, rate: TaxRate, act: Act) -> TaxRate:

@@ -11,6 +11,7 @@ from merchantry.domain.settlement import Period
 from merchantry.tables.merchant import daily_available, daily_total
 from merchantry.tables.upsert import adding
 from tenancy.database import MerchantSession
+from tenancy.writes import Added, Write, write
 
 ALL = "*"
 FIGURES = (
@@ -30,7 +31,6 @@ FIGURES = (
 two figures, and ``net_minor``, what is left to the merchant of everything."""
 
 
-ADD_TO_DAY = adding(daily_total, ("day", "currency", "category"), FIGURES)
 ADD_TO_PERIOD = adding(daily_available, ("day", "currency", "period_start"), ("orders", "payable_minor"))
 
 
@@ -96,13 +96,20 @@ def by_category(lines: Iterable[LineFigures], *, orders: int) -> dict[str, dict[
     return sums
 
 
+def of_day(day: date, currency: str, lines: Iterable[LineFigures], *, orders: int) -> list[Write]:
+    """What an order's lines add to the platform's day, as ``by_category`` sums them; written with the ledger's entry,
+    whose counter keeps others from these rows."""
+    return [
+        Added(daily_total, {"day": day, "currency": currency, "category": category}, sums)
+        for category, sums in by_category(lines, orders=orders).items()
+    ]
+
+
 async def add_to_day(
     session: MerchantSession, day: date, currency: str, lines: Iterable[LineFigures], *, orders: int
 ) -> None:
-    """Add an order's lines to the platform's day, as ``by_category`` sums them."""
-    sums = by_category(lines, orders=orders)
-    rows = [{"day": day, "currency": currency, "category": category, **sums[category]} for category in sorted(sums)]
-    await session.execute(ADD_TO_DAY, rows)
+    """Write what :func:`of_day` says."""
+    await write(session, *of_day(day, currency, lines, orders=orders))
 
 
 async def cut_period(session: MerchantSession, period: Period, ends_on: date) -> None:

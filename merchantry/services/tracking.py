@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Integer, Select, Table, bindparam, func, select, tuple_
 
+from merchantry.domain.act import Act
 from merchantry.domain.order import OrderStatus
 from merchantry.services import chargeback, return_request
 from merchantry.services.chargeback_entries import Chargeback
@@ -312,6 +313,12 @@ async def _views(
         if parts.chargebacks:
             related["chargebacks"] = _grouped(await chargeback.of_orders(session, given["order_ids"]))
     return [_view(session.merchant_id, parts.head, row, related) for row in rows]
+
+
+def as_placed(merchant_id: UUID, order: Order, act: Act) -> OrderView:
+    """An order that was placed by this act, as it would be read back: one event has happened to it."""
+    placed = OrderEvent(order.id, order.events, "place", act.actor_seen_by_merchant, act.at, {})
+    return OrderView(merchant_id, order, events=(placed,))
 
 
 async def of_buyer(database: Database, index: Sequence["IndexedOrder"], parts: Parts) -> list[OrderView]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, select
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
@@ -85,6 +85,12 @@ class Vault:
         """The key to seal with: the newest, or the first one. Raises VaultError."""
         return await self.newest_key(session) or await self.make_key(session, 1, act.booked_at)
 
+    async def key_of(self, session: Owner, row: Row[Any], act: Act) -> DataKey:
+        """:meth:`current_key` from a row with the columns of :func:`newest_key_columns`. Raises VaultError."""
+        if row.key_version is None:
+            return await self.make_key(session, 1, act.booked_at)
+        return self._unwrap(WrappedKey(owner_of(session), row.key_version, row.key_master, bytes(row.key_wrapped)))
+
     async def make_key(self, session: Owner, version: int, at: datetime) -> DataKey:
         """A new data key under this version, or the one that somebody else made meanwhile."""
         wrapped = wrap(self._ring, new_data_key(owner_of(session), version))
@@ -99,7 +105,9 @@ class Vault:
         return await self.key(session, version)
 
     def _unwrapped(self, row: Row[Any]) -> DataKey:
-        wrapped = wrapped_from(row)
+        return self._unwrap(wrapped_from(row))
+
+    def _unwrap(self, wrapped: WrappedKey) -> DataKey:
         if wrapped.master_id not in self._ring.ids:
             self._ring = self._load()
         return unwrap(self._ring, wrapped)
@@ -119,6 +127,20 @@ class Vault:
 def wrapped_from(row: Row[Any]) -> WrappedKey:
     """A data key from a row of ``merchant_key``."""
     return WrappedKey(row.merchant_id, row.version, row.master_id, bytes(row.wrapped))
+
+
+def newest_key_columns(merchant_id: UUID | ColumnElement[UUID]) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """What reads an owner's newest key inside a statement about something else, to be joined from the left, and its
+    columns, which are null where there is none: whoever seals saves a statement."""
+    newest = (
+        select(merchant_key)
+        .where(merchant_key.c.merchant_id == merchant_id)
+        .order_by(merchant_key.c.version.desc())
+        .limit(1)
+        .lateral("newest_key")
+    )
+    named = {"key_version": newest.c.version, "key_master": newest.c.master_id, "key_wrapped": newest.c.wrapped}
+    return newest, [each.label(name) for name, each in named.items()]
 
 
 def _keys(session: Owner) -> Select[Any]:

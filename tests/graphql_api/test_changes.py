@@ -16,10 +16,10 @@ from merchantry.services import merchant as merchants
 from merchantry.services.catalogue import Product
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_product, a_shop, an_act, some_merchants
+from tests.graphql_api.counting import counted
 from tests.graphql_api.documents import a_line, buy, refund
 from tests.graphql_api.mall import Answer, Mall
 from tests.graphql_api.test_machine_tokens import ask_by, create
-from tests.graphql_api.test_statements import counted
 
 CHANGES = """query ($kinds: [String!], $first: Int, $after: String) { merchant { changes(
   kinds: $kinds, first: $first, after: $after

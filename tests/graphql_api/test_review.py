@@ -9,9 +9,9 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.domain.review_document import parse_rules
 from merchantry.services import review_rules
 from tests.builders import NOON, a_merchant, a_product, an_act
+from tests.graphql_api.counting import counted
 from tests.graphql_api.documents import PROBLEM, a_line, buy
 from tests.graphql_api.mall import Mall
-from tests.graphql_api.test_statements import counted
 
 RULES: dict[str, Any] = {
     "name": "Standard",

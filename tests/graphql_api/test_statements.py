@@ -1,17 +1,13 @@
 """A field costs the same number of statements for one row as for sixty: nothing is looked up row by row."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
-from strawberry import Schema
 
 from merchantry.domain.case import CaseKind
 from merchantry.domain.money import format_minor
@@ -38,6 +34,7 @@ from tenancy.database import Database
 from tenancy.principals import Merchant
 from tests.builders import NOON, a_product, a_shop, an_act, some_merchants
 from tests.cluster import Cluster
+from tests.graphql_api.counting import counted
 from tests.graphql_api.documents import a_line, buy, refund
 from tests.graphql_api.mall import Mall, open_mall
 from tests.graphql_api.price_documents import create_coupon, create_platform_coupon, place_cart, set_tax, to
@@ -114,38 +111,6 @@ MANY = {
     "settlementReport": 0,
 }
 """How many rows there are to count for, where they are not as many as checkouts."""
-
-
-ASKING: ContextVar[list[str] | None] = ContextVar("asking", default=None)
-"""Where statements are noted of whatever a request's document sets going."""
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every statement that the documents sent in the block cost, by SQLAlchemy or past it by psycopg.
-
-    Not theirs are the directory's: it probes its line in a task of its own, and where it has just heard a NOTIFY it
-    looks the caller up again before the document is executed.
-    """
-    sent: list[str] = []
-    execute, carry_out = psycopg.AsyncCursor.execute, Schema.execute
-
-    async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
-        if (noting := ASKING.get()) is not None:
-            noting.append(str(query))
-        return await execute(self, query, *given, **more)
-
-    async def watched(self: Any, *given: Any, **more: Any) -> Any:
-        token = ASKING.set(sent)
-        try:
-            return await carry_out(self, *given, **more)
-        finally:
-            ASKING.reset(token)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(psycopg.AsyncCursor, "execute", noted)
-        patched.setattr(Schema, "execute", watched)
-        yield sent
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -6,9 +6,9 @@ import pytest
 
 from merchantry.domain.permission import MerchantRole, PlatformRole
 from tests.builders import a_category, a_merchant, a_product
+from tests.graphql_api.counting import counted
 from tests.graphql_api.documents import a_cart, a_line
 from tests.graphql_api.mall import Mall
-from tests.graphql_api.test_statements import counted
 
 PROBLEM = "... on Problem { code message path }"
 UPDATE = f"""mutation ($input: ProductUpdateInput!) {{ productUpdate(input: $input) {{ __typename {PROBLEM}
