@@ -12,7 +12,8 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.context import Info
-from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
+from graphql_api.order import Order
+from graphql_api.order_loading import IN_PAGE, parts_wanted, selects
 from graphql_api.order_views import as_staff_see, may_read_ledger
 from graphql_api.product import Product
 from graphql_api.refund import Refund

@@ -12,12 +12,13 @@ from graphql_api.contacts import in_clear, of_buyer
 from graphql_api.context import Context, Info
 from graphql_api.enums import PaymentActionKind
 from graphql_api.money import Money
-from graphql_api.order import IN_PAGE, Order, parts_wanted, selects
+from graphql_api.order import Order
+from graphql_api.order_loading import IN_PAGE, parts_wanted, selects
 from graphql_api.quote import UsedCoupon
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from merchantry.domain.contact import WITHHELD, Contact
-from merchantry.services import checkout, coupon_use, payment, tracking
-from merchantry.services.tracking import OrderView
+from merchantry.services import buyer_index, checkout, coupon_use, order_view, payment, tracking
+from merchantry.services.order_view import OrderView
 
 
 @strawberry.type(description="What a buyer has to do before a payment can be captured.")
@@ -130,7 +131,7 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
     async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
         found = await checkout.page(session, buyer.account_id, limit=asked.limit, after=asked.after)
         ids = [each.id for each in found[: asked.first]]
-        index = await tracking.index_of_checkouts(session, ids)
+        index = await buyer_index.of_checkouts(session, ids)
         payments = await payment.of_checkouts(session, ids)
         coupons = await coupon_use.of_checkouts(session, ids) if selects(info, "coupons", *IN_PAGE) else {}
         contacts = await of_buyer(info.context, session, ids)
@@ -164,12 +165,12 @@ async def load_checkout(info: Info, parts: Parts) -> Checkout | None:
     return await find_checkout(info.context, parts[0])
 
 
-async def find_checkout(context: Context, checkout_id: UUID, parts: tracking.Parts = tracking.Parts()) -> Checkout:
+async def find_checkout(context: Context, checkout_id: UUID, parts: order_view.Parts = order_view.Parts()) -> Checkout:
     """The buyer's own checkout, its orders with these parts. Raises NotFound, NotAuthenticated."""
     buyer = access.of_buyer(context)
     async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
         found = await checkout.find(session, checkout_id, buyer.account_id)
-        index = await tracking.index_of_checkouts(session, [checkout_id])
+        index = await buyer_index.of_checkouts(session, [checkout_id])
         payments = await payment.of_checkouts(session, [checkout_id])
         coupons = await coupon_use.of_checkouts(session, [checkout_id]) if found.discount_minor else {}
         contacts = await of_buyer(context, session, [checkout_id])

@@ -15,7 +15,7 @@ from graphql_api.contacts import FIELDS
 from graphql_api.context import Context, Info
 from graphql_api.enums import Language
 from graphql_api.money import MoneyInput
-from graphql_api.order import parts_wanted
+from graphql_api.order_loading import parts_wanted
 from graphql_api.problems import mutation
 from graphql_api.quote import CheckoutQuoted
 from graphql_api.reader import language_of_texts
@@ -45,9 +45,9 @@ from merchantry.services import guest as guests
 from merchantry.services import quote as quotes
 from merchantry.services.checkout import Made
 from merchantry.services.idempotency import Request, claim
+from merchantry.services.order_view import OrderView
 from merchantry.services.payment import Settled
 from merchantry.services.quote import Quote
-from merchantry.services.tracking import OrderView
 from merchantry.tables.platform import NOBODY
 from tenancy.database import CommitUnknown, Transaction
 

@@ -8,7 +8,7 @@ import strawberry
 from graphql_api import access
 from graphql_api.checkout import ANSWERED, Checkout, find_checkout
 from graphql_api.context import Info
-from graphql_api.order import parts_wanted
+from graphql_api.order_loading import parts_wanted
 from graphql_api.problems import mutation
 from merchantry.domain.act import Act
 from merchantry.domain.contact import check_email

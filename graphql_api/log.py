@@ -14,7 +14,7 @@ from graphql_api.relay import take_id
 from merchantry.domain.errors import InvalidInput, NotFound
 from merchantry.domain.note import Note
 from merchantry.domain.receipt import Receipt as EntryReceipt
-from merchantry.services import ledger, log, receipt, tracking
+from merchantry.services import buyer_index, ledger, log, receipt
 from merchantry.services.receipt import LogStatus as Status
 from tenancy.database import PublicSession
 
@@ -127,7 +127,7 @@ async def of_buyer(info: Info, order_id: strawberry.ID) -> list[Receipt]:
     database = info.context.database
     async with database.read(buyer.act.actor) as tx:
         async with tx.as_platform() as platform:
-            if not await tracking.index_of(platform, buyer.account_id, [order]):
+            if not await buyer_index.of_orders(platform, buyer.account_id, [order]):
                 raise NotFound(what="order", path=("orderId",))
         async with tx.as_merchant(merchant_id) as session:
             entries = (await ledger.entries_of(session, order))[:MOST_ENTRIES]

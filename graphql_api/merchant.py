@@ -37,7 +37,8 @@ from graphql_api.customer import Customer
 from graphql_api.enums import CaseKind, CaseStatus, Language, OrderStatus, PayoutStatus
 from graphql_api.machine_token import MachineToken
 from graphql_api.notification import Notification
-from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.order import Order
+from graphql_api.order_loading import IN_PAGE, parts_wanted
 from graphql_api.order_views import as_staff_see, may_read_ledger
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout

@@ -1,53 +1,30 @@
-"""Orders: as their merchant and their buyer see them, and what each may do with them."""
+"""Orders as their merchant and their buyer see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from typing import Any
 
 import strawberry
 
-from graphql_api import access, review
+from graphql_api import review
 from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
-from graphql_api.contacts import in_clear, of_buyer, of_merchant
-from graphql_api.context import Context, Info
+from graphql_api.contacts import in_clear
 from graphql_api.derived import columns_for, derived
 from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus, SellerOfRecord
 from graphql_api.money import Money
-from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
-from graphql_api.relay import Node, Parts, encode_id, node, take_id, take_own_id
+from graphql_api.relay import Node, encode_id
 from graphql_api.return_request import ReturnRequest
 from graphql_api.review import ReviewVerdict
-from graphql_api.selection import wanted
 from graphql_api.shipment import Shipment, TimelineEntry, expected_on, timeline
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
 from merchantry.domain.contact import WITHHELD, Contact
-from merchantry.domain.errors import (
-    IdempotencyConflict,
-    IdempotencyInProgress,
-    InvalidInput,
-    InvalidQuantity,
-    MarketError,
-    NotFound,
-    NotPermitted,
-    OrderTransitionRefused,
-    QuantityRefused,
-    ReferenceTaken,
-)
-from merchantry.domain.permission import Permission, may
-from merchantry.domain.worded import Worded
-from merchantry.services import audit, explanation, order, refund, reversal, review_trail, tracking, winding_up
-from merchantry.services.idempotency import claim
+from merchantry.services import explanation, order, order_view, reversal
+from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.tracking import OrderView
-from merchantry.tables.platform import NOBODY
-from tenancy.database import PlatformSession, Transaction
-
-N = TypeVar("N", bound=Node)
 
 
 @strawberry.type(description="A line of an order, frozen when it was placed.")
@@ -245,7 +222,7 @@ class _ShownOrder(Order):
         self.for_staff = for_staff
         self.with_parties = with_parties
 
-    def shown_refund(self, found: tracking.Refund) -> Refund:
+    def shown_refund(self, found: order_view.Refund) -> Refund:
         """A refund with as much as the reader may know."""
         return Refund.of(self.merchant_id, found, for_staff=self.for_staff, with_parties=self.with_parties)
 
@@ -289,357 +266,15 @@ class _ShownLine(OrderLine):
         self.is_paid = order.found.captured_at is not None
 
 
-def _event(event: tracking.OrderEvent) -> OrderEvent:
+def _event(event: order_view.OrderEvent) -> OrderEvent:
     return OrderEvent(kind=event.kind, actor=event.actor.split(":")[0], occurred_at=event.occurred_at)
 
 
-def selects(info: Info, name: str, *paths: tuple[str, ...]) -> bool:
-    """Whether a field is selected below one of these paths."""
-    return any(name in wanted(info, *path) for path in paths)
+def columns_of_orders(fields: Iterable[str]) -> frozenset[str]:
+    """What must be read of an order for these fields of its type."""
+    return columns_for(_ShownOrder, fields)
 
 
-def parts_wanted(info: Info, *paths: tuple[str, ...]) -> tracking.Parts:
-    """Which relations and columns of orders are selected below these paths."""
-    fields = set[str]().union(*(wanted(info, *path) for path in paths))
-    of_lines = set[str]().union(*(wanted(info, *path, "lines") for path in paths))
-    return tracking.Parts(
-        lines="lines" in fields,
-        shipments=not fields.isdisjoint({"shipments", "timeline", "expectedOn"}),
-        events=not fields.isdisjoint({"events", "timeline"}),
-        refunds="refunds" in fields,
-        returns="returns" in fields,
-        chargebacks="chargebacks" in fields,
-        order_columns=columns_for(_ShownOrder, fields),
-        line_columns=columns_for(_ShownLine, of_lines),
-    )
-
-
-IN_PAGE = (("nodes",), ("edges", "node"))
-"""Where a connection's nodes are selected."""
-
-
-async def explained(
-    tx: Transaction, merchant_id: UUID, views: Sequence[OrderView], *, with_receipts: bool
-) -> Mapping[UUID, explanation.Explanation]:
-    """The splits of loaded orders, by order."""
-    async with tx.as_merchant(merchant_id) as session:
-        found = await explanation.of_orders(session, [view.order.id for view in views])
-    found = await explanation.logged(tx, merchant_id, found, with_receipts=with_receipts)
-    async with tx.as_platform() as platform:
-        return {each.order.id: each for each in await explanation.decided(platform, found)}
-
-
-async def trails(
-    context: Context, tx: Transaction, merchant_id: UUID, views: Sequence[OrderView]
-) -> Mapping[UUID, Sequence[TrailVerdict]]:
-    """What review rules made of loaded orders, by order; empty where the caller may not know."""
-    if not may(context.caller.principal.roles_in(merchant_id), Permission.CASE_READ):
-        return {}
-    async with tx.as_merchant(merchant_id) as session:
-        return await review_trail.of(session, [view.order.id for view in views])
-
-
-@node("Order", parts=2)
-async def load_order(info: Info, parts: Parts) -> Order | None:
-    """The order for staff of its merchant, and for its buyer; for all others there is none."""
-    merchant_id, order_id = parts
-    asked = parts_wanted(info, ())
-    return await find_order(info.context, merchant_id, order_id, parts=asked, with_split=selects(info, "split", ()))
-
-
-@node("OrderLine", parts=3)
-async def load_line(info: Info, parts: Parts) -> OrderLine | None:
-    """The line, for whoever may see its order."""
-    found = await find_order(info.context, *parts[:2])
-    return _with_id(found.lines, encode_id("OrderLine", *parts)) if found else None
-
-
-@node("Shipment", parts=3)
-async def load_shipment(info: Info, parts: Parts) -> Shipment | None:
-    """The parcel, for whoever may see its order."""
-    found = await find_order(info.context, *parts[:2])
-    return _with_id(found.shipments, encode_id("Shipment", *parts)) if found else None
-
-
-@node("Refund", parts=3)
-async def load_refund(info: Info, parts: Parts) -> Refund | None:
-    """The refund, for whoever may see its order."""
-    found = await find_order(info.context, *parts[:2])
-    return _with_id(found.refunds, encode_id("Refund", *parts)) if found else None
-
-
-def _with_id(nodes: Sequence[N], id: strawberry.ID) -> N | None:
-    return next((each for each in nodes if each.id == id), None)
-
-
-async def find_order(
-    context: Context,
-    merchant_id: UUID,
-    order_id: UUID,
-    *,
-    parts: tracking.Parts = tracking.Parts(),
-    with_split: bool = True,
-) -> Order | None:
-    """The order with these parts, or None where the caller may not see it."""
-    merchant = context.caller.merchant
-    if merchant and merchant.id == merchant_id:
-        allowed = access.of_merchant(context, Permission.ORDER_READ)
-        async with context.database.read(allowed.act.actor) as tx:
-            async with tx.as_merchant(merchant_id) as session:
-                view = await tracking.by_id(session, order_id, parts)
-            if view is None:
-                return None
-            may_explain = may(context.caller.principal.roles_in(merchant_id), Permission.LEDGER_READ)
-            is_shared = with_split and may_explain and view.order.captured_at
-            splits = await explained(tx, merchant_id, [view], with_receipts=True) if is_shared else {}
-            trail = (await trails(context, tx, merchant_id, [view])).get(order_id)
-            contacts = await of_merchant(context, tx, merchant_id, [order_id])
-            contact = contacts.get(order_id, WITHHELD)
-            return Order.of(
-                view, splits.get(order_id), contact=contact, for_staff=True, with_parties=may_explain, trail=trail
-            )
-    buyer = access.of_buyer(context)
-    async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
-        index = await tracking.index_of(platform, buyer.account_id, [order_id])
-        contacts = await of_buyer(context, platform, [each.checkout_id for each in index])
-    views = await tracking.of_buyer(context.database, index, parts)
-    return Order.of(views[0], contact=contacts.get(views[0].order.checkout_id, WITHHELD)) if views else None
-
-
-@strawberry.input(description="Some of an order's line.")
-class QuantityInput:
-    line_id: strawberry.ID
-    quantity: int
-
-
-@strawberry.input(description="A parcel that leaves.")
-class OrderShipInput:
-    order_id: strawberry.ID
-    lines: list[QuantityInput] | None = strawberry.field(
-        default=None, description="What is in the parcel; everything that is still to ship where it is left out."
-    )
-    carrier: str
-    tracking_number: str
-    idempotency_key: str
-
-
-@strawberry.input(description="A parcel that reached the buyer.")
-class ShipmentDeliverInput:
-    shipment_id: strawberry.ID
-    idempotency_key: str
-
-
-@strawberry.input(description="The buyer has everything.")
-class OrderConfirmReceiptInput:
-    order_id: strawberry.ID
-    idempotency_key: str
-
-
-@strawberry.input(description="A paid order is called off before anything has shipped.")
-class OrderCancelInput:
-    order_id: strawberry.ID
-    reason: str
-    idempotency_key: str
-
-
-@strawberry.input(description="What the merchant's own system calls an order.")
-class OrderAnnotateInput:
-    order_id: strawberry.ID = strawberry.field(description="The order.")
-    external_ref: str | None = strawberry.field(
-        default=None, description="1 to 200 characters, unique among the merchant's orders; left out, it has none."
-    )
-
-
-@strawberry.type(description="The order bears the reference.")
-class OrderAnnotated:
-    order: Order
-
-
-@strawberry.type(description="A parcel is on its way.")
-class OrderShipped:
-    order: Order
-
-
-@strawberry.type(description="A parcel arrived.")
-class ShipmentDelivered:
-    order: Order
-
-
-@strawberry.type(description="The order is complete; its hold begins.")
-class OrderReceiptConfirmed:
-    order: Order
-
-
-@strawberry.type(description="The order is cancelled; what was paid for it goes back to the buyer.")
-class OrderCancelled:
-    order: Order
-
-
-EXPECTED: list[type[MarketError]] = [
-    NotFound,
-    NotPermitted,
-    InvalidInput,
-    OrderTransitionRefused,
-    *SHUT,
-    IdempotencyConflict,
-    IdempotencyInProgress,
-]
-
-
-async def _shown(context: Context, merchant_id: UUID, order_id: UUID) -> Order:
-    found = await find_order(context, merchant_id, order_id)
-    if found is None:
-        raise NotFound(what="order", path=("input", "orderId"))
-    return found
-
-
-def quantities(
-    context: Context, lines: list[QuantityInput] | None, order_id: UUID, merchant_id: UUID
-) -> dict[UUID, int] | None:
-    """Quantities by line; None where the input leaves them out."""
-    if lines is None:
-        return None
-    given: dict[UUID, int] = {}
-    for position, each in enumerate(lines):
-        path = ("input", "lines", position)
-        if each.quantity < 1:
-            raise InvalidQuantity(quantity=each.quantity, path=(*path, "quantity"))
-        keys = take_id(context, each.line_id, "OrderLine", 3, (*path, "lineId"))
-        if keys[:2] != (merchant_id, order_id):
-            raise NotFound(what="order line", path=(*path, "lineId"))
-        given[keys[2]] = given.get(keys[2], 0) + each.quantity
-    return given
-
-
-async def require_own(
-    session: PlatformSession, buyer_id: UUID, merchant_id: UUID, order_id: UUID, path: tuple[str, ...]
-) -> None:
-    """Raises NotFound unless the order is the buyer's, MerchantClosed where nothing can be done with it any more."""
-    found = await tracking.index_of(session, buyer_id, [order_id])
-    if [each.merchant_id for each in found] != [merchant_id]:
-        raise NotFound(what="order", path=path)
-    await winding_up.refuse_closed(session, merchant_id)
-
-
-def _text(value: str, name: str, longest: int = 200) -> str:
-    if not 0 < len(value.strip()) <= longest:
-        raise InvalidInput(reason=Worded("Give 1 to {longest} characters.", longest=longest), path=("input", name))
-    return value.strip()
-
-
-@strawberry.type
-class OrderMutations:
-    @mutation(problems=[*EXPECTED, InvalidQuantity, QuantityRefused])
-    async def order_ship(self, info: Info, input: OrderShipInput) -> OrderShipped:
-        """Send a parcel with some of an order, or with all that is left of it."""
-        context = info.context
-        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
-        merchant_id, order_id = take_own_id(
-            context, input.order_id, "Order", 2, ("input", "orderId"), allowed.merchant_id
-        )
-        carrier, number = _text(input.carrier, "carrier"), _text(input.tracking_number, "trackingNumber")
-        given = quantities(context, input.lines, order_id, merchant_id)
-        request, shipment_id = access.request("orderShip", input), uuid4()
-
-        async def work(tx: Transaction) -> None:
-            async with tx.as_merchant(merchant_id) as session:
-                if await claim(session, merchant_id, allowed.act, request, shipment_id):
-                    return
-                quantities = given if given is not None else await order.still_to_ship(session, order_id)
-                await order.ship(
-                    session,
-                    order_id,
-                    quantities,
-                    carrier=carrier,
-                    tracking_number=number,
-                    shipment_id=shipment_id,
-                    act=allowed.act,
-                )
-
-        await context.database.run(allowed.act.actor, work)
-        return OrderShipped(order=await _shown(context, merchant_id, order_id))
-
-    @mutation(problems=[NotFound, NotPermitted, InvalidInput, *SHUT, ReferenceTaken])
-    async def order_annotate(self, info: Info, input: OrderAnnotateInput) -> OrderAnnotated:
-        """Say what the merchant's own system calls an order; saying it again changes nothing."""
-        context = info.context
-        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
-        path = ("input", "orderId")
-        merchant_id, order_id = take_own_id(context, input.order_id, "Order", 2, path, allowed.merchant_id)
-        reference = None if input.external_ref is None else _text(input.external_ref, "externalRef")
-
-        async def work(tx: Transaction) -> None:
-            async with tx.as_merchant(merchant_id) as session:
-                await order.annotate(session, order_id, reference, allowed.act)
-
-        await context.database.run(allowed.act.actor, work)
-        return OrderAnnotated(order=await _shown(context, merchant_id, order_id))
-
-    @mutation(problems=EXPECTED)
-    async def shipment_deliver(self, info: Info, input: ShipmentDeliverInput) -> ShipmentDelivered:
-        """Say that a parcel reached the buyer, as the carrier reported."""
-        context = info.context
-        allowed = access.of_merchant(context, Permission.ORDER_SHIP)
-        path = ("input", "shipmentId")
-        merchant_id, order_id, shipment_id = take_own_id(
-            context, input.shipment_id, "Shipment", 3, path, allowed.merchant_id
-        )
-        request = access.request("shipmentDeliver", input)
-
-        async def work(tx: Transaction) -> None:
-            async with tx.as_merchant(merchant_id) as session:
-                if not await claim(session, merchant_id, allowed.act, request, shipment_id):
-                    await order.deliver(session, shipment_id, allowed.act)
-
-        await context.database.run(allowed.act.actor, work)
-        return ShipmentDelivered(order=await _shown(context, merchant_id, order_id))
-
-    @mutation(problems=EXPECTED)
-    async def order_confirm_receipt(self, info: Info, input: OrderConfirmReceiptInput) -> OrderReceiptConfirmed:
-        """The buyer confirms that everything has come."""
-        context = info.context
-        buyer = access.of_buyer(context)
-        path = ("input", "orderId")
-        merchant_id, order_id = take_id(context, input.order_id, "Order", 2, path)
-        request = access.request("orderConfirmReceipt", input)
-
-        async def work(tx: Transaction) -> None:
-            async with tx.as_platform() as platform:
-                await require_own(platform, buyer.account_id, merchant_id, order_id, path)
-                if await claim(platform, NOBODY, buyer.act, request, order_id):
-                    return
-                await audit.record(platform, NOBODY, buyer.act, "order.confirm_receipt", str(order_id))
-            async with tx.as_merchant(merchant_id) as session:
-                await order.confirm_receipt(session, order_id, buyer.act)
-
-        await context.database.run(buyer.act.actor, work)
-        return OrderReceiptConfirmed(order=await _shown(context, merchant_id, order_id))
-
-    @mutation(problems=EXPECTED)
-    async def order_cancel(self, info: Info, input: OrderCancelInput) -> OrderCancelled:
-        """Call a paid order off before anything has shipped: for its buyer, and for staff of its merchant."""
-        context = info.context
-        path = ("input", "orderId")
-        merchant_id, order_id = take_id(context, input.order_id, "Order", 2, path)
-        reason = _text(input.reason, "reason", 500)
-        merchant = context.caller.merchant
-        is_staff = merchant is not None and merchant.id == merchant_id
-        if is_staff:
-            act = access.of_merchant(context, Permission.ORDER_CANCEL).act
-        else:
-            buyer = access.of_buyer(context)
-            act = buyer.act
-        request = access.request("orderCancel", input)
-
-        async def work(tx: Transaction) -> None:
-            async with tx.as_platform() as platform:
-                if not is_staff:
-                    await require_own(platform, buyer.account_id, merchant_id, order_id, path)
-                if await claim(platform, merchant_id if is_staff else NOBODY, act, request, order_id):
-                    return
-                if not is_staff:  # the merchant's own trail doesn't say which buyer it was
-                    await audit.record(platform, NOBODY, act, "order.cancel", str(order_id), None, {"reason": reason})
-            await refund.cancel(tx, merchant_id, order_id, reason, act)
-
-        await context.database.run(act.actor, work)
-        return OrderCancelled(order=await _shown(context, merchant_id, order_id))
+def columns_of_lines(fields: Iterable[str]) -> frozenset[str]:
+    """What must be read of a line for these fields of its type."""
+    return columns_for(_ShownLine, fields)

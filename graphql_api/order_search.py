@@ -11,7 +11,7 @@ from graphql_api import access
 from graphql_api.context import Info
 from graphql_api.enums import Collector, OrderSort, OrderStatus
 from graphql_api.money import CurrencyCode, Money, MoneyInput
-from graphql_api.order import IN_PAGE, selects
+from graphql_api.order_loading import IN_PAGE, selects
 from graphql_api.relay import Connection, connection_of, decode_cursor, decode_id, encode_cursor, encode_id, page
 from merchantry.domain.errors import InvalidInput
 from merchantry.domain.order_search import Amounts, Moments, OrderFilter, RefundFilter

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from graphql_api.contacts import of_merchant as of_staff
 from graphql_api.context import Info
-from graphql_api.order import Order, explained, selects, trails
+from graphql_api.order import Order
+from graphql_api.order_loading import explained, selects, trails
 from graphql_api.selection import selects_anywhere
 from merchantry.domain.contact import WITHHELD
 from merchantry.domain.permission import Permission, may
 from merchantry.services.explanation import Explanation
+from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.tracking import OrderView
 from tenancy.database import Transaction
 
 

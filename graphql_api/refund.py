@@ -8,7 +8,7 @@ import strawberry
 
 from graphql_api.money import Money
 from graphql_api.relay import Node, encode_id
-from merchantry.services import tracking
+from merchantry.services import order_view
 
 
 @strawberry.type(description="A refund's part of one line.")
@@ -49,7 +49,7 @@ class Refund(Node):
     sent_at: datetime | None
 
     @staticmethod
-    def of(merchant_id: UUID, found: tracking.Refund, *, for_staff: bool, with_parties: bool) -> "Refund":
+    def of(merchant_id: UUID, found: order_view.Refund, *, for_staff: bool, with_parties: bool) -> "Refund":
         """The refund from its row, with as much as the reader may know."""
         lines = zip(found.line_ids, found.quantities, found.goods_minor, found.shipping_minor, strict=True)
         return Refund(
@@ -76,7 +76,7 @@ class Refund(Node):
         )
 
 
-def _parties(found: tracking.Refund) -> RefundParties:
+def _parties(found: order_view.Refund) -> RefundParties:
     lines: list[dict[str, Any]] = found.parties.get("lines", [])
 
     def total(name: str) -> Money:

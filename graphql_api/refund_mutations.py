@@ -11,7 +11,7 @@ from graphql_api import access
 from graphql_api.context import Context, Info
 from graphql_api.enums import RefundOutcome
 from graphql_api.money import MoneyInput
-from graphql_api.order import QuantityInput, quantities
+from graphql_api.order_mutations import QuantityInput, quantities
 from graphql_api.problems import SHUT, mutation
 from graphql_api.refund import Refund
 from graphql_api.relay import encode_id, take_id

@@ -7,7 +7,7 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.context import Context, Info
-from graphql_api.order import QuantityInput, quantities, require_own
+from graphql_api.order_mutations import QuantityInput, quantities, require_own
 from graphql_api.problems import mutation
 from graphql_api.relay import take_id, take_own_id
 from graphql_api.return_request import ReturnRequest, find
@@ -28,7 +28,7 @@ from merchantry.domain.errors import (
 )
 from merchantry.domain.permission import Permission
 from merchantry.domain.text import check_text
-from merchantry.services import audit, return_request, tracking
+from merchantry.services import audit, buyer_index, return_request
 from merchantry.services.idempotency import claim
 from merchantry.services.return_request import NewReturn
 from merchantry.tables.platform import NOBODY
@@ -177,7 +177,7 @@ class ReturnMutations:
         async def work(tx: Transaction) -> None:
             async with tx.as_platform() as platform:
                 found = await return_request.find(platform, merchant_id, return_id)
-                if found is None or not await tracking.index_of(platform, buyer.account_id, [found.order_id]):
+                if found is None or not await buyer_index.of_orders(platform, buyer.account_id, [found.order_id]):
                     raise NotFound(what="return request", path=path)
                 if await claim(platform, NOBODY, buyer.act, request, return_id):
                     return

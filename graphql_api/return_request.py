@@ -10,7 +10,7 @@ from graphql_api.context import Context, Info
 from graphql_api.enums import ReturnStatus
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from merchantry.domain.permission import Permission
-from merchantry.services import return_request, tracking
+from merchantry.services import buyer_index, return_request
 from merchantry.services.return_request import Return
 from merchantry.tables.dispute import return_request as table
 
@@ -98,6 +98,6 @@ async def find(context: Context, merchant_id: UUID, return_id: UUID) -> ReturnRe
         buyer = access.of_buyer(context)
         async with context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
             found = await return_request.find(platform, merchant_id, return_id)
-            if found and not await tracking.index_of(platform, buyer.account_id, [found.order_id]):
+            if found and not await buyer_index.of_orders(platform, buyer.account_id, [found.order_id]):
                 return None
     return ReturnRequest.of(found) if found else None

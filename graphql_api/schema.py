@@ -32,7 +32,8 @@ from graphql_api.machine_token import MachineTokenMutations
 from graphql_api.merchant import Merchant
 from graphql_api.merchant_record import MerchantRecordMutations
 from graphql_api.notification import Notification, NotificationMutations
-from graphql_api.order import Order, OrderMutations
+from graphql_api.order import Order
+from graphql_api.order_mutations import OrderMutations
 from graphql_api.payee import PayeeAccount, PayeeMutations
 from graphql_api.payout import Payout
 from graphql_api.payout_mutations import PayoutMutations

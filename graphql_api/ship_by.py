@@ -6,7 +6,8 @@ import strawberry
 
 from graphql_api import access
 from graphql_api.context import Info
-from graphql_api.order import Order, find_order
+from graphql_api.order import Order
+from graphql_api.order_loading import find_order
 from graphql_api.problems import SHUT, mutation
 from graphql_api.relay import take_own_id
 from merchantry.domain.errors import InvalidInput, NotFound, NotPermitted

@@ -13,8 +13,8 @@ from graphql_api.relay import Node, encode_id
 from merchantry.domain import parcel as parcel_rules
 from merchantry.domain.parcel import ENDS, Update
 from merchantry.domain.parcel import ParcelStatus as Told
-from merchantry.services import tracking
-from merchantry.services.tracking import OrderView
+from merchantry.services import order_view
+from merchantry.services.order_view import OrderView
 
 LONGEST_TIMELINE: Final = 200
 
@@ -60,7 +60,7 @@ class Shipment(Node):
         return template and parcel_rules.tracking_url(template, self.tracking_number)
 
     @staticmethod
-    def of(merchant_id: UUID, parcel: tracking.Shipment) -> "Shipment":
+    def of(merchant_id: UUID, parcel: order_view.Shipment) -> "Shipment":
         """The parcel from its row."""
         return Shipment(
             id=encode_id("Shipment", merchant_id, parcel.order_id, parcel.id),
@@ -100,16 +100,16 @@ def expected_on(view: OrderView) -> date | None:
     return max((each.expected_on for each in view.shipments if each.expected_on and not _has_ended(each)), default=None)
 
 
-def _status(parcel: tracking.Shipment) -> ParcelStatus | None:
+def _status(parcel: order_view.Shipment) -> ParcelStatus | None:
     told = ParcelStatus(parcel.status) if parcel.status else None
     return ParcelStatus.DELIVERED if parcel.delivered_at and told not in ENDS else told
 
 
-def _has_ended(parcel: tracking.Shipment) -> bool:
+def _has_ended(parcel: order_view.Shipment) -> bool:
     return _status(parcel) in ENDS
 
 
-def _updates(parcel: tracking.Shipment) -> Iterator[Update]:
+def _updates(parcel: order_view.Shipment) -> Iterator[Update]:
     return map(Update.of, parcel.updates)
 
 

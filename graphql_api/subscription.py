@@ -18,7 +18,8 @@ from graphql_api.context import Context, Info, Reads
 from graphql_api.facts import merchant_of
 from graphql_api.hub import Hub, Topic
 from graphql_api.notification_count import NotificationSubscriptions
-from graphql_api.order import Order, find_order, parts_wanted, selects
+from graphql_api.order import Order
+from graphql_api.order_loading import find_order, parts_wanted, selects
 from graphql_api.payout import Payout, load_payout
 from graphql_api.relay import decode_cursor, decode_id
 from graphql_api.selection import wanted
@@ -28,7 +29,7 @@ from graphql_api.trail import write_reads
 from merchantry.domain.errors import NotFound
 from merchantry.domain.event import EventKind
 from merchantry.domain.permission import Permission
-from merchantry.services import outbox, tracking
+from merchantry.services import buyer_index, order_view, outbox, tracking
 from merchantry.services.outbox import CursorExpired, Event
 
 PAYOUTS = frozenset(kind for kind in EventKind if "payout" in {fact.name for fact in kind.declared.facts})
@@ -130,13 +131,13 @@ async def _order_topic(info: Info, id: str) -> Topic:
     if merchant is not None and merchant.id == merchant_id:
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         async with info.context.database.read(allowed.act.actor) as tx, tx.as_merchant(merchant_id) as session:
-            if await tracking.by_id(session, order_id, tracking.Parts()) is None:
+            if await tracking.by_id(session, order_id, order_view.Parts()) is None:
                 raise NotFound(what="order", path=("id",))
         kinds = OF_ORDERS & kinds_seen(_roles(info.context, merchant_id), None, of_platform=False)
         return Topic(kinds=kinds, merchant_id=merchant_id, subject=subject)
     buyer = access.of_buyer(info.context)
     async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as platform:
-        index = await tracking.index_of(platform, buyer.account_id, [order_id])
+        index = await buyer_index.of_orders(platform, buyer.account_id, [order_id])
     if [each.merchant_id for each in index] != [merchant_id]:
         raise NotFound(what="order", path=("id",))
     return Topic(kinds=TO_BUYERS, buyer_id=buyer.account_id, merchant_id=merchant_id, subject=subject)

@@ -15,12 +15,13 @@ from graphql_api.enums import Language, MerchantRole, Permission, PlatformRole
 from graphql_api.guest import Guest
 from graphql_api.log import Receipt
 from graphql_api.notification import Notification, NotificationFilter, NotificationPreference
-from graphql_api.order import IN_PAGE, Order, parts_wanted
+from graphql_api.order import Order
+from graphql_api.order_loading import IN_PAGE, parts_wanted
 from graphql_api.reader import language_of
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
 from merchantry.domain.contact import WITHHELD
-from merchantry.services import merchant, tracking
+from merchantry.services import buyer_index, merchant, tracking
 from tenancy.principals import Principal
 
 
@@ -81,7 +82,7 @@ class Viewer:
         buyer = access.of_buyer(info.context)
         asked = page("viewerOrders", (datetime, UUID), first, after)
         async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
-            index = await tracking.index_page(session, buyer.account_id, limit=asked.limit, after=asked.after)
+            index = await buyer_index.page(session, buyer.account_id, limit=asked.limit, after=asked.after)
             contacts = await of_buyer(info.context, session, [each.checkout_id for each in index])
         views = await tracking.of_buyer(info.context.database, index, parts_wanted(info, *IN_PAGE))
         return connection_of(

@@ -14,7 +14,7 @@ from merchantry.gateways.payment import Charge, ChargeStatus, Outcome, Tender
 from merchantry.gateways.sandbox import Method, Sandbox
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
-from merchantry.services import checkout, order, payment, refund, tracking
+from merchantry.services import buyer_index, checkout, order, payment, refund
 from merchantry.services.payment import Payment
 from merchantry.services.vault import Vault
 from tenancy.database import Database, MerchantSession, Transaction
@@ -151,7 +151,7 @@ class History:
 
     async def _happen(self, tx: Transaction, happened: Sequence[Event]) -> None:
         async with tx.as_platform() as session:
-            index = await tracking.index_of_checkouts(session, list({event.purchase.id for event in happened}))
+            index = await buyer_index.of_checkouts(session, list({event.purchase.id for event in happened}))
         order_ids = {(each.checkout_id, each.merchant_id): each.order_id for each in index}
         for event in sorted(happened, key=lambda event: event.at):
             merchant_id = self._world.merchants[event.part.stall.slug]

@@ -7,7 +7,7 @@ import pytest
 
 from graphql_api.relay import encode_id
 from merchantry.domain.permission import MerchantRole, PlatformRole
-from merchantry.services import tracking
+from merchantry.services import order_view, tracking
 from merchantry.services.catalogue import Product
 from merchantry.services.merchant import ShippingOption
 from tenancy.principals import Merchant
@@ -119,7 +119,7 @@ async def test_platform_and_merchants_share_a_coupon_by_ratio_and_buyers_are_not
     frozen = []
     for merchant, _ in three:
         async with mall.database.read("test") as tx, tx.as_merchant(merchant.id) as session:
-            (view,) = await tracking.page(session, limit=5, after=None, parts=tracking.Parts())
+            (view,) = await tracking.page(session, limit=5, after=None, parts=order_view.Parts())
         frozen.append((view.order.discount_merchant_minor, view.order.discount_platform_minor))
     assert frozen == [(250, 750), (250, 750), (0, 0)]
 

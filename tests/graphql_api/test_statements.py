@@ -18,6 +18,7 @@ from merchantry.services import (
     case,
     chargeback,
     order,
+    order_view,
     payee,
     payout,
     payout_list,
@@ -195,7 +196,7 @@ async def _dispute(mall: Mall, merchants: list[Merchant]) -> None:
     for merchant in merchants:
         act = an_act(at=mall.clock())
         async with mall.database.read("test") as tx, tx.as_merchant(merchant.id) as session:
-            parts = tracking.Parts(lines=True)
+            parts = order_view.Parts(lines=True)
             views = await tracking.page(session, limit=CHECKOUTS, after=None, parts=parts)
         for view in views:
             found = view.order

@@ -14,7 +14,7 @@ from merchantry.gateways.payment import ChargeStatus, Tender
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs import worker
 from merchantry.jobs.tools import Tools
-from merchantry.services import checkout, commission, order, payment, tracking
+from merchantry.services import buyer_index, checkout, commission, order, payment
 from merchantry.services.catalogue import Product
 from merchantry.services.merchant import ShippingOption
 from merchantry.services.order import Order
@@ -75,7 +75,7 @@ class Stall:
         async with self.database.write("test") as tx:
             await payment.settle(tx, payment_id, outcome, act)
             async with tx.as_platform() as platform:
-                [placed] = await tracking.index_of_checkouts(platform, [checkout_id])
+                [placed] = await buyer_index.of_checkouts(platform, [checkout_id])
         return placed.order_id
 
     async def ship(self, order_id: UUID, quantities: dict[UUID, int] | None = None) -> None:

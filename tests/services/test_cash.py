@@ -11,7 +11,7 @@ from merchantry.domain.errors import CashNotAccepted, InvalidInput, MarketError,
 from merchantry.domain.order import OrderStatus
 from merchantry.domain.refund import Asked
 from merchantry.gateways.payment import Tender
-from merchantry.services import cash, checkout, refund, tracking
+from merchantry.services import buyer_index, cash, checkout, refund
 from merchantry.services import merchant as merchants
 from merchantry.services.order import Order
 from merchantry.services.refund import NewRefund
@@ -48,7 +48,7 @@ class Door:
             paid = await cash.pay(tx, checkout_id, buyer, tenders, currencies=["BRL"], payment_id=uuid4(), act=act)
             assert (paid.status, paid.provider) == ("captured", "merchant")
             async with tx.as_platform() as platform:
-                [placed] = await tracking.index_of_checkouts(platform, [checkout_id])
+                [placed] = await buyer_index.of_checkouts(platform, [checkout_id])
         return await self.stall.order(placed.order_id)
 
     async def sell(self, quantity: int = 1) -> Order:

@@ -12,7 +12,7 @@ from merchantry.gateways.payment import ChargeStatus, Tender
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.jobs.tools import Tools
 from merchantry.jobs.worker import run_due
-from merchantry.services import checkout, commission, order, payment, refund, tracking
+from merchantry.services import buyer_index, checkout, commission, order, payment, refund
 from merchantry.services.books import Law
 from merchantry.services.catalogue import Product
 from merchantry.services.verification import Verified, merchants_to_verify, verify_books
@@ -126,7 +126,7 @@ async def _sale(
     async with database.write("test") as tx:
         await payment.settle(tx, payment_id, outcome, an_act())
         async with tx.as_platform() as platform:
-            [placed] = await tracking.index_of_checkouts(platform, [checkout_id])
+            [placed] = await buyer_index.of_checkouts(platform, [checkout_id])
         if is_cancelled:
             await refund.cancel(tx, seller.id, placed.order_id, "test", an_act())
         else:
