@@ -145,7 +145,7 @@ def check_code(code: str) -> None:
 
 def _check_position(position: int) -> None:
     if not 0 <= position <= MAX_POSITION:
-        raise InvalidInput(reason=f"Give a position from 0 to {MAX_POSITION:,}.", path=("position",))
+        raise InvalidInput(reason=Worded("Give a position from 0 to {most}.", most=MAX_POSITION), path=("position",))
 
 
 async def categories(session: Session) -> list[Category]:
