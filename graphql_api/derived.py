@@ -1,7 +1,8 @@
 """Attributes that are worked out when they are read: what a client doesn't select is not made, nor read from the
 database."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
@@ -25,5 +26,10 @@ def derived(read: Callable[[Any], Any], *columns: str) -> Any:
 
 def columns_for(class_: type, fields: Iterable[str]) -> frozenset[str]:
     """The columns that the fields of a class need, by their names in the schema; others than its derived need none."""
-    names = {to_camel_case(name): each.columns for name, each in vars(class_).items() if isinstance(each, Derived)}
-    return frozenset(column for field in fields for column in names.get(field, ()))
+    columns = _columns(class_)
+    return frozenset(column for field in fields for column in columns.get(field, ()))
+
+
+@cache
+def _columns(class_: type) -> Mapping[str, tuple[str, ...]]:
+    return {to_camel_case(name): each.columns for name, each in vars(class_).items() if isinstance(each, Derived)}
