@@ -1,7 +1,9 @@
 """Reading across schemas: one statement, written once against the symbolic schema, over any set of merchants.
 
-The statement is compiled once, rendered for chunks of about 50 schemas as UNION ALL of partial aggregates by text
-replacement, and run as the analyst on two connections that share one snapshot, with a short transaction per chunk.
+The statement is compiled once, rendered for chunks of about 50 schemas as UNION ALL by text replacement, and run as
+the analyst on two connections that share one snapshot, with a short transaction per chunk. Where it sums, a branch
+gives the rows that are summed and the chunk sums those of all its branches: to plan an aggregate for every schema costs
+more than to add up its rows.
 A statement for rows instead of sums orders and bounds itself; each chunk answers its first rows, which are merged.
 """
 
@@ -16,20 +18,24 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import TupleRow, dict_row
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Label, Select, literal_column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.functions import sum as sum_
 
 from tenancy.database import Database
 from tenancy.schemas import MARK, schema_of
+from tenancy.statements import numbered
 
 CHUNK = 50
 """Schemas per statement: planning is worse than linear in their number, round trips are cheaper than that."""
 
 CONNECTIONS = 2
+COMMIT_AND = b"COMMIT;"
 MERCHANT_ID = "__merchant_id__"
+_OWN: ColumnElement[UUID] = literal_column(f"'{MERCHANT_ID}'::uuid").label("merchant_id")
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,22 @@ class Top:
         return list(islice(merge(*parts, key=itemgetter(*self.key), reverse=True), self.limit))
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The text for one schema, with the symbolic one and numbered placeholders; whose they are, and what is given."""
+
+    text: str
+    names: tuple[str, ...]
+    defaults: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Across:
     """A statement for many schemas: a SELECT over symbolic tables, and how chunks are merged.
 
-    ``group_by`` and ``sums`` name the statement's columns; each chunk answers partial sums, which are summed again.
-    ``with_merchant`` adds the column ``merchant_id``. Without ``sums`` the rows are collected, or, with ``top``, the
-    first of them all.
+    ``group_by`` and ``sums`` name the statement's columns, the latter ``sum()`` of something each; chunks answer
+    partial sums, which are summed again. ``with_merchant`` adds the column ``merchant_id``. Without ``sums`` the rows
+    are collected, or, with ``top``, the first of them all.
     """
 
     statement: Select[Any]
@@ -78,27 +93,35 @@ class Across:
     top: "Top | None" = None
 
     @cached_property
-    def branch(self) -> tuple[str, dict[str, Any]]:
-        """The text of one branch, with the symbolic schema, and its parameters."""
+    def branch(self) -> "Branch":
+        """One branch of a chunk, compiled."""
         dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
-        compiled = self.statement.compile(
-            dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True
-        )
-        merchant = f"'{MERCHANT_ID}'::uuid AS merchant_id, " if self.with_merchant else ""
-        sums = (f"{name}::bigint AS {name}" for name in self.sums)
-        columns = ", ".join((*self.group_by, *sums)) if self.sums else "branch.*"
-        branch = f"SELECT {merchant}{columns} FROM ({compiled.string}) AS branch"  # noqa: S608
-        return branch, dict(compiled.params)
+        statement = self._rows if self.sums else self.statement
+        if self.with_merchant:
+            statement = statement.add_columns(_OWN)
+        compiled = statement.compile(dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True)
+        text, names = numbered(compiled.string)
+        return Branch(f"({text})", names, compiled.params)
 
-    def chunk(self, branch: str, merchants: Sequence[UUID]) -> str:
+    @property
+    def _rows(self) -> Select[Any]:
+        """What the statement sums, row by row. Raises TypeError where it does anything but sum."""
+        if self.statement._having_criteria:
+            raise TypeError("what is summed across schemas has no HAVING")
+        columns = self.statement.selected_columns
+        summed = (_argument(columns[name]).label(name) for name in self.sums)
+        return self.statement.with_only_columns(*(columns[name] for name in self.group_by), *summed).group_by(None)
+
+    def chunk(self, merchants: Sequence[UUID]) -> str:
         """One statement over some merchants. Schema names and ids are made from UUIDs, never from input."""
+        text = self.branch.text
         union = " UNION ALL ".join(
-            branch.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
+            text.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
         )
         if self.top:
             return self.top.first_of(union)
-        if not self.sums or self.with_merchant:
-            return union  # each group is of one merchant, so of one branch: nothing is left to sum
+        if not self.sums:
+            return union
         keys = ", ".join(self.keys)
         sums = ", ".join(f"sum({name})::bigint AS {name}" for name in self.sums)
         grouping = f" GROUP BY {keys}" if keys else ""
@@ -108,6 +131,14 @@ class Across:
     def keys(self) -> tuple[str, ...]:
         """What rows are merged by."""
         return (*(("merchant_id",) if self.with_merchant else ()), *self.group_by)
+
+
+def _argument(column: Any) -> ColumnElement[Any]:
+    element = column.element if isinstance(column, Label) else column
+    if not isinstance(element, sum_):
+        raise TypeError(f"not a sum, so not to be summed across schemas: {column}")
+    (argument,) = element.clauses
+    return argument
 
 
 async def read_across(
@@ -127,7 +158,8 @@ async def read_across(
             if snapshot is None:
                 parts = [await _fetch(lead, chunk, values) for chunk in chunks]
             else:
-                parts = await _parallel(database.analyst, lead, snapshot, chunks, values, statement_timeout_ms)
+                begin = _begin(snapshot, statement_timeout_ms)
+                parts = await _parallel(database.analyst, begin, chunks, values)
         finally:
             await lead.rollback()
     return Merged(_merge(across, parts), as_of)
@@ -149,7 +181,7 @@ async def read_few_across(
     async with database.pages.connect() as pooled:
         connection: AsyncConnection[TupleRow] = await _driver(pooled)
         try:
-            await _begin(connection, None, statement_timeout_ms)
+            await connection.execute(_begin(None, statement_timeout_ms))
             for across in several:
                 chunks, values = _chunks(across, merchants, parameters)
                 found.append(_merge(across, [await _fetch(connection, chunk, values) for chunk in chunks]))
@@ -160,14 +192,15 @@ async def read_few_across(
 
 def _chunks(
     across: Across, merchants: Sequence[UUID], parameters: Mapping[str, Any] | None
-) -> tuple[list[str], dict[str, Any]]:
-    branch, defaults = across.branch
-    chunks = [across.chunk(branch, merchants[i : i + CHUNK]) for i in range(0, len(merchants), CHUNK)]
-    return chunks, {**defaults, **(parameters or {})}
+) -> tuple[list[bytes], list[Any]]:
+    """Texts, and the values of their placeholders."""
+    given = {**across.branch.defaults, **(parameters or {})}
+    chunks = [across.chunk(merchants[at : at + CHUNK]).encode() for at in range(0, len(merchants), CHUNK)]
+    return chunks, [given[name] for name in across.branch.names]
 
 
 async def _lead(lead: AsyncConnection[TupleRow], chunks: int, timeout_ms: int) -> tuple[datetime, str | None]:
-    await _begin(lead, None, timeout_ms)
+    await lead.execute(_begin(None, timeout_ms))
     export = "pg_export_snapshot()" if chunks > 1 else "NULL"
     row = await (await lead.execute(f"SELECT now(), {export}")).fetchone()
     if row is None:
@@ -176,12 +209,7 @@ async def _lead(lead: AsyncConnection[TupleRow], chunks: int, timeout_ms: int) -
 
 
 async def _parallel(
-    analyst: AsyncEngine,
-    lead: AsyncConnection[TupleRow],
-    snapshot: str,
-    chunks: list[str],
-    values: dict[str, Any],
-    timeout_ms: int,
+    analyst: AsyncEngine, begin: bytes, chunks: list[bytes], values: list[Any]
 ) -> list[list[dict[str, Any]]]:
     """The lead only keeps the snapshot; workers take chunks, each in a short transaction of its own."""
     waiting = list(reversed(chunks))
@@ -190,13 +218,15 @@ async def _parallel(
     async def worker() -> None:
         async with analyst.connect() as pooled:
             connection = await _driver(pooled)
-            while waiting:
-                chunk = waiting.pop()
-                try:
-                    await _begin(connection, snapshot, timeout_ms)
+            text = begin
+            try:
+                while waiting:
+                    chunk = waiting.pop()
+                    await connection.execute(text)
                     parts.append(await _fetch(connection, chunk, values))
-                finally:
-                    await connection.rollback()
+                    text = COMMIT_AND + begin
+            finally:
+                await connection.rollback()
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -211,17 +241,15 @@ async def _driver(connection: Any) -> AsyncConnection[TupleRow]:
     driver = (await connection.get_raw_connection()).driver_connection
     if not isinstance(driver, AsyncConnection):
         raise TypeError("reading across schemas needs psycopg connections")
+    await driver.set_autocommit(True)  # BEGIN is sent here, with what a transaction is set to
     return driver
 
 
-async def _begin(connection: AsyncConnection[TupleRow], snapshot: str | None, timeout_ms: int) -> None:
+def _begin(snapshot: str | None, timeout_ms: int) -> bytes:
     """SET TRANSACTION SNAPSHOT must come before the transaction's first query."""
-    await connection.rollback()
-    await connection.set_autocommit(False)
-    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    if snapshot is not None:
-        await connection.execute(f"SET TRANSACTION SNAPSHOT '{_snapshot_name(snapshot)}'")
-    await connection.execute("SELECT set_config('statement_timeout', %s, true)", [str(timeout_ms)])
+    take = f"SET TRANSACTION SNAPSHOT '{_snapshot_name(snapshot)}';" if snapshot is not None else ""
+    limit = f"SET LOCAL statement_timeout = {int(timeout_ms)}"
+    return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{take}{limit}".encode()
 
 
 def _snapshot_name(text: str) -> str:
@@ -230,16 +258,16 @@ def _snapshot_name(text: str) -> str:
     return text
 
 
-async def _fetch(connection: AsyncConnection[TupleRow], chunk: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(chunk.encode(), values)
-        return await cursor.fetchall()
+async def _fetch(connection: AsyncConnection[TupleRow], chunk: bytes, values: list[Any]) -> list[dict[str, Any]]:
+    cursor = AsyncRawCursor(connection, row_factory=dict_row)
+    await cursor.execute(chunk, values, binary=True)
+    return await cursor.fetchall()
 
 
 def _merge(across: Across, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     if across.top:
         return across.top.merged(parts)
-    if not across.sums:
+    if not across.sums or across.with_merchant:  # then each group is of one schema, so of one part
         return [row for part in parts for row in part]
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in (row for part in parts for row in part):

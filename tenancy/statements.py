@@ -54,7 +54,7 @@ class Prepared:
 
     @cached_property
     def _text(self) -> tuple[str, Names]:
-        return _numbered(self._compiled.string)
+        return numbered(self._compiled.string)
 
     def bound(self, parameters: Mapping[str, Any], extracted: Any, own: Any) -> tuple[str, list[Any]]:
         """The text with numbered placeholders, and their values."""
@@ -68,7 +68,7 @@ class Prepared:
             expanded = self._compiled._process_parameters_for_postcompile(dict(values))
             processors = {**processors, **expanded.processors}
             values = {**values, **expanded.additional_parameters}
-            text, names = _numbered(expanded.statement)
+            text, names = numbered(expanded.statement)
         given = self._unescaped(values)
         return text, [processors[name](given[name]) if name in processors else given[name] for name in names]
 
@@ -187,7 +187,7 @@ def failure(error: psycopg.Error, dialect: Dialect, query: str | None = None, *,
 
 
 @lru_cache(maxsize=SHAPES)
-def _numbered(text: str) -> tuple[str, Names]:
+def numbered(text: str) -> tuple[str, Names]:
     """``%(name)s`` as ``$1``, and the names in the order of their numbers."""
     numbers: dict[str, int] = {}
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -72,8 +73,9 @@ async def commission_report(
     across = commission_by(dimensions)
     merged = await read_across(database, across, list(slugs), parameters={"date_from": date_from, "date_to": date_to})
     keys = [*dimensions, "currency"]
-    rows = [_commission_row(row, keys, slugs) for row in merged.rows]
-    return Report(merged.as_of, _sorted(rows, keys), {slug: each for each, slug in slugs.items()})
+    figures = {name: name for name in SHOWN} | {NET: "net_minor"} | {name: name for name in FURTHER}
+    rows = _named(merged.rows, keys, figures, slugs)
+    return Report(merged.as_of, rows, {slug: each for each, slug in slugs.items()})
 
 
 async def settlement_report(
@@ -99,8 +101,8 @@ async def settlement_report(
     parameters = {"date_from": date_from, "date_to": date_to}
     merged = await read_across(database, settlement_by(dimensions), list(slugs), parameters=parameters)
     keys = [*dimensions, *PERIOD, "currency"]
-    rows = [_named(row, keys, slugs) | {name: row[name] for name in SETTLED} for row in merged.rows]
-    return Report(merged.as_of, _sorted(rows, keys), {slug: each for each, slug in slugs.items()})
+    rows = _named(merged.rows, keys, {name: name for name in SETTLED}, slugs)
+    return Report(merged.as_of, rows, {slug: each for each, slug in slugs.items()})
 
 
 def _check_span(date_from: date, date_to: date) -> None:
@@ -120,7 +122,7 @@ async def _slugs(database: Database, merchants: Sequence[UUID] | None) -> dict[U
 
 def commission_by(dimensions: Sequence[Dimension]) -> Across:
     """Captures and refunds of days, with the parameters ``date_from`` and ``date_to``."""
-    table = daily_total.c
+    table = daily_total.alias("t").c  # a short name, once for each merchant and column
     columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
     one_row_a_day = table.category == literal_column(f"'{ALL_CATEGORIES}'")
     statement = (
@@ -134,7 +136,7 @@ def commission_by(dimensions: Sequence[Dimension]) -> Across:
 
 def settlement_by(dimensions: Sequence[Dimension]) -> Across:
     """What became available on days, with the parameters ``date_from`` and ``date_to``."""
-    table = daily_available.c
+    table = daily_available.alias("t").c
     columns = [_column(table, dimension) for dimension in dimensions if dimension is not Dimension.MERCHANT]
     periods = [table[name] for name in (*PERIOD, "currency")]
     statement = (
@@ -163,15 +165,15 @@ def _within(day: ColumnElement[date]) -> ColumnElement[bool]:
     return (day >= bindparam("date_from", type_=Date)) & (day < bindparam("date_to", type_=Date))
 
 
-def _commission_row(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:
-    figures = {name: row[name] for name in SHOWN}
-    return _named(row, keys, slugs) | figures | {NET: row["net_minor"]} | {name: row[name] for name in FURTHER}
-
-
-def _named(row: Mapping[str, Any], keys: Sequence[str], slugs: Mapping[UUID, str]) -> dict[str, Any]:
-    """The row's dimensions, the merchant by its slug."""
-    return {str(key): slugs[row["merchant_id"]] if key == "merchant" else row[key] for key in keys}
-
-
-def _sorted(rows: list[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: tuple(row[key] for key in keys))
+def _named(
+    rows: Sequence[Mapping[str, Any]], keys: Sequence[str], figures: Mapping[str, str], slugs: Mapping[UUID, str]
+) -> list[dict[str, Any]]:
+    """Rows of dimensions, the merchant by its slug, and figures, whose columns are given; sorted by the dimensions."""
+    sources = {str(key): "merchant_id" if key == "merchant" else str(key) for key in keys}
+    sources |= figures
+    values = itemgetter(*sources.values())
+    named = [dict(zip(sources, values(row), strict=True)) for row in rows]
+    if "merchant" in sources:
+        for row in named:
+            row["merchant"] = slugs[row["merchant"]]
+    return sorted(named, key=itemgetter(*keys))

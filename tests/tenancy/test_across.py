@@ -60,6 +60,23 @@ async def test_rows_can_be_told_apart_by_merchant_and_narrowed_by_parameters(dat
     }
 
 
+async def test_groups_of_each_merchant_are_summed_over_all_of_its_rows(database: Database) -> None:
+    stalls = some_stalls(database.logins, CHUNK + 2)
+    amounts = fill(database.logins, stalls, days=3)
+    each = Across(select(func.sum(takings.c.amount_minor).label("amount_minor")), sums=("amount_minor",))
+    merged = await read_across(database, each, stalls)
+    assert {row["merchant_id"]: row["amount_minor"] for row in merged.rows} == {
+        stall: sum(amounts[stall, day] for day in range(3)) for stall in stalls
+    }
+
+
+async def test_nothing_but_sums_is_summed_across_schemas(database: Database) -> None:
+    greatest = func.max(takings.c.amount_minor).label("amount_minor")
+    for statement in (select(greatest), BY_DAY.statement.having(func.count() > 1)):
+        with pytest.raises(TypeError, match="summed across schemas"):
+            await read_across(database, Across(statement, sums=("amount_minor",)), [])
+
+
 async def test_of_no_merchants_there_is_nothing(database: Database) -> None:
     merged = await read_across(database, BY_DAY, [])
     assert merged.rows == []
