@@ -13,6 +13,7 @@ NAMES = (
     "cross_search",
     "provisioning",
     "migration",
+    "memory",
     "olist_import",
     "settlement",
     "backup",

@@ -64,12 +64,17 @@ def _wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> No
     raise RuntimeError(f"the server didn't start:\n{log.read_text()[-2000:]}")
 
 
-def cpu_seconds(socket: Path) -> float:
-    """What the process that listens at a socket has used of the processor so far. Linux only."""
+def process_of(socket: Path) -> int:
+    """The process that listens at a socket. Linux only."""
     with sockets.socket(sockets.AF_UNIX) as probe:
         probe.connect(str(socket))
-        process, _, _ = struct.unpack("3i", probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
-    used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+        process: int = struct.unpack("3i", probe.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))[0]
+    return process
+
+
+def cpu_seconds(socket: Path) -> float:
+    """What the process that listens at a socket has used of the processor so far. Linux only."""
+    used = Path(f"/proc/{process_of(socket)}/stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
 

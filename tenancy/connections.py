@@ -12,9 +12,15 @@ from sqlalchemy.pool import PoolProxiedConnection
 from tenancy.metrics import statements_of, waiting, watch, watch_pool
 from tenancy.statements import failure
 
+SCHEMAS = 200
+"""Different merchants that a connection visits before another takes its place.
+
+Its backend remembers for as long as it lives what it has seen of the catalogue: 0.3 to 0.4 MB for each merchant.
+"""
+
 
 class Lease:
-    """A pooled connection while somebody has it."""
+    """A pooled connection while somebody has it. ``visited`` are the roles that it has ever taken."""
 
     def __init__(self, engine: AsyncEngine, pooled: PoolProxiedConnection) -> None:
         driver = pooled.driver_connection
@@ -23,10 +29,14 @@ class Lease:
         self._engine = engine
         self._pooled = pooled
         self.driver: AsyncConnection[Any] = driver
+        self.visited: set[str] = pooled.info.setdefault("visited", set())
 
     def give_back(self) -> None:
-        """To the pool where the connection is idle; otherwise it is closed, and another one takes its place."""
-        if self.driver.info.transaction_status is not TransactionStatus.IDLE:
+        """To the pool where the connection is idle; otherwise it is closed, and another one takes its place.
+
+        So is one that has visited too many merchants.
+        """
+        if self.driver.info.transaction_status is not TransactionStatus.IDLE or len(self.visited) > SCHEMAS:
             if self.driver.broken:  # whatever ended it has probably ended the others that are idle
                 self._engine.pool._invalidate(self._pooled, None, False)
             self.driver.pgconn.finish()

@@ -120,6 +120,7 @@ class Transaction:
         self._savepoints = 0
         self._task = asyncio.current_task()
         self.wakes: set[str] = set()
+        self.roles: set[str] = set()
 
     def connection_of(self, session: Session) -> AsyncConnection[Any]:
         """The connection, for the session that the transaction is at present."""
@@ -163,6 +164,7 @@ class Transaction:
         self._current = None
         if role != self._role:
             self._role = None
+            self.roles.add(role)
             parameters = {"role": role, "actor": self.actor[:63], **self._timeouts}
             text = f"{self._begin};{BECOME}" if self._begin else BECOME
             with self.statements.watched(text, self.connection):
@@ -294,6 +296,7 @@ class Database:
                 transaction.end()
             await transaction.commit()
         finally:
+            lease.visited |= transaction.roles
             lease.give_back()
         for name in transaction.wakes & self.woken_by.keys():
             self.woken_by[name]()
