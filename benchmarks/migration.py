@@ -9,6 +9,7 @@ from statistics import median
 
 import psycopg
 
+from benchmarks import migration_live
 from benchmarks.installation import Installation, installed, provisioned
 from benchmarks.measuring import Options, facts, ms, parse_options, seconds, show, times
 from merchantry.tables.blueprint import blueprint
@@ -30,6 +31,7 @@ def upgrade():
 """
 ADD = """op.add_column("orders", sa.Column("note_{number}", sa.Text()), schema="__merchant__")
     op.create_index("orders_note_{number}_idx", "orders", ["note_{number}"], schema="__merchant__")"""
+DROP = "ALTER TABLE __merchant__.orders DROP COLUMN note_{number}"
 
 Busy = Callable[[], AbstractContextManager[None]]
 
@@ -37,26 +39,27 @@ Busy = Callable[[], AbstractContextManager[None]]
 class Line:
     """Our line of merchant revisions, as far as these merchants have come, and one more whenever it is asked."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        (directory / "versions").mkdir(parents=True)
-        self._write(blueprint().version, None, "pass")
-        self._newest = blueprint().version
+    def __init__(self, directory: Path, *, is_new: bool = True) -> None:
+        self.directory = directory
+        if is_new:
+            (directory / "versions").mkdir(parents=True)
+            self._write(blueprint().version, None, "pass")
+        self._newest = Revisions(directory).head
 
     def grown(self, number: int) -> tuple[Revisions, str]:
         """The revisions with another additive one at their end, and the SQL of that."""
         before, self._newest = self._newest, f"b{number:04}"
         self._write(self._newest, before, ADD.format(number=number))
-        revisions = Revisions(self._directory)
+        revisions = Revisions(self.directory)
         return revisions, revisions.render(before)
 
     def as_it_is(self) -> Revisions:
         """The revisions, all of them applied."""
-        return Revisions(self._directory)
+        return Revisions(self.directory)
 
     def _write(self, revision: str, before: str | None, body: str) -> None:
         text = REVISION.format(revision=revision, before=repr(before), body=body)
-        (self._directory / "versions" / f"v_{revision}.py").write_text(text)
+        (self.directory / "versions" / f"v_{revision}.py").write_text(text)
 
 
 def main() -> None:
@@ -74,6 +77,32 @@ def main() -> None:
             "and everybody who wants those tables waits behind it; the runner lets go after 0.2 s and tries "
             "again.",
         )
+        _show_live(installation, merchants, options)
+
+
+def _show_live(installation: Installation, merchants: list[Merchant], options: Options) -> None:
+    """Other tables: what requests wait for meanwhile, and what is left where it is killed."""
+    owner = installation.logins.owner
+    line, numbers = Line(installation.home / "revisions", is_new=False), count(10_001)
+
+    def grow() -> object:
+        return line.grown(next(numbers))
+
+    usual_seconds = _run(owner, line.grown(next(numbers))[0], len(merchants), nullcontext)
+    show(
+        f"Orders pages of random merchants, one client, beside a migration of {len(merchants):,}",
+        facts(owner, options),
+        ("", "requests", "p50", "p99", "slowest"),
+        migration_live.disturbed(installation, merchants, line.directory, grow, options),
+        "Through the server, over HTTP on a Unix socket; 20 orders of five lines each.",
+    )
+    show(
+        f"A migration of {len(merchants):,} merchants killed (SIGKILL) and run again",
+        facts(owner, options),
+        ("kills", "midway", "left by the killed", "the next run, at most", "left then", "schemas"),
+        migration_live.killed(installation, line.directory, grow, usual_seconds, options),
+        "Columns, indexes and constraints are compared with those of a merchant that is made and migrated at the end.",
+    )
 
 
 def _measure(installation: Installation, merchants: list[Merchant], options: Options) -> list[tuple[str, ...]]:
@@ -87,8 +116,11 @@ def _measure(installation: Installation, merchants: list[Merchant], options: Opt
     def loop(busy: Busy) -> float:
         number = next(numbers)
         text = _alone(installation.home / f"alone_{number}", number)
-        with psycopg.connect(owner) as connection, busy():
-            return seconds(lambda: _loop(connection, text, schemas))
+        with psycopg.connect(owner) as connection:
+            with busy():
+                took = seconds(lambda: _loop(connection, text, schemas))
+            _loop(connection, DROP.format(number=number), schemas)  # its index goes too: schemas are compared later
+        return took
 
     def locked() -> AbstractContextManager[None]:
         return _locked(owner, (schemas[len(schemas) // 3], schemas[len(schemas) // 2]))
