@@ -15,7 +15,8 @@ from tenancy.database import Database
 from tenancy.principals import Merchant
 from tenancy.schemas import ANALYST, MARK, schema_of
 
-SIZES, QUICK_SIZES = (10, 100, 1_000), (10, 100)
+SIZES, QUICK_SIZES = (10, 100, 1_000, 5_000), (10, 100)
+RUNS, FEW_RUNS, LARGE = 11, 5, 5_000
 DAYS = 60
 FROM, TO = date(2026, 1, 1), date(2026, 12, 31)
 FIGURES = "orders, goods_minor, shipping_minor, commission_minor, refunds_minor, commission_returned_minor"
@@ -90,7 +91,7 @@ async def _measure(installation: Installation, merchants: list[Merchant], option
     url = installation.logins.analyst.replace("postgresql+psycopg", "postgresql", 1)
     found: dict[str, list[list[float]]] = {kind: [[], [], []] for kind in ("cold", "warm")}
     try:
-        for _ in range(5 if options.quick else 11):
+        for _ in range(FEW_RUNS if options.quick or len(merchants) >= LARGE else RUNS):
             await database.close()  # its pools open anew
             plain = _Plain(url, merchants), _Plain(url, merchants)
             ways = (lambda: _by_report(database), plain[0].by_scan, plain[1].by_schema)

@@ -18,7 +18,7 @@ from merchantry.tables.blueprint import MERCHANT_TABLES, blueprint
 from tenancy.provisioning import drop
 from tenancy.schemas import MARK, schema_of
 
-LEVELS, QUICK_LEVELS = (0, 100, 1_000), (0, 100)
+LEVELS, QUICK_LEVELS = (0, 100, 1_000, 5_000), (0, 100)
 DROPPED_AT_ONCE = 25
 _numbers = count(1)
 
