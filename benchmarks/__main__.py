@@ -23,7 +23,7 @@ NAMES = (
     "audit",
     "review_trial",
 )
-BY_NAME = ("postgraphile",)
+BY_NAME = ("postgraphile", "vendure")
 """Measured only when they are named: they install what they measure beside us, by npm."""
 
 

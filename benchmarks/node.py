@@ -13,7 +13,7 @@ from benchmarks.measuring import told
 from benchmarks.serving import wait_for
 
 PEERS = Path(__file__).parent / "peers"
-STOP_SECONDS = 30
+START_SECONDS, STOP_SECONDS = 300, 30
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def peer(name: str, home: Path, settings: Mapping[str, str]) -> Iterator[Path]:
             cwd=directory, env=environment, stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        wait_for(socket, process, log)
+        wait_for(socket, process, log, START_SECONDS)
         yield socket
     finally:
         process.send_signal(signal.SIGINT)

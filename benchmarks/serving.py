@@ -52,9 +52,11 @@ def serving(installation: Installation, kind: str, *, profile: bool = False, bud
         stats.sort_stats("cumulative").print_stats(PROFILED_LINES * 2)
 
 
-def wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for(
+    socket: Path, process: "subprocess.Popen[bytes]", log: Path, timeout_seconds: float = START_SECONDS
+) -> None:
     """Wait until a process listens at a socket. Raises RuntimeError with the end of its log where it doesn't."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline and process.poll() is None:
         with sockets.socket(sockets.AF_UNIX) as probe:
             try:
