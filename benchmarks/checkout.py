@@ -55,6 +55,7 @@ mutation Place($input: CheckoutPlaceInput!) {
   checkoutPlace(input: $input) {
     __typename
     ... on CheckoutPlaced { checkout { id total { amount currency } orders { id number status } } }
+    ... on CheckoutRejected { problems { __typename } }
   }
 }
 """
@@ -85,7 +86,7 @@ async def _measure(
 ) -> None:
     choice = random.Random(7)
     async with (
-        _through_graphql(mall, stalls, buyers, choice) as ours,
+        through_graphql(mall, stalls, buyers, choice) as ours,
         _by_script(installation, stalls, buyers, choice) as bare,
     ):
         for _ in range(3):  # pools open their connections, statements are compiled
@@ -141,16 +142,17 @@ async def _counted(installation: Installation, stalls: list[Stall], buy: Buy) ->
     return statements, {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
 
-def _cart(stalls: Sequence[Stall], load: Load, choice: random.Random) -> list[Part]:
+def cart(stalls: Sequence[Stall], load: Load, choice: random.Random) -> list[Part]:
     """Merchants by id, two offers of each."""
     chosen = sorted(choice.sample(stalls[: load.of], load.merchants), key=lambda stall: stall.merchant_id.hex)
     return [Part(stall, tuple(choice.sample(stall.offers, 2))) for stall in chosen]
 
 
 @asynccontextmanager
-async def _through_graphql(
+async def through_graphql(
     mall: Path, stalls: list[Stall], buyers: list[Person], choice: random.Random
 ) -> AsyncIterator[Buy]:
+    """Buys as these buyers, over HTTP."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(Client(mall, {"authorization": f"Bearer {buyer.token}"}))
@@ -158,13 +160,23 @@ async def _through_graphql(
         ]
 
         async def buy(client: int, load: Load) -> None:
-            placed = await clients[client].ask(PLACE, {"input": _place(_cart(stalls, load, choice))})
-            checkout = placed["checkoutPlace"]["checkout"]
-            paid = await clients[client].ask(PAY, {"input": _pay(checkout)})
-            if paid["checkoutPay"]["checkout"]["status"] != "paid":
-                raise RuntimeError(f"the checkout isn't paid: {paid}")
+            if not await bought(clients[client], cart(stalls, load, choice)):
+                raise RuntimeError("there is always more, and yet it's out of stock")
 
         yield buy
+
+
+async def bought(client: Client, parts: Sequence[Part]) -> bool:
+    """Place and pay; False where there isn't enough. Raises RuntimeError for any other refusal."""
+    placed = (await client.ask(PLACE, {"input": _place(parts)}))["checkoutPlace"]
+    if {problem["__typename"] for problem in placed.get("problems", [])} == {"OutOfStock"}:
+        return False
+    if placed["__typename"] != "CheckoutPlaced":
+        raise RuntimeError(f"the checkout isn't placed: {placed}")
+    paid = (await client.ask(PAY, {"input": _pay(placed["checkout"])}))["checkoutPay"]
+    if paid["__typename"] != "CheckoutPaid" or paid["checkout"]["status"] != "paid":
+        raise RuntimeError(f"the checkout isn't paid: {paid}")
+    return True
 
 
 def _place(parts: Sequence[Part]) -> dict[str, Any]:
@@ -197,7 +209,7 @@ async def _by_script(
 
         async def buy(client: int, load: Load) -> None:
             connection, buyer_id = connections[client], buyers[client].account_id
-            checkout_id = await bare_checkout.place(connection, buyer_id, _cart(stalls, load, choice))
+            checkout_id = await bare_checkout.place(connection, buyer_id, cart(stalls, load, choice))
             await bare_checkout.pay(connection, buyer_id, checkout_id, known)
 
         yield buy

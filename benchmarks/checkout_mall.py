@@ -16,7 +16,7 @@ from merchantry.services.merchant import profiles_of
 from merchantry.services.variant import NewVariant
 from merchantry.services.verification import merchants_to_verify, verify_books
 from merchantry.tables.blueprint import MERCHANT_TABLES, PLATFORM_TABLES
-from tenancy.database import Database
+from tenancy.database import Database, MerchantSession
 from tenancy.principals import Merchant
 from tenancy.schemas import schema_of
 
@@ -56,23 +56,35 @@ async def built(installation: Installation, merchants: int) -> list[Stall]:
 
 
 async def _stocked(database: Database, merchant: Merchant) -> tuple[Offer, ...]:
-    offers = []
     async with database.write("benchmark") as tx, tx.as_merchant(merchant.id) as session:
-        for number in range(PRODUCTS):
-            price_minor = 1_999 + 1_111 * number
-            product_id = await catalogue.create_product(
-                session,
-                title=f"Kite {number}",
-                description="A kite",
-                category=CATEGORY,
-                image_urls=[],
-                variants=[NewVariant(f"SKU-{number}", "One size", {CURRENCY: price_minor}, STOCK)],
-                act=an_act(),
-            )
-            await catalogue.publish(session, product_id, an_act())
-            (variant,) = (await catalogue.product(session, product_id)).variants
-            offers.append(Offer(variant.id, price_minor))
-    return tuple(offers)
+        return tuple([await _offered(session, number, STOCK) for number in range(PRODUCTS)])
+
+
+async def scarce(installation: Installation, stall: Stall, variants: int, pieces: int) -> list[Offer]:
+    """More variants of a merchant, of so many pieces each."""
+    database = Database(installation.logins, pool_size=1)
+    try:
+        async with database.write("benchmark") as tx, tx.as_merchant(stall.merchant_id) as session:
+            numbers = range(PRODUCTS, PRODUCTS + variants)
+            return [await _offered(session, number, pieces) for number in numbers]
+    finally:
+        await database.close()
+
+
+async def _offered(session: MerchantSession, number: int, pieces: int) -> Offer:
+    price_minor = 1_999 + 1_111 * number
+    product_id = await catalogue.create_product(
+        session,
+        title=f"Kite {number}",
+        description="A kite",
+        category=CATEGORY,
+        image_urls=[],
+        variants=[NewVariant(f"SKU-{number}", "One size", {CURRENCY: price_minor}, pieces)],
+        act=an_act(),
+    )
+    await catalogue.publish(session, product_id, an_act())
+    (variant,) = (await catalogue.product(session, product_id)).variants
+    return Offer(variant.id, price_minor)
 
 
 async def broken_laws(installation: Installation) -> int:

@@ -1,11 +1,13 @@
 """A page of 50 orders with five lines each, and a single order, answered by four kinds of servers taking turns."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -39,6 +41,7 @@ query Order($id: ID!) {
 AN_ORDER = "SELECT id FROM __merchant__.orders LIMIT 1"
 
 Ask = Callable[[int], Awaitable[bytes]]
+Rename = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def main() -> None:
             kind: stack.enter_context(serving(installation, kind, profile=options.profile and kind == "mall"))
             for kind in KINDS
         }
-        order_id = _an_order(installation.logins.owner, merchant)
+        order_id = an_order(installation.logins.owner, merchant)
         pages, orders = asyncio.run(_measure(sockets, owner, merchant, order_id, options))
         line = facts(installation.logins.owner, options)
         note = (
@@ -87,7 +90,8 @@ def _row(clients: int, found: dict[str, float], first: str, second: str) -> tupl
     return (str(clients), *(f"{figure:,.1f}" for figure in (ours, *others)), *(times(ours, each) for each in others))
 
 
-def _an_order(owner_url: str, merchant: Merchant) -> UUID:
+def an_order(owner_url: str, merchant: Merchant) -> UUID:
+    """One of a merchant's orders."""
     with psycopg.connect(owner_url) as connection:
         row = connection.execute(AN_ORDER.replace(MARK, schema_of(merchant.id)).encode()).fetchone()
     assert row is not None
@@ -121,13 +125,19 @@ async def _measure(
             "as it comes": asking(Way("mall_as_it_comes", "/graphql", order)),
             "psycopg": asking(Way("bare_page", f"/order/{schema}/{order_id}")),
         }
-        return await _rates(pages, options), await _rates(orders, options)
+        return await rates(pages, options), await rates(orders, options)
 
 
-async def _rates(ways: dict[str, Ask], options: Options) -> dict[int, dict[str, float]]:
-    """Requests per second of each way by the number of clients. Raises RuntimeError where they answer differently."""
+async def rates(
+    ways: Mapping[str, Ask], options: Options, renamed: Mapping[str, Rename] = MappingProxyType({})
+) -> dict[int, dict[str, float]]:
+    """Requests per second of each way by the number of clients. Raises RuntimeError where they answer differently.
+
+    ``renamed`` says of ways that name things otherwise how we'd name them; the comparison alone uses it.
+    """
     runs, length = (3, 1.0) if options.quick else (7, 3.0)
     answers = {name: orjson.loads(await ask(0)) for name, ask in ways.items()}
+    answers |= {name: rename(answers[name]) for name, rename in renamed.items()}
     for name, answer in answers.items():
         if answer != answers["ours"]:
             raise RuntimeError(f"{name} answers differently:\n{str(answer)[:600]}\n{str(answers['ours'])[:600]}")

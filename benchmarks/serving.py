@@ -41,7 +41,7 @@ def serving(installation: Installation, kind: str, *, profile: bool = False, bud
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *(["profile"] if profile else [])], stdout=output, stderr=output)
     try:
-        _wait_for(socket, process, log)
+        wait_for(socket, process, log)
         yield socket
     finally:
         process.send_signal(signal.SIGINT)
@@ -52,8 +52,11 @@ def serving(installation: Installation, kind: str, *, profile: bool = False, bud
         stats.sort_stats("cumulative").print_stats(PROFILED_LINES * 2)
 
 
-def _wait_for(socket: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def wait_for(
+    socket: Path, process: "subprocess.Popen[bytes]", log: Path, timeout_seconds: float = START_SECONDS
+) -> None:
+    """Wait until a process listens at a socket. Raises RuntimeError with the end of its log where it doesn't."""
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline and process.poll() is None:
         with sockets.socket(sockets.AF_UNIX) as probe:
             try:
