@@ -149,7 +149,7 @@ def _grouped(found: Iterable[B]) -> dict[UUID, list[B]]:
 
 def _without_merchant(row: Mapping[str, Any]) -> list[Any]:
     """The columns of a statement, of a row that was read across merchants."""
-    _, *values = row.values()
+    *values, _ = row.values()
     return values
 
 
