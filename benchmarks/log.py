@@ -1,116 +1,43 @@
 """What the public log costs: entries booked with it, without it, and in one chain under a lock; and how soon one is
-signed. 16 writers on 16 connections, rounds of each kind in turn, a sequencer in a process of its own."""
+signed. 16 writers in four processes, rounds of each kind in turn, a sequencer in a process of its own."""
 
 import asyncio
-import hashlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from statistics import median, quantiles
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from benchmarks.installation import an_act, installed, provisioned
-from benchmarks.load import rate
+from benchmarks.installation import installed, provisioned
+from benchmarks.log_writers import KINDS, WRITERS, Committed, Processes, processes
 from benchmarks.measuring import Options, facts, ms, parse_options, show, times
-from merchantry.domain.ledger import Account, Entry, EntryKind, Json, Posting
 from merchantry.jobs.sequencing import sequence_forever
-from merchantry.services import ledger
 from merchantry.tables.log import log_leaf
-from merchantry.tables.merchant import balance, ledger_entry
 from merchantry.transparency.log_keys import LogKeys
-from tenancy.database import Database, MerchantSession
+from tenancy.database import Database
 from tenancy.logins import derive
-from tenancy.writes import Added, New, write
 
-WRITERS = 16
 KEYS = LogKeys.from_seeds("bench.example/log", [bytes(range(32))])
 CHAIN = """
 CREATE TABLE platform.chain (id int PRIMARY KEY, hash bytea NOT NULL);
 INSERT INTO platform.chain VALUES (1, decode(repeat('00', 32), 'hex'));
 GRANT SELECT, UPDATE ON platform.chain TO merchantry_merchant;
 """
-LAST_IN_CHAIN = text("SELECT hash FROM platform.chain WHERE id = 1 FOR UPDATE")
-NEXT_IN_CHAIN = text("UPDATE platform.chain SET hash = :hash WHERE id = 1")
 LOOK_SECONDS = 0.02
 
 
-def an_entry() -> Entry:
-    """A capture of three postings."""
-    at = datetime.now(UTC)
-    postings = (
-        Posting(Account.BUYER_FUNDS, "BRL", -10_000),
-        Posting(Account.MERCHANT_PENDING, "BRL", 8_750),
-        Posting(Account.PLATFORM_COMMISSION, "BRL", 1_250),
-    )
-    details: dict[str, Json] = {"number": "100001-000001", "commission_minor": 1250, "commission_tax_minor": 0}
-    return Entry(EntryKind.CAPTURE, uuid4(), at, None, None, postings, details)
-
-
-async def unlogged(session: MerchantSession) -> bytes:
-    """What booking was without the log: the same statements but the queue's row, and nothing hashed."""
-    entry, act = an_entry(), an_act()
-    books, sums = await ledger.hold(session), ledger._sums(entry.postings)
-    after = [books.balances.get((each.account, each.currency), 0) + each.amount_minor for each in entry.postings]
-    row = {
-        "seq": books.seq,
-        "kind": entry.kind,
-        "order_id": entry.order_id,
-        "occurred_at": entry.occurred_at,
-        "booked_at": act.booked_at,
-        "available_at": entry.available_at,
-        "reverses": entry.reverses,
-        "details": dict(entry.details),
-        "salt": bytes(32),
-        "balance_after": after,
-        "balance_salt": bytes(32),
-        **ledger._arrays(entry.postings),
-    }
-    added = [
-        Added(balance, dict(zip(("account", "currency"), key, strict=True)), {"amount_minor": sums[key]})
-        for key in sums
-    ]
-    await write(session, New(ledger_entry, row), *added)
-    return str(row).encode()
-
-
-async def chained(session: MerchantSession) -> None:
-    """A hash over the entry and the one before it, all ledgers in one chain: each waits for the one before."""
-    last = bytes(await session.scalar(LAST_IN_CHAIN))
-    booked = await unlogged(session)
-    await session.execute(NEXT_IN_CHAIN, {"hash": hashlib.sha256(last + booked).digest()})
-
-
 class Bench:
-    """Writers, one for each merchant, and the moments at which their entries were committed."""
+    """When entries were committed, and when a head covered them."""
 
-    def __init__(self, database: Database, merchants: list[UUID]) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self.merchants = merchants
-        self.committed: dict[tuple[UUID, int], float] = {}
-        self.signed: dict[tuple[UUID, int], float] = {}
+        self.committed: Committed = {}
+        self.signed: Committed = {}
         self._caught_up = asyncio.Event()
-
-    async def logged(self, writer: int) -> None:
-        """As the program books."""
-        merchant_id = self.merchants[writer]
-        async with self.database.write("bench") as tx, tx.as_merchant(merchant_id) as session:
-            seq = await ledger.book(session, an_entry(), an_act())
-        self.committed[merchant_id, seq] = time.perf_counter()
-
-    def with_session(self, work: Callable[[MerchantSession], Awaitable[object]]) -> Callable[[int], Awaitable[None]]:
-        """Another way to book."""
-
-        async def one(writer: int) -> None:
-            merchant_id = self.merchants[WRITERS + writer]
-            async with self.database.write("bench") as tx, tx.as_merchant(merchant_id) as session:
-                await work(session)
-
-        return one
 
     async def watch(self) -> None:
         """See when a head covers which entries."""
@@ -136,21 +63,19 @@ class Bench:
         return [self.signed[key] - at for key, at in self.committed.items()]
 
 
-async def measured(bench: Bench, seconds: float, rounds: int) -> dict[str, list[float]]:
+async def measured(bench: Bench, writers: Processes, seconds: float, rounds: int) -> dict[str, list[float]]:
     """Transactions per second of each kind, round by round."""
-    kinds = {
-        "without": bench.with_session(unlogged),
-        "with": bench.logged,
-        "chain": bench.with_session(chained),
-    }
-    found: dict[str, list[float]] = {name: [] for name in kinds}
-    for work in kinds.values():
-        await rate(work, WRITERS, seconds / 4)
+    found: dict[str, list[float]] = {name: [] for name in KINDS}
+    for name in KINDS:
+        _, committed = await writers.rate(name, seconds / 4)
+        bench.committed |= committed
     await bench.all_signed()
-    bench.committed.clear()
+    bench.committed = {}
     for _ in range(rounds):
-        for name, work in kinds.items():
-            found[name].append(await rate(work, WRITERS, seconds))
+        for name in KINDS:
+            figure, committed = await writers.rate(name, seconds)
+            found[name].append(figure)
+            bench.committed |= committed
     await bench.all_signed()
     return found
 
@@ -159,12 +84,13 @@ async def run(
     owner_url: str, merchants: list[UUID], seconds: float, rounds: int
 ) -> tuple[Bench, dict[str, list[float]]]:
     """All of it, with a sequencer beside."""
-    database = Database(derive(owner_url), pool_size=WRITERS + 1)
-    bench = Bench(database, merchants)
+    database = Database(derive(owner_url), pool_size=2)
+    bench = Bench(database)
     sequencer = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.log", "sequencer", owner_url)
     watching = asyncio.create_task(bench.watch())
     try:
-        return bench, await measured(bench, seconds, rounds)
+        with processes(owner_url, merchants) as writers:
+            return bench, await measured(bench, writers, seconds, rounds)
     finally:
         watching.cancel()
         sequencer.send_signal(signal.SIGTERM)
