@@ -1,7 +1,7 @@
 """From SQLAlchemy's statements to what psycopg sends, and from its rows to SQLAlchemy's results.
 
 Statements are SQLAlchemy Core, compiled once for each shape and remembered. Running them needs nothing of its engine,
-whose share of a statement's cost is the greatest (``python -m benchmarks statements``; decision 0030).
+which would cost more than psycopg does (``python -m benchmarks statements``; decision 0030).
 """
 
 import re
