@@ -5,12 +5,13 @@ class that computes its attributes, a value that its scalar refuses) makes it ra
 same value from the start. That repeats nothing: only attributes whose reading runs no code are compiled.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeAlias, TypeVar, cast
 
+import orjson
 from graphql import (
     GraphQLBoolean,
     GraphQLEnumType,
@@ -25,6 +26,7 @@ from graphql import (
     GraphQLString,
     OperationDefinitionNode,
     Undefined,
+    get_named_type,
     is_abstract_type,
     is_leaf_type,
 )
@@ -41,6 +43,16 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from graphql_api import plain
 from graphql_api.plain import DEFINITION, Unexpected, require
+
+
+class Written:
+    """Text that is JSON already, in the place of what it says. Only compiled functions know it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
 
 Complete: TypeAlias = Callable[[Any], Any]
 """From a value to what is answered of it; raises whatever it likes where graphql-core has to do it."""
@@ -85,6 +97,17 @@ class Compiler:
         self._fragments = fragments
         self._conditions = conditions
         self._known: dict[tuple[GraphQLOutputType, NodeIds], _Memory[type, Complete]] = {}
+        self._found: dict[Hashable, Any] = {}
+
+    def remembered(self, key: Hashable, find: Callable[[], V]) -> V:
+        """What is found of the operation's selections, found once: its nodes and conditions stay what they are."""
+        if key not in self._found:
+            found = find()
+            if len(self._found) >= MAX_SELECTIONS:
+                return found
+            self._found[key] = found
+        answer: V = self._found[key]
+        return answer
 
     def complete(self, type_: GraphQLOutputType, fields: FieldDetailsList, value: Any) -> Any:
         """What is answered of a value of a list, an object or an abstract type."""
@@ -117,6 +140,8 @@ class Compiler:
 
     def _object_choice(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
         def choose(class_: type) -> Complete:
+            if class_ is Written:
+                return _as_written
             try:
                 return self._of_class(type_, fields, class_)
             except Exception:  # graphql-core finds the same fault, and tells the client of it
@@ -132,10 +157,11 @@ class Compiler:
         if found.is_type_of is not None:
             definition = found.extensions[DEFINITION]
             require(definition.is_type_of is None and issubclass(class_, plain.origins(definition)))
-        complete = self._object(found, self._collected(found, fields), class_)
+        complete = self._object(found, self.collected(found, fields), class_)
         return _uncast(complete) if is_abstract or found.is_type_of is not None else complete
 
-    def _collected(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> GroupedFieldSet:
+    def collected(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> GroupedFieldSet:
+        """What is selected below fields that give an object of this type. Raises Unexpected for @defer and the like."""
         nobody = cast("OperationDefinitionNode", None)  # passed through, and never looked at
         found = collect_subfields(self._schema, self._fragments, self._conditions, nobody, type_, fields)
         require(not found.new_defer_usages)
@@ -144,6 +170,15 @@ class Compiler:
                 require(field.defer_usage is None and field.fragment_variable_values is None)
                 require(all(directive.name.value in _CONDITIONS for directive in field.node.directives or ()))
         return found.grouped_field_set
+
+    def below(self, type_: GraphQLOutputType, fields: FieldDetailsList, path: Sequence[str]) -> list[FieldDetailsList]:
+        """What is selected under each key where a path of fields ends. Raises Unexpected as :meth:`collected` does."""
+        if not path:
+            return [fields]
+        step, *others = path
+        object_type = cast("GraphQLObjectType", get_named_type(type_))
+        groups = [group for group in self.collected(object_type, fields).values() if group[0].node.name.value == step]
+        return [found for group in groups for found in self.below(object_type.fields[step].type, group, others)]
 
     def _object(self, type_: GraphQLObjectType, collected: GroupedFieldSet, class_: type) -> Complete:
         attributes: list[str] = []
@@ -190,8 +225,13 @@ def _list(choose: Choose) -> Choose:
     def complete_list(value: Any) -> list[Any]:
         return [choices[type(item)](item) for item in value]
 
-    # Others may be read once only, or be awaited.
-    return lambda class_: complete_list if class_ is list or class_ is tuple else _refuse
+    def choose_list(class_: type) -> Complete:
+        if class_ is Written:
+            return _as_written
+        # Others may be read once only, or be awaited.
+        return complete_list if class_ is list or class_ is tuple else _refuse
+
+    return choose_list
 
 
 def _alone(read: Complete) -> Complete:
@@ -252,6 +292,10 @@ def _members(type_: GraphQLEnumType) -> dict[type, Complete]:
         return names[id(value)]
 
     return {class_: complete_member} if class_ else {}
+
+
+def _as_written(value: Written) -> orjson.Fragment:
+    return orjson.Fragment(value.text)
 
 
 def _as_it_is(value: V) -> V:

@@ -9,6 +9,7 @@ import strawberry
 
 from graphql_api.asked import NOTHING, Asked
 from graphql_api.bells import Bells
+from graphql_api.compilation import Compiler
 from graphql_api.hub import Hub
 from merchantry.domain.act import Act
 from merchantry.gateways.payment import PaymentGateway
@@ -70,6 +71,10 @@ class Context:
     asked: Asked = NOTHING
     """What the document asks for."""
     reads: Reads = field(default_factory=Reads)
+    compiler: Compiler | None = None
+    """What is compiled of the operation; None where nothing is."""
+    takes_written: bool = False
+    """Whether the answer may hold JSON that is written already: it goes to one client as it is, and nobody reads it."""
 
 
 Info = strawberry.Info[Context, None]

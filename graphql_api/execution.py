@@ -25,6 +25,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from graphql_api.compilation import Compiler
+from graphql_api.context import Context
 
 MAX_VARIANTS = 16
 """Truths of one operation's conditions that are remembered, the latest used the longest."""
@@ -128,6 +129,8 @@ class CompiledExecutor(StrawberryGraphQLCoreExecutionContext):
         is_watched = self.middleware_manager is not None and self.middleware_manager.middlewares
         if not is_watched and self.abort_signal is None:
             self._compiler = self.plans.compiler(self.schema, self.operation, self.fragments, self.variable_values)
+            if isinstance(self.context_value, Context):
+                self.context_value.compiler = self._compiler
 
     def _compiled(self, type_: GraphQLOutputType, fields: FieldDetailsList, position: Any, value: Any) -> Any:
         """What is answered of the value; Undefined where graphql-core has to find out."""

@@ -99,6 +99,7 @@ class GraphQLEndpoint:
                 await stack.enter_async_context(while_connected(request.receive))
             await stack.enter_async_context(self._door.admitted(payer, operation.cost))
             context = self._context_factory(request, request.state.caller)
+            context.takes_written = operation.kind is OperationType.QUERY
             result = await self._door.execute(operation, context)
         answer, status = answer_of(result, suggesting=self._door.rules.development)
         if standing and COST_HEADER in request.headers:

@@ -1,30 +1,33 @@
 """Orders as their merchant and their buyer see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 
 from graphql_api import review
 from graphql_api.address import Address
 from graphql_api.chargeback import Chargeback
+from graphql_api.compilation import Compiler, Written
 from graphql_api.contacts import in_clear
-from graphql_api.derived import columns_for, derived
+from graphql_api.derived import ForStaff, columns_for, derived
 from graphql_api.enums import Collector, ContactStatus, OrderStatus, ReviewStatus, SellerOfRecord
 from graphql_api.money import Money
 from graphql_api.refund import Refund
-from graphql_api.relay import Node, encode_id
+from graphql_api.relay import Node, encode_id, id_prefix
 from graphql_api.return_request import ReturnRequest
 from graphql_api.review import ReviewVerdict
 from graphql_api.shipment import Shipment, TimelineEntry, expected_on, timeline
 from graphql_api.split import Split
 from graphql_api.tax import LineTax
+from graphql_api.writing import Writer
 from merchantry.domain.contact import WITHHELD, Contact
 from merchantry.services import explanation, order, order_view, reversal
 from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
+from merchantry.services.written import Decimal, Identifier, Member, Stored
 
 
 @strawberry.type(description="A line of an order, frozen when it was placed.")
@@ -132,22 +135,37 @@ class Order(Node):
         with_parties: bool = False,
         trail: Sequence[TrailVerdict] | None = None,
     ) -> "Order":
-        """The order from loaded rows; relations that were not loaded are empty. ``with_parties`` shows whom refunds
-        were taken back from, and chargebacks; ``trail`` is what review rules made of it, None for who may not know."""
+        """The order from loaded rows, or as it was written; relations that were not loaded are empty.
+
+        ``with_parties`` shows whom refunds were taken back from, and chargebacks; ``trail`` is what review rules made
+        of it, None for who may not know.
+        """
+        if view.written is not None:
+            return cast("Order", Written(view.written))
         return _ShownOrder(
             view, explained, contact=contact, for_staff=for_staff, with_parties=with_parties, trail=trail
         )
 
 
-def _amount(name: str, *columns: str) -> Any:
-    """The money of an attribute of the stored thing; ``columns`` where it is made of others."""
-    read = attrgetter(name)
-    return derived(lambda self: Money.of(read(self.found), self.currency), *(columns or (name,)))
+def _amount(name: str, *plus: str, minus: tuple[str, ...] = ()) -> Any:
+    """The money of an attribute of the stored thing: its column, or the sum of some without that of others."""
+    read, plus = attrgetter(name), plus or (name,)
+    return derived(lambda self: Money.of(read(self.found), self.currency), *plus, *minus, written=Decimal(plus, minus))
 
 
 def _stored(name: str, *columns: str) -> Any:
-    """An attribute of the stored thing as it is; ``columns`` where it is made of others."""
-    return derived(attrgetter(f"found.{name}"), *(columns or (name,)))
+    """An attribute of the stored thing as it is: its column, or what is made of others."""
+    return derived(attrgetter(f"found.{name}"), *(columns or (name,)), written=None if columns else Stored(name))
+
+
+def _member(name: str, read: Callable[[Any], Any]) -> Any:
+    """A member of an enum, whose value a column holds."""
+    return derived(read, name, written=Member(name))
+
+
+def _id(kind: str, column: str, *columns: str, read: Callable[[Any], Any]) -> Any:
+    """The opaque id of something of the merchant's."""
+    return derived(read, column, *columns, written=Identifier(id_prefix(kind), True, (column, *columns)))
 
 
 DISCOUNTS = ("discount_merchant_minor", "discount_platform_minor")
@@ -157,32 +175,44 @@ TAX = tuple(name for name in order.Line.__slots__ if name.startswith("tax_"))
 class _ShownOrder(Order):
     """An order over its loaded rows."""
 
-    id = derived(lambda self: encode_id("Order", self.merchant_id, self.found.id))
+    id = _id("Order", "id", read=lambda self: encode_id("Order", self.merchant_id, self.found.id))
     number = _stored("number")
-    external_ref = derived(lambda self: self.found.external_ref if self.for_staff else None, "external_ref")
-    checkout_id = derived(lambda self: encode_id("Checkout", self.found.checkout_id), "checkout_id")
+    external_ref = derived(
+        lambda self: self.found.external_ref if self.for_staff else None,
+        "external_ref",
+        written=ForStaff(Stored("external_ref")),
+    )
+    checkout_id = derived(
+        lambda self: encode_id("Checkout", self.found.checkout_id),
+        "checkout_id",
+        written=Identifier(id_prefix("Checkout"), False, ("checkout_id",)),
+    )
     merchant_name = _stored("legal_name")
     seller_name = _stored("seller_name", "sold_by", "legal_name")
-    seller_of_record = _stored("seller", "seller_of_record")
-    status = _stored("status")
-    collected_by = derived(lambda self: Collector(self.found.collected_by), "collected_by")
+    seller_of_record = _member("seller_of_record", attrgetter("found.seller"))
+    status = _member("status", attrgetter("found.status"))
+    collected_by = _member("collected_by", lambda self: Collector(self.found.collected_by))
     goods = _amount("goods_minor")
     shipping = _amount("shipping_minor")
     discount = _amount("discount_minor", *DISCOUNTS)
     added_tax = _amount("added_tax_minor")
-    total = _amount("total_minor", "goods_minor", "shipping_minor", "added_tax_minor", *DISCOUNTS)
+    total = _amount("total_minor", "goods_minor", "shipping_minor", "added_tax_minor", minus=DISCOUNTS)
     shipping_option = _stored("shipping_option")
     ship_to = derived(lambda self: in_clear(self.buyer))
     contact = derived(lambda self: self.buyer.status)
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
     ship_by = _stored("ship_by")
-    overdue_at = derived(lambda self: self.found.overdue_at if self.for_staff else None, "overdue_at")
+    overdue_at = derived(
+        lambda self: self.found.overdue_at if self.for_staff else None,
+        "overdue_at",
+        written=ForStaff(Stored("overdue_at")),
+    )
     shipped_at = _stored("last_shipped_at")
     delivered_at = _stored("last_delivered_at")
     completed_at = _stored("completed_at")
     cancelled_at = _stored("cancelled_at")
-    lines = derived(lambda self: [_ShownLine(self, line) for line in self.found.lines])
+    lines = derived(lambda self: self.shown_lines())
     shipments = derived(lambda self: [Shipment.of(self.merchant_id, each) for each in self.view.shipments])
     events = derived(lambda self: [_event(each) for each in self.view.events])
     timeline = derived(lambda self: timeline(self.view))
@@ -196,6 +226,7 @@ class _ShownOrder(Order):
     review_status = derived(
         lambda self: ReviewStatus(self.found.review_status) if self.for_staff and self.found.review_status else None,
         "review_status",
+        written=ForStaff(Member("review_status")),
     )
     review_trail = derived(
         lambda self: None if self.trail is None else review.shown_to_merchant(self.merchant_id, self.trail)
@@ -222,6 +253,11 @@ class _ShownOrder(Order):
         self.for_staff = for_staff
         self.with_parties = with_parties
 
+    def shown_lines(self) -> "list[_ShownLine] | Written":
+        """The lines, or what PostgreSQL wrote of them."""
+        written = self.view.written_lines
+        return [_ShownLine(self, line) for line in self.found.lines] if written is None else Written(written)
+
     def shown_refund(self, found: order_view.Refund) -> Refund:
         """A refund with as much as the reader may know."""
         return Refund.of(self.merchant_id, found, for_staff=self.for_staff, with_parties=self.with_parties)
@@ -230,8 +266,17 @@ class _ShownOrder(Order):
 class _ShownLine(OrderLine):
     """A line over its row."""
 
-    id = derived(lambda self: encode_id("OrderLine", self.order.merchant_id, self.found.order_id, self.found.id), "id")
-    variant_id = derived(lambda self: encode_id("Variant", self.order.merchant_id, self.found.variant_id), "variant_id")
+    id = _id(
+        "OrderLine",
+        "order_id",
+        "id",
+        read=lambda self: encode_id("OrderLine", self.order.merchant_id, self.found.order_id, self.found.id),
+    )
+    variant_id = _id(
+        "Variant",
+        "variant_id",
+        read=lambda self: encode_id("Variant", self.order.merchant_id, self.found.variant_id),
+    )
     sku = _stored("sku")
     title = _stored("title")
     category = _stored("category")
@@ -250,6 +295,7 @@ class _ShownLine(OrderLine):
         lambda self: Money.of(self.found.refunded_goods_minor + self.found.refunded_shipping_minor, self.currency),
         "refunded_goods_minor",
         "refunded_shipping_minor",
+        written=Decimal(("refunded_goods_minor", "refunded_shipping_minor")),
     )
     refundable = derived(
         lambda self: Money.of(reversal.left_of(self.found).total_minor if self.is_paid else 0, self.currency),
@@ -268,6 +314,11 @@ class _ShownLine(OrderLine):
 
 def _event(event: order_view.OrderEvent) -> OrderEvent:
     return OrderEvent(kind=event.kind, actor=event.actor.split(":")[0], occurred_at=event.occurred_at)
+
+
+def writer(compiler: Compiler, *, for_staff: bool) -> Writer:
+    """What finds which orders PostgreSQL can write."""
+    return Writer(compiler, _ShownOrder, _ShownLine, for_staff=for_staff)
 
 
 def columns_of_orders(fields: Iterable[str]) -> frozenset[str]:

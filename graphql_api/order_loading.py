@@ -1,15 +1,20 @@
 """Orders found for whoever may see them, with what a document selects of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar, cast
 from uuid import UUID
 
 import strawberry
+from graphql import GraphQLObjectType
+from graphql.execution.collect_fields import FieldDetails
 
 from graphql_api import access
+from graphql_api.compilation import Compiler
 from graphql_api.contacts import of_buyer, of_merchant
 from graphql_api.context import Context, Info
-from graphql_api.order import Order, OrderLine, columns_of_lines, columns_of_orders
+from graphql_api.order import Order, OrderLine, columns_of_lines, columns_of_orders, writer
+from graphql_api.plain import Unexpected
 from graphql_api.refund import Refund
 from graphql_api.relay import Node, Parts, encode_id, node
 from graphql_api.selection import wanted
@@ -19,9 +24,20 @@ from merchantry.domain.permission import Permission, may
 from merchantry.services import buyer_index, explanation, order_view, review_trail, tracking
 from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
+from merchantry.services.written import Object
 from tenancy.database import Transaction
 
 N = TypeVar("N", bound=Node)
+NOTHING: Final = order_view.Parts(
+    lines=False,
+    shipments=False,
+    events=False,
+    refunds=False,
+    returns=False,
+    chargebacks=False,
+    order_columns=frozenset(),
+)
+"""Orders alone."""
 
 
 def selects(info: Info, name: str, *paths: tuple[str, ...]) -> bool:
@@ -43,6 +59,32 @@ def parts_wanted(info: Info, *paths: tuple[str, ...]) -> order_view.Parts:
         order_columns=columns_of_orders(fields),
         line_columns=columns_of_lines(of_lines),
     )
+
+
+def parts_for_staff(info: Info, *paths: tuple[str, ...]) -> order_view.Parts:
+    """The same for orders that are answered to their merchant's staff as they are; written, where they can be."""
+    compiler = info.context.compiler
+    if compiler is None or not info.context.takes_written:
+        return parts_wanted(info, *paths)
+    key = ("parts", *map(id, info._raw_info.field_nodes), *paths)
+    return compiler.remembered(key, lambda: _written(info, compiler, paths))
+
+
+def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]]) -> order_view.Parts:
+    parts = parts_wanted(info, *paths)
+    raw = info._raw_info
+    fields = [FieldDetails(node, None) for node in raw.field_nodes]
+    try:
+        groups = [group for path in paths for group in compiler.below(raw.return_type, fields, path)]
+    except Unexpected:
+        return parts
+    if len(groups) != 1:
+        return parts  # one row of the database answers in one way
+    order = cast("GraphQLObjectType", raw.schema.type_map["Order"])
+    written = writer(compiler, for_staff=True).order(order, groups[0])
+    if isinstance(written, Object):
+        return replace(NOTHING, written=written)
+    return replace(parts, lines=False, written=written) if written else parts
 
 
 IN_PAGE = (("nodes",), ("edges", "node"))
@@ -78,7 +120,7 @@ async def load_order(info: Info, parts: Parts) -> Order | None:
         info.context,
         merchant_id,
         order_id,
-        parts=parts_wanted(info, ()),
+        parts=parts_for_staff(info, ()) if _is_own(info.context, merchant_id) else parts_wanted(info, ()),
         with_split=selects(info, "split", ()),
         with_trail=selects(info, "reviewTrail", ()),
     )
@@ -119,8 +161,7 @@ async def find_order(
     with_trail: bool = True,
 ) -> Order | None:
     """The order with these parts, or None where the caller may not see it."""
-    merchant = context.caller.merchant
-    if merchant and merchant.id == merchant_id:
+    if _is_own(context, merchant_id):
         allowed = access.of_merchant(context, Permission.ORDER_READ)
         async with context.database.read(allowed.act.actor) as tx:
             async with tx.as_merchant(merchant_id) as session:
@@ -142,3 +183,8 @@ async def find_order(
         contacts = await of_buyer(context, platform, [each.checkout_id for each in index])
     views = await tracking.of_buyer(context.database, index, parts)
     return Order.of(views[0], contact=contacts.get(views[0].order.checkout_id, WITHHELD)) if views else None
+
+
+def _is_own(context: Context, merchant_id: UUID) -> bool:
+    """Whether the merchant is the one whose staff asks."""
+    return context.caller.merchant is not None and context.caller.merchant.id == merchant_id

@@ -40,7 +40,12 @@ Row = TypeVar("Row")
 
 def encode_id(kind: str, *parts: UUID) -> strawberry.ID:
     """The opaque id of a thing: its kind and the keys that find it, for a merchant's things the merchant's first."""
-    return strawberry.ID(_to_text(kind.encode() + b"\0" + b"".join(part.bytes for part in parts)))
+    return strawberry.ID(_to_text(id_prefix(kind) + b"".join(part.bytes for part in parts)))
+
+
+def id_prefix(kind: str) -> bytes:
+    """What the ids of a kind begin with, before the keys."""
+    return kind.encode() + b"\0"
 
 
 def parse_id(text: str) -> tuple[str, Parts] | None:

@@ -8,11 +8,26 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, Table, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Line, Order
 from merchantry.services.return_request import Return
+from merchantry.services.ship_by import is_overdue
+from merchantry.services.written import Lines, Object, text_of
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
 from tenancy.across import Across
 
@@ -80,7 +95,10 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order with everything that was asked for of it."""
+    """An order with everything that was asked for of it.
+
+    ``written`` is its JSON text, or ``written_lines`` that of its lines, where ``Parts`` wanted that.
+    """
 
     merchant_id: UUID
     order: Order
@@ -89,14 +107,17 @@ class OrderView:
     refunds: Sequence[Refund] = ()
     returns: Sequence[Return] = ()
     chargebacks: Sequence[Chargeback] = ()
+    written: str | None = None
+    written_lines: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """Which relations to load; each costs one statement, whatever the number of orders.
 
     Of orders and lines only ``order_columns`` and ``line_columns`` are read, where they are given: reading any other
-    attribute of them raises AttributeError, but for ``ALWAYS``.
+    attribute of them raises AttributeError, but for ``ALWAYS``. What is to be ``written`` comes as JSON text: a whole
+    order, of which nothing else is loaded then, or the lines.
     """
 
     lines: bool = True
@@ -107,16 +128,19 @@ class Parts:
     chargebacks: bool = True
     order_columns: frozenset[str] | None = None
     line_columns: frozenset[str] | None = None
+    written: Object | Lines | None = None
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The relations, as they are named in ``RELATIONS``."""
         return [name for name in RELATIONS if getattr(self, name)]
 
-    @property
+    @cached_property
     def head(self) -> "Head":
         """How the orders themselves are read."""
-        return WHOLE if self.order_columns is None else _some(self.order_columns)
+        if self.order_columns is None:
+            return WHOLE
+        return _some(self.order_columns, self.written)
 
     def relation(self, name: str) -> "Relation":
         """How a relation is read."""
@@ -177,23 +201,56 @@ def _lines(columns: frozenset[str]) -> Relation:
     return _relation(order_line, Line, order_line.c.position, names=names)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders a page is of; each names a parameter of its statement."""
+
+    after: bool = False
+    statuses: bool = False
+    external_ref: bool = False
+    overdue_at: bool = False
+
+
 @dataclass(frozen=True)
 class Head:
-    """How orders themselves are read: which columns, and what a row becomes when its lines are put behind them."""
+    """How orders themselves are read: which columns, and what a row becomes when its lines are put behind them.
+
+    What is ``written`` stands behind the columns, and needs the parameter ``merchant_key``.
+    """
 
     names: Names
     make: Callable[..., Any]
+    written: Object | Lines | None = None
 
     @cached_property
-    def columns(self) -> list[Column[Any]]:
+    def columns(self) -> list[ColumnElement[Any]]:
         """What to select."""
-        return [orders.c[name] for name in self.names]
+        columns: list[ColumnElement[Any]] = [orders.c[name] for name in self.names]
+        return columns if self.written is None else [*columns, text_of(self.written).label("written")]
+
+    def page(self, filter_: Filter) -> Select[Any]:
+        """The newest of these orders, as many as the parameter ``limit`` says."""
+        found = self._pages.get(filter_)
+        if found is None:
+            found = self._pages[filter_] = self._page(filter_)
+        return found
 
     @cached_property
-    def newest(self) -> Select[Any]:
-        """The newest orders, as many as the parameter ``limit`` says."""
-        newest_first = select(*self.columns).order_by(orders.c.placed_at.desc(), orders.c.id.desc())
-        return newest_first.limit(bindparam("limit", type_=Integer))
+    def _pages(self) -> dict[Filter, Select[Any]]:
+        return {}
+
+    def _page(self, filter_: Filter) -> Select[Any]:
+        statement = select(*self.columns).order_by(orders.c.placed_at.desc(), orders.c.id.desc())
+        if filter_.after:
+            after = bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid)
+            statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
+        if filter_.statuses:
+            statement = statement.where(orders.c.status == func.any(bindparam("statuses", type_=ARRAY(Text))))
+        if filter_.external_ref:
+            statement = statement.where(orders.c.external_ref == bindparam("external_ref"))
+        if filter_.overdue_at:
+            statement = statement.where(is_overdue(bindparam("overdue_at", type_=DateTime(timezone=True))))
+        return statement.limit(bindparam("limit", type_=Integer))
 
     @cached_property
     def by_id(self) -> Select[Any]:
@@ -201,9 +258,19 @@ class Head:
         return select(*self.columns).where(orders.c.id == bindparam("id"))
 
     @cached_property
+    def by_ids(self) -> Select[Any]:
+        """The orders of the parameter ``order_ids``."""
+        return select(*self.columns).where(orders.c.id == _GIVEN)
+
+    @cached_property
+    def by_number(self) -> Select[Any]:
+        """The order of the parameter ``number``."""
+        return select(*self.columns).where(orders.c.number == bindparam("number"))
+
+    @cached_property
     def across(self) -> Across:
         """Orders of several merchants, by the parameter ``order_ids``."""
-        return Across(select(*self.columns).where(orders.c.id == _GIVEN))
+        return Across(self.by_ids)
 
     @cached_property
     def status(self) -> int | None:
@@ -215,6 +282,6 @@ WHOLE = Head(_named(Order, frozenset(Order.__slots__) - {"lines"}), Order)
 
 
 @lru_cache(maxsize=SHAPES)
-def _some(columns: frozenset[str]) -> Head:
+def _some(columns: frozenset[str], written: Object | Lines | None) -> Head:
     names = _named(Order, (columns | ALWAYS) - {"lines"})
-    return Head(names, _partial(Order, (*names, "lines")))
+    return Head(names, _partial(Order, (*names, "lines")), written)

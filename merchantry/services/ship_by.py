@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import BindParameter, ColumnElement, and_, func
 
 from merchantry.domain.act import Act
 from merchantry.domain.category import MOST_DAYS
@@ -35,7 +35,7 @@ def watched(session: MerchantSession, order_id: UUID, due: datetime | None) -> l
     return [] if due is None else [queue.asked(session.merchant_id, JobKind.ORDER_OVERDUE, order_id, due)]
 
 
-def is_overdue(moment: datetime) -> ColumnElement[bool]:
+def is_overdue(moment: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether an order should have been shipped at a moment, and is not, or not wholly."""
     return and_(orders.c.ship_by <= moment, orders.c.status == func.any([each.value for each in TO_SHIP]))
 

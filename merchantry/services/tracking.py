@@ -13,10 +13,10 @@ from merchantry.services import chargeback, return_request
 from merchantry.services.buyer_index import IndexedOrder
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Order
-from merchantry.services.order_view import RELATIONS, Head, OrderEvent, OrderView, Parts, Refund, Relation
+from merchantry.services.order_view import Filter, Head, OrderEvent, OrderView, Parts, Refund, Relation
 from merchantry.services.return_request import Return
-from merchantry.services.ship_by import is_overdue
-from merchantry.tables.merchant import orders, refund
+from merchantry.services.written import Object
+from merchantry.tables.merchant import refund
 from tenancy.across import read_few_across
 from tenancy.database import Database, MerchantSession
 
@@ -34,16 +34,17 @@ async def page(
     parts: Parts,
 ) -> list[OrderView]:
     """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
-    statement, given = parts.head.newest, {"limit": limit}
+    filter_ = Filter(after is not None, bool(statuses), external_ref is not None, overdue_at is not None)
+    given: dict[str, Any] = {"limit": limit}
     if after is not None:
-        statement = statement.where(tuple_(orders.c.placed_at, orders.c.id) < tuple_(*after))
+        given["after_at"], given["after_id"] = after
     if statuses:
-        statement = statement.where(orders.c.status.in_(statuses))
+        given["statuses"] = [each.value for each in statuses]
     if external_ref is not None:
-        statement = statement.where(orders.c.external_ref == external_ref)
+        given["external_ref"] = external_ref
     if overdue_at is not None:
-        statement = statement.where(is_overdue(overdue_at))
-    return await _views(session, statement, parts, given)
+        given["overdue_at"] = overdue_at
+    return await _views(session, parts.head.page(filter_), parts, given)
 
 
 async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:
@@ -67,7 +68,7 @@ async def refund_of_id(session: MerchantSession, refund_id: UUID) -> Refund | No
 
 async def by_number(session: MerchantSession, number: str, parts: Parts) -> OrderView | None:
     """The merchant's order of this number."""
-    found = await _views(session, select(*parts.head.columns).where(orders.c.number == number), parts)
+    found = await _views(session, parts.head.by_number, parts, {"number": number})
     return found[0] if found else None
 
 
@@ -81,7 +82,7 @@ async def by_ids(session: MerchantSession, order_ids: Collection[UUID], parts: P
     """Those of the merchant's orders that have one of these ids."""
     if not order_ids:
         return []
-    return await _views(session, select(*parts.head.columns).where(orders.c.id == func.any(list(order_ids))), parts)
+    return await _views(session, parts.head.by_ids, parts, {"order_ids": list(order_ids)})
 
 
 async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID]) -> list[Refund]:
@@ -94,8 +95,10 @@ async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID])
 
 
 async def _views(
-    session: MerchantSession, statement: Select[Any], parts: Parts, parameters: Mapping[str, Any] | None = None
+    session: MerchantSession, statement: Select[Any], parts: Parts, parameters: Mapping[str, Any]
 ) -> list[OrderView]:
+    if parts.written:
+        parameters = {**parameters, "merchant_key": session.merchant_id}
     rows = (await session.execute(statement, parameters)).all()
     related = {}
     if rows:
@@ -164,8 +167,12 @@ def _view(
     merchant_id: UUID, head: Head, row: Sequence[Any], related: Mapping[str, Mapping[UUID, list[Any]]]
 ) -> OrderView:
     values = [*row]
+    written = values.pop() if head.written else None
     if head.status is not None:
         values[head.status] = OrderStatus(values[head.status])
     order_id = values[head.names.index("id")]
-    lines, *others = (related.get(name, {}).get(order_id, ()) for name in (*RELATIONS, "returns", "chargebacks"))
-    return OrderView(merchant_id, head.make(*values, tuple(lines)), *others)
+    found: dict[str, Any] = {name: of_orders.get(order_id, ()) for name, of_orders in related.items()}
+    order = head.make(*values, tuple(found.pop("lines", ())))
+    if head.written:
+        found["written" if isinstance(head.written, Object) else "written_lines"] = written
+    return OrderView(merchant_id, order, **found)

@@ -1,0 +1,77 @@
+"""Which selections PostgreSQL writes: those whose every field says how it is written (``derived``)."""
+
+from typing import cast
+
+from graphql import GraphQLEnumType, GraphQLObjectType, GraphQLOutputType, get_named_type, is_leaf_type
+from graphql.execution.collect_fields import FieldDetailsList
+
+from graphql_api import plain
+from graphql_api.compilation import Compiler
+from graphql_api.derived import Derived, ForStaff, Writable
+from graphql_api.plain import DEFINITION, Unexpected, require
+from merchantry.services.written import Constant, Currency, Decimal, Lines, Member, Object, Value
+
+
+class Writer:
+    """Finds what is to be written of an operation's selections. Orders and their lines are objects of these classes."""
+
+    def __init__(self, compiler: Compiler, order: type, line: type, *, for_staff: bool) -> None:
+        self._compiler = compiler
+        self._order = order
+        self._line = line
+        self._for_staff = for_staff
+
+    def order(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> Object | Lines | None:
+        """Orders, of which this is selected: all of it, or their lines, or nothing."""
+        try:
+            return self._object(type_, fields, self._order)
+        except Unexpected:
+            return self._lines(type_, fields)
+
+    def _lines(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> Lines | None:
+        selected = self._compiler.collected(type_, fields).values()
+        groups = [group for group in selected if group[0].node.name.value == "lines"]
+        if len(groups) != 1:
+            return None  # an order has one place for what is written of its lines
+        try:
+            return cast("Lines", self._member(type_, groups[0], self._order))
+        except Unexpected:
+            return None
+
+    def _object(self, type_: GraphQLObjectType, fields: FieldDetailsList, class_: type) -> Object:
+        """Raises Unexpected where Python has to make one of the fields."""
+        members = []
+        for key, group in self._compiler.collected(type_, fields).items():
+            members.append((key, self._member(type_, group, class_)))
+        return Object(tuple(members))
+
+    def _member(self, type_: GraphQLObjectType, group: FieldDetailsList, class_: type) -> Value:
+        name = group[0].node.name.value
+        if name == "__typename":
+            return Constant(type_.name)
+        field = type_.fields[name]
+        attribute = plain.attribute(field.extensions.get(DEFINITION), field.resolve)
+        require(not field.args and not group[0].node.arguments)
+        derived = getattr(class_, attribute, None)
+        require(isinstance(derived, Derived))
+        return self._value(field.type, group, cast("Derived", derived).written)
+
+    def _value(self, type_: GraphQLOutputType, group: FieldDetailsList, written: Writable | None) -> Value:
+        named = get_named_type(type_)
+        if named.name == "OrderLine":
+            return Lines(self._object(cast("GraphQLObjectType", named), group, self._line))
+        if isinstance(written, ForStaff):
+            return self._value(type_, group, written.value) if self._for_staff else Constant(None)
+        if isinstance(written, Decimal):
+            return self._money(cast("GraphQLObjectType", named), group, written)
+        if isinstance(written, Member):
+            members = cast("GraphQLEnumType", named).values
+            require(all(str(each.value).upper() == name for name, each in members.items()))
+        if written is None or not is_leaf_type(named):
+            raise Unexpected
+        return written
+
+    def _money(self, type_: GraphQLObjectType, fields: FieldDetailsList, amount: Decimal) -> Object:
+        known: dict[str, Value] = {"amount": amount, "currency": Currency(), "__typename": Constant(type_.name)}
+        collected = self._compiler.collected(type_, fields)
+        return Object(tuple((key, known[group[0].node.name.value]) for key, group in collected.items()))

@@ -1,0 +1,247 @@
+"""What PostgreSQL writes of orders is what Python would have made of the same rows, for any selection of any rows."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from graphql import GraphQLInterfaceType, GraphQLNonNull, GraphQLObjectType
+from sqlalchemy import insert
+from strawberry.utils.str_converters import to_camel_case
+
+from graphql_api.derived import Derived, ForStaff
+from graphql_api.order import _ShownLine, _ShownOrder
+from graphql_api.relay import encode_id
+from graphql_api.schema import schema
+from merchantry.domain.money import CURRENCY_DIGITS
+from merchantry.domain.order import OrderStatus
+from merchantry.domain.permission import MerchantRole
+from merchantry.services.written import Decimal, Member, Stored
+from merchantry.tables.merchant import order_line, orders
+from tenancy.principals import Merchant
+from tests.builders import a_merchant
+from tests.graphql_api.counting import counted
+from tests.graphql_api.mall import Mall
+from tests.graphql_api.random_documents import CONDITIONS, Composite, DocumentWriter
+
+SEEDS = 150
+SHOWN: dict[str, type] = {"Order": _ShownOrder, "OrderLine": _ShownLine}
+TEXTS = (
+    "",
+    "plain",
+    'say "no"',
+    "back\\slash",
+    "line\nbreak\ttab\r\b\f",
+    "\x01\x1f\x7f",
+    "日本語 🍵",
+    "</script>",
+    "{}%s$1'",
+)
+
+
+def written_fields(type_name: str) -> set[str]:
+    """The fields of a type that say how they are written."""
+    derived = {name: each for name, each in vars(SHOWN[type_name]).items() if isinstance(each, Derived)}
+    return {to_camel_case(name) for name, each in derived.items() if each.written is not None}
+
+
+def a_moment(random: Random) -> datetime:
+    whole = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=random.randrange(10**7))
+    return whole + timedelta(microseconds=random.choice([0, 0, 1, 500_000, 120, 999_999]))
+
+
+def an_order(random: Random, number: int) -> dict[str, Any]:
+    """A row of any sort that the table takes."""
+
+    def perhaps(value: Any) -> Any:
+        return random.choice([None, value])
+
+    goods, shipping, tax = (random.choice([0, 1, 99, 100, 123_456, 10**14]) for _ in range(3))
+    discount = random.randint(0, goods)
+    captured = perhaps(a_moment(random))
+    is_principal = random.random() < 0.3
+    return {
+        "id": uuid4(),
+        "number": f"100001-{number:06}",
+        "checkout_id": uuid4(),
+        "status": random.choice([each.value for each in OrderStatus]),
+        "currency": random.choice(["BRL", "EUR", "JPY", "KWD", "CLF", *CURRENCY_DIGITS]),
+        "goods_minor": goods,
+        "shipping_minor": shipping,
+        "added_tax_minor": tax,
+        "discount_merchant_minor": discount // 2,
+        "discount_platform_minor": discount - discount // 2,
+        "refunded_minor": random.randint(0, goods - discount),
+        "collected_by": "platform" if is_principal else random.choice(["platform", "merchant"]),
+        "shipping_option": random.choice(TEXTS),
+        "legal_name": random.choice(TEXTS),
+        "seller_of_record": "principal" if is_principal else "agent",
+        "sold_by": random.choice(TEXTS) if is_principal else None,
+        "placed_at": a_moment(random),
+        "captured_at": captured,
+        "capture_seq": 1 if captured else None,
+        "events": 1,
+        "external_ref": perhaps(f"{random.choice(TEXTS)}{number}"),
+        "review_status": perhaps("held"),
+        **{name: perhaps(a_moment(random)) for name in ("last_shipped_at", "last_delivered_at", "completed_at")},
+        **{name: perhaps(a_moment(random)) for name in ("cancelled_at", "ship_by", "overdue_at")},
+    }
+
+
+def a_line_of(random: Random, order_id: UUID, position: int) -> dict[str, Any]:
+    quantity, price = random.choice([1, 2, 2**31 - 1]), random.choice([0, 1, 5, 1999])
+    cancelled, shipped = random.choice([(0, 0), (0, 1), (1, 0)])
+    return {
+        "id": uuid4(),
+        "order_id": order_id,
+        "position": position,
+        "product_id": uuid4(),
+        "variant_id": uuid4(),
+        **{name: random.choice(TEXTS) for name in ("sku", "title", "category")},
+        "unit_price_minor": price,
+        "quantity": quantity,
+        "goods_minor": price * quantity,
+        "shipping_minor": 999,
+        "discount_merchant_minor": random.randint(0, price),
+        "shipped": shipped,
+        "delivered": random.randint(0, shipped),
+        "cancelled": cancelled,
+        "refunded": cancelled,
+        "refunded_goods_minor": random.randint(0, price * (quantity - 1)),
+        "refunded_shipping_minor": random.randint(0, 999),
+        "return_days": random.choice([None, 0, 14]),
+    }
+
+
+async def a_seller(mall: Mall, count: int) -> Merchant:
+    """A merchant with orders of any sort, none to five lines each."""
+    random = Random(1)
+    seller = await a_merchant(mall.database)
+    await mall.hire("olga", seller, MerchantRole.OWNER)
+    rows = [an_order(random, number) for number in range(count)]
+    lines = [a_line_of(random, row["id"], at) for row in rows for at in range(random.randint(0, 5))]
+    async with mall.database.write("test") as tx, tx.as_merchant(seller.id) as session:
+        await session.execute(insert(orders), rows)
+        await session.execute(insert(order_line), lines)
+    return seller
+
+
+@dataclass
+class OrderWriter(DocumentWriter):
+    """Writes what is selected of orders, mostly of fields that can be written."""
+
+    def order(self) -> str:
+        type_ = self.schema.type_map["Order"]
+        assert isinstance(type_, GraphQLObjectType)
+        return self._selection_set(type_, 1)
+
+    def _selection(self, type_: Composite, depth: int) -> str:
+        if type_.name in SHOWN and self.random.random() < 0.85:
+            assert isinstance(type_, GraphQLObjectType)
+            often = ["lines"] * 6 if type_.name == "Order" else []
+            name = self.random.choice([*sorted(written_fields(type_.name)), *often])
+            return self._field(type_, name, depth)
+        return super()._selection(type_, depth)
+
+    def _field(self, type_: GraphQLObjectType | GraphQLInterfaceType, name: str, depth: int, alias: bool = True) -> str:
+        """Splits need more rows than these orders have."""
+        return "" if name == "split" else super()._field(type_, name, depth, alias)
+
+
+def a_document(seed: int) -> str:
+    """A page of orders, or one order, with anything of them."""
+    random = Random(seed)
+    writer = OrderWriter(schema.graphql_schema, random)
+    body = writer.order()
+    page = f"orders(first: {random.choice([1, 7, 40])})"
+    root = random.choice(
+        [
+            f"merchant {{ {page} {{ nodes {body} pageInfo {{ endCursor }} }} }}",
+            f"merchant {{ {page} {{ edges {{ cursor node {body} }} }} }}",
+            f"merchant {{ {page} {{ nodes {{ id }} renamed: nodes {body} }} }}",
+            f'merchant {{ order(number: "100001-000003") {body} }}',
+            f"node(id: $id) {{ __typename id ... on Order {body} }}",
+        ]
+    )
+    fragments = " ".join(f"fragment {name} on {type_} {text}" for name, type_, text in writer.fragments)
+    given = [f"$c{number}: Boolean!" for number in range(CONDITIONS) if f"$c{number}" in root + fragments]
+    given += ["$d: Boolean! = true"] * ("$d" in root + fragments) + ["$id: ID!"] * ("$id" in root)
+    return f"query {'(' + ', '.join(given) + ')' if given else ''} {{ {root} }} {fragments}"
+
+
+async def test_what_is_written_is_what_would_have_been_made(mall: Mall, monkeypatch: pytest.MonkeyPatch) -> None:
+    seller = await a_seller(mall, 40)
+    number = '{ merchant { order(number: "100001-000003") { id } } }'
+    some_order = (await mall.ask(number, who="olga", merchant=seller.slug)).data["merchant"]["order"]["id"]
+    ways = Counter[str]()
+    for seed in range(SEEDS):
+        document = a_document(seed)
+        variables = {f"c{at}": bool(seed >> at & 1) for at in range(CONDITIONS)} | {"id": some_order}
+        with counted(monkeypatch) as sent:
+            written = await mall.ask(document, variables, who="olga", merchant=seller.slug)
+        with monkeypatch.context() as patched:
+            patched.setattr(schema, "execution_context_class", schema.execution_context_class)
+            schema.execute_as_it_comes()
+            made = await mall.ask(document, variables, who="olga", merchant=seller.slug)
+        assert written.body == made.body, document
+        assert "errors" not in made.body, made.body
+        ways["lines" if any("string_agg(" in text for text in sent) else "other"] += 1
+        ways["written"] += any(" || " in text for text in sent)
+    assert ways["written"] > SEEDS // 2, ways
+    assert ways["lines"] > SEEDS // 4, ways
+
+
+@pytest.mark.parametrize("type_name", SHOWN)
+def test_what_is_never_null_is_written_of_columns_that_are_never_null(type_name: str) -> None:
+    type_, class_ = schema.graphql_schema.type_map[type_name], SHOWN[type_name]
+    table = orders if type_name == "Order" else order_line
+    assert isinstance(type_, GraphQLObjectType)
+    derived = {to_camel_case(name): each for name, each in vars(class_).items() if isinstance(each, Derived)}
+    for name in written_fields(type_name):
+        written = derived[name].written
+        if isinstance(written, ForStaff):
+            assert not isinstance(type_.fields[name].type, GraphQLNonNull), name
+        if isinstance(type_.fields[name].type, GraphQLNonNull):
+            columns: tuple[str, ...] = (written.column,) if isinstance(written, Stored | Member) else ()
+            if isinstance(written, Decimal):
+                columns = (*written.plus, *written.minus)
+            assert not any(table.c[column].nullable for column in columns), name
+
+
+async def test_of_another_merchant_nothing_is_written(mall: Mall) -> None:
+    seller = await a_seller(mall, 3)
+    other = await a_merchant(mall.database)
+    await mall.hire("otto", other, MerchantRole.OWNER)
+    number = '{ merchant { order(number: "100001-000001") { id number } orders(first: 5) { nodes { id } } } }'
+    own = (await mall.ask(number, who="olga", merchant=seller.slug)).data["merchant"]
+    assert own["order"]["number"] == "100001-000001"
+    assert len(own["orders"]["nodes"]) == 3
+    assert (await mall.ask(number, who="otto", merchant=other.slug)).data["merchant"] == {
+        "order": None,
+        "orders": {"nodes": []},
+    }
+    node = "query ($id: ID!) { node(id: $id) { id ... on Order { number } } }"
+    asked = {"id": own["order"]["id"]}
+    assert (await mall.ask(node, asked, who="olga", merchant=seller.slug)).data["node"] == own["order"]
+    for merchant in (other.slug, None):
+        assert (await mall.ask(node, asked, who="otto", merchant=merchant)).data["node"] is None
+
+
+async def test_keys_of_the_client_are_bound_and_never_part_of_a_statement(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller = await a_seller(mall, 1)
+    document = "{ merchant { orders { nodes { OneStrangeName: number lines { AnotherOne: title } } } } }"
+    with counted(monkeypatch) as sent:
+        answer = await mall.ask(document, who="olga", merchant=seller.slug)
+    assert "OneStrangeName" in answer.data["merchant"]["orders"]["nodes"][0]
+    assert any("string_agg(" in text for text in sent)
+    assert not any("StrangeName" in text or "AnotherOne" in text for text in sent)
+
+
+def test_ids_are_written_as_they_are_encoded() -> None:
+    merchant, key = UUID(int=2**128 - 1), UUID(int=62)
+    assert {*encode_id("Order", merchant, key)} & {*"-_"}, "such ids are among those that the test of rows compares"
