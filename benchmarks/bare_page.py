@@ -20,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 CONNECTIONS = 8
+WITH_ADDRESSES = "addresses"
+"""The parameter of a request that asks for addresses too."""
 ORDERS = (
     "SELECT id, number, status, placed_at, currency, goods_minor + shipping_minor, ship_to FROM {schema}.orders"
     " ORDER BY placed_at DESC, id DESC LIMIT 50"
@@ -37,8 +39,7 @@ SELECT json_build_object('data', json_build_object('merchant', json_build_object
         'number', o.number, 'status', upper(o.status), 'placedAt', to_char(o.placed_at, {instant}),
         'total', json_build_object('amount', ((o.goods_minor + o.shipping_minor) / 100.0)::numeric(20, 2)::text,
                                    'currency', o.currency),
-        'shipTo', json_build_object('name', o.ship_to -> 'name', 'street', o.ship_to -> 'street',
-            'city', o.ship_to -> 'city', 'postalCode', o.ship_to -> 'postal_code', 'country', o.ship_to -> 'country'),
+        {address}
         'lines', lines.found
     ) ORDER BY o.placed_at DESC, o.id DESC)))))::text
 FROM (SELECT * FROM {schema}.orders ORDER BY placed_at DESC, id DESC LIMIT 50) AS o,
@@ -49,13 +50,17 @@ FROM (SELECT * FROM {schema}.orders ORDER BY placed_at DESC, id DESC LIMIT 50) A
         FROM {schema}.order_line AS l WHERE l.order_id = o.id
     ) AS lines
 """
+ADDRESS = """
+'shipTo', json_build_object('name', o.ship_to -> 'name', 'street', o.ship_to -> 'street',
+    'city', o.ship_to -> 'city', 'postalCode', o.ship_to -> 'postal_code', 'country', o.ship_to -> 'country'),
+"""
 INSTANT = '\'YYYY-MM-DD"T"HH24:MI:SS"+00:00"\''
 ORDER = ORDERS.replace(" ORDER BY placed_at DESC, id DESC LIMIT 50", " WHERE id = %s")
 
 
 def build(owner_url: str) -> Starlette:
     """The application; ``POST /orders/m_…`` answers what the mall's GraphQL answers to the same question, and so do the
-    page that PostgreSQL writes as JSON, and the single order."""
+    page that PostgreSQL writes as JSON, and the single order; these with addresses where the query says so."""
     pool: asyncio.Queue[AsyncConnection[TupleRow]] = asyncio.Queue()
 
     @asynccontextmanager
@@ -78,7 +83,8 @@ def build(owner_url: str) -> Starlette:
     async def orders_as_json(request: Request) -> Response:
         connection, schema = await pool.get(), request.path_params["schema"]
         try:
-            text = PAGE_AS_JSON.format(schema=schema, instant=INSTANT).encode()
+            address = ADDRESS if WITH_ADDRESSES in request.query_params else ""
+            text = PAGE_AS_JSON.format(schema=schema, instant=INSTANT, address=address).encode()
             prefix = b"Order\0" + UUID(schema.removeprefix("m_")).bytes
             row = await (await connection.execute(text, {"prefix": prefix})).fetchone()
         finally:
@@ -93,6 +99,8 @@ def build(owner_url: str) -> Starlette:
             nodes = await _nodes(connection, schema, page)
         finally:
             pool.put_nowait(connection)
+        if WITH_ADDRESSES not in request.query_params:
+            del nodes[0]["shipTo"]
         return Response(orjson.dumps({"data": {"node": nodes[0]}}), media_type="application/json")
 
     routes = [

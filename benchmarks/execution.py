@@ -13,10 +13,11 @@ from uuid import UUID
 import orjson
 import psycopg
 
+from benchmarks.bare_page import WITH_ADDRESSES
 from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client, rate
 from benchmarks.measuring import Options, facts, parse_options, show, times
-from benchmarks.orders_page import PAGE, fill
+from benchmarks.orders_page import ADDRESS, PAGE, SELECTED, fill
 from benchmarks.people import Person, hired
 from benchmarks.serving import serving
 from graphql_api.relay import encode_id
@@ -26,18 +27,7 @@ from tenancy.schemas import MARK, schema_of
 
 CLIENTS = (1, 8)
 KINDS = ("mall", "mall_as_it_comes", "bare_page")
-ORDER = """
-query Order($id: ID!) {
-  node(id: $id) {
-    ... on Order {
-      id number status placedAt
-      total { amount currency }
-      shipTo { name street city postalCode country }
-      lines { title quantity unitPrice { amount currency } }
-    }
-  }
-}
-"""
+ORDER = "query Order($id: ID!) { node(id: $id) { ... on Order { %s } } }"
 AN_ORDER = "SELECT id FROM __merchant__.orders LIMIT 1"
 
 Ask = Callable[[int], Awaitable[bytes]]
@@ -45,12 +35,26 @@ Rename = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to answer a question: whose server, at which path, asked by which body."""
+class Question:
+    """What is asked: in our words, and the path by which the bare server is asked the same."""
 
-    server: str
-    path: str
-    body: bytes = b""
+    title: str
+    body: bytes
+    bare_name: str
+    bare_path: str
+
+
+def questions(merchant: Merchant, order_id: UUID) -> list[Question]:
+    """A page and one order, each without addresses and with them, which we write down before we answer."""
+    schema, id = schema_of(merchant.id), encode_id("Order", merchant.id, order_id)
+    found = []
+    for beside, selected, query in (("", SELECTED, ""), (", with addresses", SELECTED + ADDRESS, f"?{WITH_ADDRESSES}")):
+        page = {"query": PAGE % selected}
+        order = {"query": ORDER % selected, "variables": {"id": id}}
+        as_json, by_id = f"/orders-as-json/{schema}{query}", f"/order/{schema}/{order_id}{query}"
+        found.append(Question(f"Orders page, 50 orders × 5 lines{beside}", orjson.dumps(page), "JSON by SQL", as_json))
+        found.append(Question(f"One order by id{beside}", orjson.dumps(order), "psycopg", by_id))
+    return found
 
 
 def main() -> None:
@@ -64,29 +68,20 @@ def main() -> None:
             kind: stack.enter_context(serving(installation, kind, profile=options.profile and kind == "mall"))
             for kind in KINDS
         }
-        order_id = an_order(installation.logins.owner, merchant)
-        pages, orders = asyncio.run(_measure(sockets, owner, merchant, order_id, options))
+        asked = questions(merchant, an_order(installation.logins.owner, merchant))
+        found = asyncio.run(_measure(sockets, owner, merchant, asked, options))
         line = facts(installation.logins.owner, options)
-        note = (
-            "All over HTTP on Unix sockets from uvicorn. The same answers, compared first; medians of alternating runs."
-        )
+    for question, figures in zip(asked, found, strict=True):
+        bare = question.bare_name
+        columns = ("clients", "ours (b)", "as it comes (a)", f"{bare} (c)", "b / a", "b / c")
         show(
-            "Orders page, 50 orders × 5 lines (requests/s)",
-            line,
-            ("clients", "ours (b)", "as it comes (a)", "JSON by SQL (c)", "b / a", "b / c"),
-            [_row(clients, found, "as it comes", "JSON by SQL") for clients, found in pages.items()],
+            f"{question.title} (requests/s)", line, columns, [_row(clients, each) for clients, each in figures.items()]
         )
-        show(
-            "One order by id (requests/s)",
-            line,
-            ("clients", "ours", "as it comes", "psycopg in Starlette", "ours / as it comes", "ours / psycopg"),
-            [_row(clients, found, "as it comes", "psycopg") for clients, found in orders.items()],
-            note,
-        )
+    print("All over HTTP on Unix sockets from uvicorn. The same answers, compared first; medians of alternating runs.")
 
 
-def _row(clients: int, found: dict[str, float], first: str, second: str) -> tuple[str, ...]:
-    ours, *others = found["ours"], found[first], found[second]
+def _row(clients: int, found: dict[str, float]) -> tuple[str, ...]:
+    ours, *others = found["ours"], found["as it comes"], found["bare"]
     return (str(clients), *(f"{figure:,.1f}" for figure in (ours, *others)), *(times(ours, each) for each in others))
 
 
@@ -100,11 +95,8 @@ def an_order(owner_url: str, merchant: Merchant) -> UUID:
 
 
 async def _measure(
-    sockets: dict[str, Path], owner: Person, merchant: Merchant, order_id: UUID, options: Options
-) -> tuple[dict[int, dict[str, float]], dict[int, dict[str, float]]]:
-    schema = schema_of(merchant.id)
-    page = orjson.dumps({"query": PAGE})
-    order = orjson.dumps({"query": ORDER, "variables": {"id": encode_id("Order", merchant.id, order_id)}})
+    sockets: dict[str, Path], owner: Person, merchant: Merchant, asked: list[Question], options: Options
+) -> list[dict[int, dict[str, float]]]:
     async with AsyncExitStack() as stack:
         signed_in = {"authorization": f"Bearer {owner.token}", "x-merchant": merchant.slug}
         clients = {
@@ -112,20 +104,18 @@ async def _measure(
             for kind, socket in sockets.items()
         }
 
-        def asking(way: Way) -> Ask:
-            return lambda client: clients[way.server][client].post(way.path, way.body)
+        def asking(server: str, path: str, body: bytes = b"") -> Ask:
+            return lambda client: clients[server][client].post(path, body)
 
-        pages = {
-            "ours": asking(Way("mall", "/graphql", page)),
-            "as it comes": asking(Way("mall_as_it_comes", "/graphql", page)),
-            "JSON by SQL": asking(Way("bare_page", f"/orders-as-json/{schema}")),
-        }
-        orders = {
-            "ours": asking(Way("mall", "/graphql", order)),
-            "as it comes": asking(Way("mall_as_it_comes", "/graphql", order)),
-            "psycopg": asking(Way("bare_page", f"/order/{schema}/{order_id}")),
-        }
-        return await rates(pages, options), await rates(orders, options)
+        found = []
+        for question in asked:
+            ways = {
+                "ours": asking("mall", "/graphql", question.body),
+                "as it comes": asking("mall_as_it_comes", "/graphql", question.body),
+                "bare": asking("bare_page", question.bare_path),
+            }
+            found.append(await rates(ways, options))
+        return found
 
 
 async def rates(

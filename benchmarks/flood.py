@@ -14,7 +14,7 @@ import orjson
 from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, ms, parse_options, show
-from benchmarks.orders_page import PAGE, fill
+from benchmarks.orders_page import ADDRESS, PAGE, SELECTED, fill
 from benchmarks.people import hired
 from benchmarks.serving import serving
 from graphql_api.door import Rules
@@ -105,7 +105,7 @@ async def _flood(socket: Path, headers: Headers) -> None:
 
 
 async def _ask_on(socket: Path, headers: Headers, answers: dict[bool, int]) -> None:
-    question = orjson.dumps({"query": PAGE})
+    question = orjson.dumps({"query": PAGE % (SELECTED + ADDRESS)})
     async with Client(socket, headers) as client:
         while True:
             try:

@@ -11,7 +11,7 @@ import psycopg
 from benchmarks.installation import Installation, installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import facts, parse_options, show, told
-from benchmarks.orders_page import LINES, ORDERS, PAGE
+from benchmarks.orders_page import ADDRESS, LINES, ORDERS, PAGE, SELECTED
 from benchmarks.people import people
 from benchmarks.serving import process_of, serving
 from merchantry.domain.permission import MerchantRole
@@ -32,7 +32,7 @@ query Products { merchant { products(first: 50) { nodes {
     id title status variants { sku title onHand prices { amount currency } }
 } } } }
 """
-QUESTIONS = (PAGE, ONE, PRODUCTS)
+QUESTIONS = (PAGE % (SELECTED + ADDRESS), ONE, PRODUCTS)
 PRODUCT_ROWS = """
 INSERT INTO __merchant__.product (id, title, description, category, status, image_urls, created_at, updated_at)
 SELECT gen_random_uuid(), 'Product ' || n, '', 'toys', 'published', '{}', now(), now() FROM generate_series(1, 10) AS n;

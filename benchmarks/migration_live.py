@@ -15,7 +15,7 @@ from benchmarks.installation import Installation, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, ms, seconds, told
 from benchmarks.memory import fill, somebody_everywhere
-from benchmarks.orders_page import PAGE
+from benchmarks.orders_page import ADDRESS, PAGE, SELECTED
 from benchmarks.serving import serving
 from tenancy.migrations import Revisions, migrate_merchants
 from tenancy.principals import Merchant
@@ -89,7 +89,7 @@ async def _asked(
         merchant = chance.choice(merchants)
         async with Client(mall, {"authorization": f"Bearer {token}", "x-merchant": merchant.slug}) as client:
             began = time.perf_counter()
-            await client.ask(PAGE, {})
+            await client.ask(PAGE % (SELECTED + ADDRESS), {})
             waits.append((began, time.perf_counter() - began))
     return waits
 

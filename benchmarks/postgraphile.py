@@ -6,7 +6,6 @@ PostGraphile serves one merchant's schema and nothing else, as the tables' owner
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from uuid import UUID
 
 import orjson
 
-from benchmarks.execution import CLIENTS, ORDER, Ask, Rename, an_order, rates
+from benchmarks.execution import CLIENTS, Ask, Question, Rename, an_order, questions, rates
 from benchmarks.installation import Installation, installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, parse_options, show, times
 from benchmarks.node import peer, versions
-from benchmarks.orders_page import PAGE, fill
+from benchmarks.orders_page import fill
 from benchmarks.people import Person, hired
 from benchmarks.serving import serving
 from graphql_api.relay import encode_id
@@ -29,27 +28,17 @@ from tenancy.principals import Merchant
 from tenancy.schemas import schema_of
 
 FIELDS = """
-rowId number status placedAt currency goodsMinor shippingMinor shipTo
+rowId number status placedAt currency goodsMinor shippingMinor
 orderLinesByOrderId(orderBy: POSITION_ASC) { nodes { title quantity unitPriceMinor } }
 """
-THEIR_PAGE = "query { allOrders(first: 50, orderBy: [PLACED_AT_DESC, PRIMARY_KEY_DESC]) { nodes {" + FIELDS + "} } }"
-THEIR_ORDER = "query ($id: UUID!) { orderByRowId(rowId: $id) {" + FIELDS + "} }"
+THEIR_ADDRESS = "shipTo"
+THEIR_PAGE = "query { allOrders(first: 50, orderBy: [PLACED_AT_DESC, PRIMARY_KEY_DESC]) { nodes { %s } } }"
+THEIR_ORDER = "query ($id: UUID!) { orderByRowId(rowId: $id) { %s } }"
 
 COLUMNS = ("clients", "ours", "PostGraphile", "{bare}", "ours / PostGraphile", "ours / {bare}", "PostGraphile / {bare}")
 
 Rates = dict[int, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of all three: two bodies, a path of the bare server's, and how PostGraphile's answer reads here."""
-
-    title: str
-    ours: bytes
-    theirs: bytes
-    bare_name: str
-    bare_path: str
-    renamed: Rename
+Asked = tuple[Question, tuple[bytes, Rename]]
 
 
 def main() -> None:
@@ -59,12 +48,15 @@ def main() -> None:
         (merchant,) = provisioned(installation.logins, [1])
         fill(installation.logins.owner, merchant, 500 if options.quick else 5_000)
         owner = asyncio.run(hired(installation, "owner", merchant, MerchantRole.OWNER))
-        questions = _questions(merchant, an_order(installation.logins.owner, merchant))
-        found = _served(installation, owner, merchant, questions, options)
+        order_id = an_order(installation.logins.owner, merchant)
+        asked = questions(merchant, order_id)
+        found = _served(installation, owner, merchant, [*zip(asked, _theirs(merchant, order_id), strict=True)], options)
         line = f"{facts(installation.logins.owner, options)}\n{versions('postgraphile', ('postgraphile',))}"
-    for question, figures in zip(questions, found, strict=True):
+    for question, figures in zip(asked, found, strict=True):
         columns = [column.format(bare=question.bare_name) for column in COLUMNS]
-        show(question.title, line, columns, [_row(clients, each) for clients, each in figures.items()])
+        show(
+            f"{question.title} (requests/s)", line, columns, [_row(clients, each) for clients, each in figures.items()]
+        )
     print("One process each, over HTTP on Unix sockets; the same answers, compared first; medians of alternating runs.")
 
 
@@ -74,8 +66,8 @@ def _row(clients: int, found: dict[str, float]) -> tuple[str, ...]:
     return (str(clients), *figures, times(ours, theirs), times(ours, bare), times(theirs, bare))
 
 
-def _questions(merchant: Merchant, order_id: UUID) -> list[Question]:
-    schema = schema_of(merchant.id)
+def _theirs(merchant: Merchant, order_id: UUID) -> list[tuple[bytes, Rename]]:
+    """The same questions in PostGraphile's words, and how its answers read in ours."""
 
     def our_page(answer: dict[str, Any]) -> object:
         nodes = [_renamed(merchant, each) for each in answer["data"]["allOrders"]["nodes"]]
@@ -84,28 +76,15 @@ def _questions(merchant: Merchant, order_id: UUID) -> list[Question]:
     def our_node(answer: dict[str, Any]) -> object:
         return {"data": {"node": _renamed(merchant, answer["data"]["orderByRowId"])}}
 
-    return [
-        Question(
-            "Orders page, 50 orders × 5 lines (requests/s)",
-            orjson.dumps({"query": PAGE}),
-            orjson.dumps({"query": THEIR_PAGE}),
-            "JSON by SQL",
-            f"/orders-as-json/{schema}",
-            our_page,
-        ),
-        Question(
-            "One order by id (requests/s)",
-            orjson.dumps({"query": ORDER, "variables": {"id": encode_id("Order", merchant.id, order_id)}}),
-            orjson.dumps({"query": THEIR_ORDER, "variables": {"id": str(order_id)}}),
-            "psycopg",
-            f"/order/{schema}/{order_id}",
-            our_node,
-        ),
-    ]
+    found: list[tuple[bytes, Rename]] = []
+    for fields in (FIELDS, FIELDS + THEIR_ADDRESS):
+        found.append((orjson.dumps({"query": THEIR_PAGE % fields}), our_page))
+        found.append((orjson.dumps({"query": THEIR_ORDER % fields, "variables": {"id": str(order_id)}}), our_node))
+    return found
 
 
 def _served(
-    installation: Installation, owner: Person, merchant: Merchant, questions: list[Question], options: Options
+    installation: Installation, owner: Person, merchant: Merchant, asked: list[Asked], options: Options
 ) -> list[Rates]:
     login, schema = installation.logins.owner, schema_of(merchant.id)
     settings = {"GRAPHILE_ENV": "production", "DATABASE_URL": login, "SCHEMA": schema}
@@ -116,11 +95,11 @@ def _served(
     ):
         sockets = {"ours": mall, "PostGraphile": theirs, "bare": bare}
         signed_in = {"authorization": f"Bearer {owner.token}", "x-merchant": merchant.slug}
-        return asyncio.run(_measure(sockets, signed_in, questions, options))
+        return asyncio.run(_measure(sockets, signed_in, asked, options))
 
 
 async def _measure(
-    sockets: Mapping[str, Path], signed_in: Mapping[str, str], questions: list[Question], options: Options
+    sockets: Mapping[str, Path], signed_in: Mapping[str, str], asked: list[Asked], options: Options
 ) -> list[Rates]:
     async with AsyncExitStack() as stack:
         clients = {
@@ -132,19 +111,19 @@ async def _measure(
             return lambda client: clients[name][client].post(path, body)
 
         found = []
-        for question in questions:
+        for question, (theirs, renamed) in asked:
             ways = {
-                "ours": asking("ours", "/graphql", question.ours),
-                "PostGraphile": asking("PostGraphile", "/graphql", question.theirs),
+                "ours": asking("ours", "/graphql", question.body),
+                "PostGraphile": asking("PostGraphile", "/graphql", theirs),
                 "bare": asking("bare", question.bare_path, b""),
             }
-            found.append(await rates(ways, options, {"PostGraphile": question.renamed}))
+            found.append(await rates(ways, options, {"PostGraphile": renamed}))
         return found
 
 
 def _renamed(merchant: Merchant, order: dict[str, Any]) -> dict[str, Any]:
     """An order of PostGraphile's as our server answers it; amounts are minor units there, and the total two fields."""
-    currency, to = order["currency"], order["shipTo"]
+    currency = order["currency"]
 
     def money(amount_minor: int) -> dict[str, str]:
         return {"amount": format_minor(amount_minor, currency), "currency": currency}
@@ -155,13 +134,7 @@ def _renamed(merchant: Merchant, order: dict[str, Any]) -> dict[str, Any]:
         "status": order["status"].upper(),
         "placedAt": datetime.fromisoformat(order["placedAt"]).isoformat(),
         "total": money(int(order["goodsMinor"]) + int(order["shippingMinor"])),
-        "shipTo": {
-            "name": to["name"],
-            "street": to["street"],
-            "city": to["city"],
-            "postalCode": to["postal_code"],
-            "country": to["country"],
-        },
+        **({"shipTo": _address(order["shipTo"])} if "shipTo" in order else {}),
         "lines": [
             {
                 "title": line["title"],
@@ -171,6 +144,11 @@ def _renamed(merchant: Merchant, order: dict[str, Any]) -> dict[str, Any]:
             for line in order["orderLinesByOrderId"]["nodes"]
         ],
     }
+
+
+def _address(to: dict[str, Any]) -> dict[str, Any]:
+    known = {"name": "name", "street": "street", "city": "city", "postalCode": "postal_code", "country": "country"}
+    return {name: to[column] for name, column in known.items()}
 
 
 if __name__ == "__main__":
