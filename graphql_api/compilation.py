@@ -43,15 +43,18 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from graphql_api import plain
 from graphql_api.plain import DEFINITION, Unexpected, require
+from merchantry.services.written import HOLE
 
 
 class Written:
-    """Text that is JSON already, in the place of what it says. Only compiled functions know it."""
+    """Text that is JSON already, but for its holes, in the place of an object or a list. Only compiled functions know
+    it. What belongs in the holes is ``of`` what was written."""
 
-    __slots__ = ("text",)
+    __slots__ = ("of", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, of: object) -> None:
         self.text = text
+        self.of = of
 
 
 Complete: TypeAlias = Callable[[Any], Any]
@@ -141,13 +144,39 @@ class Compiler:
     def _object_choice(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
         def choose(class_: type) -> Complete:
             if class_ is Written:
-                return _as_written
+                return self._filled(type_, fields)
             try:
                 return self._of_class(type_, fields, class_)
             except Exception:  # graphql-core finds the same fault, and tells the client of it
                 return _refuse
 
         return choose
+
+    def _filled(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Complete:
+        """What fills the holes of what is written, in the order in which they were selected."""
+        holes = _Memory[type, "list[tuple[Complete, Choose]]"](lambda class_: self._holes(type_, fields, class_))
+
+        def fill(value: Written) -> orjson.Fragment:
+            text, *others = value.text.split(HOLE)
+            if not others:
+                return orjson.Fragment(text)
+            for (read, choose), after in zip(holes[type(value.of)], others, strict=True):
+                found = read(value.of)
+                text += orjson.dumps(choose(type(found))(found)).decode() + after
+            return orjson.Fragment(text)
+
+        return fill
+
+    def _holes(self, type_: GraphQLOutputType, fields: FieldDetailsList, class_: type) -> list[tuple[Complete, Choose]]:
+        found = cast("GraphQLObjectType", type_)
+        if is_abstract_type(type_):
+            found = plain.object_type(self._schema, type_, class_)
+        holes: list[tuple[Complete, Choose]] = []
+        for group in self.collected(found, fields).values():
+            field = found.fields.get(group[0].node.name.value)
+            if field and plain.is_hole(class_, attribute := plain.attribute_of(field)):
+                holes.append((attrgetter(attribute), _Memory(self._choice(field.type, group)).__getitem__))
+        return holes
 
     def _of_class(self, type_: GraphQLOutputType, fields: FieldDetailsList, class_: type) -> Complete:
         """What completes objects of exactly this class. Raises Unexpected where graphql-core has to."""
@@ -190,7 +219,7 @@ class Compiler:
                 choices.append(_constantly(_constantly(type_.name)))
                 continue
             field = type_.fields[name]
-            attribute = plain.attribute(field.extensions.get(DEFINITION), field.resolve)
+            attribute = plain.attribute_of(field)
             require(not field.args and not group[0].node.arguments and plain.is_plain_attribute(class_, attribute))
             attributes.append(attribute)
             choices.append(self._choice(field.type, group))

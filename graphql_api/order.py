@@ -27,7 +27,7 @@ from merchantry.domain.contact import WITHHELD, Contact
 from merchantry.services import explanation, order, order_view, reversal
 from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.written import Decimal, Identifier, Member, Stored
+from merchantry.services.written import Decimal, Hole, Identifier, Member, Stored
 
 
 @strawberry.type(description="A line of an order, frozen when it was placed.")
@@ -140,11 +140,10 @@ class Order(Node):
         ``with_parties`` shows whom refunds were taken back from, and chargebacks; ``trail`` is what review rules made
         of it, None for who may not know.
         """
-        if view.written is not None:
-            return cast("Order", Written(view.written))
-        return _ShownOrder(
+        shown = _ShownOrder(
             view, explained, contact=contact, for_staff=for_staff, with_parties=with_parties, trail=trail
         )
+        return shown if view.written is None else cast("Order", Written(view.written, shown))
 
 
 def _amount(name: str, *plus: str, minus: tuple[str, ...] = ()) -> Any:
@@ -198,8 +197,8 @@ class _ShownOrder(Order):
     added_tax = _amount("added_tax_minor")
     total = _amount("total_minor", "goods_minor", "shipping_minor", "added_tax_minor", minus=DISCOUNTS)
     shipping_option = _stored("shipping_option")
-    ship_to = derived(lambda self: in_clear(self.buyer))
-    contact = derived(lambda self: self.buyer.status)
+    ship_to = derived(lambda self: in_clear(self.buyer), written=Hole())
+    contact = derived(lambda self: self.buyer.status, written=Hole())
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
     ship_by = _stored("ship_by")
@@ -256,7 +255,7 @@ class _ShownOrder(Order):
     def shown_lines(self) -> "list[_ShownLine] | Written":
         """The lines, or what PostgreSQL wrote of them."""
         written = self.view.written_lines
-        return [_ShownLine(self, line) for line in self.found.lines] if written is None else Written(written)
+        return [_ShownLine(self, line) for line in self.found.lines] if written is None else Written(written, self)
 
     def shown_refund(self, found: order_view.Refund) -> Refund:
         """A refund with as much as the reader may know."""

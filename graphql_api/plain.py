@@ -6,13 +6,14 @@ What is not asked for here can't be known before it runs, and is left to graphql
 from types import MemberDescriptorType, NoneType
 from typing import cast
 
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLSchema, GraphQLUnionType, Undefined
+from graphql import GraphQLField, GraphQLObjectType, GraphQLOutputType, GraphQLSchema, GraphQLUnionType, Undefined
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
 
 from graphql_api.derived import Derived
+from merchantry.services.written import Hole
 
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 """Under which key of their extensions graphql-core's types and fields hold what Strawberry made them of."""
@@ -43,8 +44,19 @@ def is_plain_attribute(class_: type, name: str) -> bool:
     return isinstance(found, MemberDescriptorType | Derived) or not hasattr(type(found), "__get__")
 
 
+def is_hole(class_: type, name: str) -> bool:
+    """Whether an attribute is left open where PostgreSQL writes the others."""
+    found = getattr(class_, name, None)
+    return isinstance(found, Derived) and isinstance(found.written, Hole)
+
+
+def attribute_of(field: GraphQLField) -> str:
+    """The attribute that a field reads as it is. Raises Unexpected for fields that do more."""
+    return attribute(field.extensions.get(DEFINITION), field.resolve)
+
+
 def attribute(field: object, resolve: object) -> str:
-    """The attribute that the field reads as it is. Raises Unexpected for fields that do more."""
+    """The same of Strawberry's field and its resolver."""
     if not isinstance(field, StrawberryField) or not getattr(resolve, "_is_default", False):
         raise Unexpected
     require(field.is_basic_field and type(field).get_result is StrawberryField.get_result)

@@ -8,8 +8,8 @@ from graphql.execution.collect_fields import FieldDetailsList
 from graphql_api import plain
 from graphql_api.compilation import Compiler
 from graphql_api.derived import Derived, ForStaff, Writable
-from graphql_api.plain import DEFINITION, Unexpected, require
-from merchantry.services.written import Constant, Currency, Decimal, Lines, Member, Object, Value
+from graphql_api.plain import Unexpected, require
+from merchantry.services.written import Constant, Currency, Decimal, Hole, Lines, Member, Object, Value
 
 
 class Writer:
@@ -50,7 +50,7 @@ class Writer:
         if name == "__typename":
             return Constant(type_.name)
         field = type_.fields[name]
-        attribute = plain.attribute(field.extensions.get(DEFINITION), field.resolve)
+        attribute = plain.attribute_of(field)
         require(not field.args and not group[0].node.arguments)
         derived = getattr(class_, attribute, None)
         require(isinstance(derived, Derived))
@@ -64,6 +64,8 @@ class Writer:
             return self._value(type_, group, written.value) if self._for_staff else Constant(None)
         if isinstance(written, Decimal):
             return self._money(cast("GraphQLObjectType", named), group, written)
+        if isinstance(written, Hole):
+            return written
         if isinstance(written, Member):
             members = cast("GraphQLEnumType", named).values
             require(all(str(each.value).upper() == name for name, each in members.items()))

@@ -94,7 +94,15 @@ class Lines:
     line: Object
 
 
-Value: TypeAlias = Constant | Stored | Member | Identifier | Decimal | Currency | Object | Lines
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What isn't for PostgreSQL to write: the text has ``HOLE`` in its place, for whoever answers to fill in."""
+
+
+HOLE: Final = "\x01"
+"""No JSON text holds this character, which texts in it spell otherwise."""
+
+Value: TypeAlias = Constant | Stored | Member | Identifier | Decimal | Currency | Object | Lines | Hole
 Piece: TypeAlias = str | ColumnElement[str]
 """Of a text: what is the same in every row, or what is worked out."""
 
@@ -122,6 +130,8 @@ def _pieces(value: Value, table: Table) -> Iterator[Piece]:
         yield from ('"', orders.c.currency, '"')
     elif isinstance(value, Object):
         yield from _object(value, table)
+    elif isinstance(value, Hole):
+        yield HOLE
     else:
         yield from ("[", func.coalesce(_lines(value.line), _fixed("")), "]")
 

@@ -80,6 +80,13 @@ def an_order(random: Random, number: int) -> dict[str, Any]:
         "legal_name": random.choice(TEXTS),
         "seller_of_record": "principal" if is_principal else "agent",
         "sold_by": random.choice(TEXTS) if is_principal else None,
+        "ship_to": perhaps(
+            {
+                **{name: random.choice(TEXTS) for name in ("name", "street", "city", "postal_code")},
+                "country": "BR",
+                "phone": perhaps("+55 1"),
+            }
+        ),
         "placed_at": a_moment(random),
         "captured_at": captured,
         "capture_seq": 1 if captured else None,
