@@ -5,27 +5,19 @@ class that computes its attributes, a value that its scalar refuses) makes it ra
 same value from the start. That repeats nothing: only attributes whose reading runs no code are compiled.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import orjson
 from graphql import (
-    GraphQLBoolean,
-    GraphQLEnumType,
-    GraphQLID,
-    GraphQLInt,
-    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
-    GraphQLString,
     OperationDefinitionNode,
-    Undefined,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
@@ -37,11 +29,10 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
-from strawberry.execution.is_awaitable import optimized_is_awaitable as is_awaitable
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from graphql_api import plain
+from graphql_api.leaf import Choose, Complete, as_it_is, leaf
 from graphql_api.plain import DEFINITION, Unexpected, require
 from merchantry.services.written import HOLE
 
@@ -57,10 +48,6 @@ class Written:
         self.of = of
 
 
-Complete: TypeAlias = Callable[[Any], Any]
-"""From a value to what is answered of it; raises whatever it likes where graphql-core has to do it."""
-Choose: TypeAlias = Callable[[type], Complete]
-"""What completes the values of exactly this class."""
 NodeIds: TypeAlias = tuple[int, ...]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -70,7 +57,6 @@ MAX_CLASSES = 64
 MAX_SELECTIONS = 2_000
 """Selections compiled for one operation."""
 _CONDITIONS = frozenset({"skip", "include"})
-_AS_THEY_ARE: Mapping[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
 
 
 class _Memory(dict[K, V]):
@@ -134,11 +120,11 @@ class Compiler:
         if isinstance(type_, GraphQLNonNull):
             return self._choice_of_some(type_.of_type, fields)
         choose = self._choice_of_some(type_, fields)
-        return lambda class_: _as_it_is if class_ is NoneType else choose(class_)
+        return lambda class_: as_it_is if class_ is NoneType else choose(class_)
 
     def _choice_of_some(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
         if is_leaf_type(type_):
-            return _leaf(type_)
+            return leaf(type_)
         return self._choices(type_, fields).__getitem__
 
     def _object_choice(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Choose:
@@ -234,7 +220,7 @@ def _object(keys: list[str], attributes: list[str], choices: list[Choose]) -> Co
 
     def others_of(classes: tuple[type, ...]) -> list[tuple[str, int, Complete]]:
         chosen = [choose(class_) for choose, class_ in zip(choices, classes, strict=True)]
-        return [(keys[at], at, complete) for at, complete in enumerate(chosen) if complete is not _as_it_is]
+        return [(keys[at], at, complete) for at, complete in enumerate(chosen) if complete is not as_it_is]
 
     others: _Memory[tuple[type, ...], list[tuple[str, int, Complete]]] = _Memory(others_of)
 
@@ -278,57 +264,8 @@ def _uncast(complete: Complete) -> Complete:
     return complete_uncast
 
 
-def _leaf(type_: GraphQLLeafType) -> Choose:
-    coerce = type_.coerce_output_value
-    general = _coercing(coerce)
-    if type_ is GraphQLInt:
-        special: dict[type, Complete] = {int: _int}
-    elif isinstance(type_, GraphQLEnumType):
-        special = _members(type_)
-    else:
-        as_they_are = str if coerce is str else _AS_THEY_ARE.get(type_)
-        special = {as_they_are: _as_it_is} if as_they_are else {}
-    return lambda class_: special.get(class_, general)
-
-
-def _coercing(coerce: Callable[[Any], Any]) -> Complete:
-    def complete_leaf(value: Any) -> Any:
-        if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
-            raise Unexpected
-        coerced = coerce(value)
-        if coerced is None or coerced is Undefined or is_awaitable(coerced):
-            raise Unexpected
-        return coerced
-
-    return complete_leaf
-
-
-def _int(value: Any) -> Any:
-    if GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
-        return value
-    raise Unexpected
-
-
-def _members(type_: GraphQLEnumType) -> dict[type, Complete]:
-    """How members of the enum's own class are looked up; graphql-core searches for them, each time anew."""
-    class_ = getattr(type_, "wrapped_cls", None)
-    names: dict[int, str] = {}
-    for member in class_ or ():
-        with suppress(Exception):  # such a member is refused when it comes
-            names[id(member)] = type_.coerce_output_value(member)
-
-    def complete_member(value: Any) -> Any:
-        return names[id(value)]
-
-    return {class_: complete_member} if class_ else {}
-
-
 def _as_written(value: Written) -> orjson.Fragment:
     return orjson.Fragment(value.text)
-
-
-def _as_it_is(value: V) -> V:
-    return value
 
 
 def _refuse(value: Any) -> Any:
