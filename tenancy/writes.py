@@ -108,14 +108,23 @@ async def write(session: Session, *writes: Write) -> None:
     Their order is PostgreSQL's affair: rows that others may be locking must be locked already. Rows of one kind are one
     write each table, in the order in which they are given; sums are added in the order of their keys.
     """
+    await session.execute(*_asked(session, writes))
+
+
+def later(session: Session, *writes: Write) -> None:
+    """:func:`write` with whatever is sent next, as `Session.later` does: its errors are raised there."""
+    session.later(*_asked(session, writes))
+
+
+def _asked(session: Session, writes: Iterable[Write]) -> tuple[Dml, dict[str, Any]]:
     gathered = _gathered(writes)
     parameters: dict[str, Any] = {}
     for position, (shape, rows) in enumerate(gathered):
         parameters |= _parameters(shape, position, rows)
-    await session.execute(_statement(tuple(shape for shape, _ in gathered)), parameters)
     for shape, _ in gathered:
         if name := shape.table.info.get("wakes"):
             session.wake(name)
+    return _statement(tuple(shape for shape, _ in gathered)), parameters
 
 
 def _gathered(writes: Iterable[Write]) -> list[tuple[Shape, Sequence[Found]]]:
