@@ -129,18 +129,15 @@ def _array(dump: Text) -> Text:
             return None
         items = []
         for each in value:
-            item = NULL if each is None else dump(each)
+            if each is None:
+                items.append(NULL)
+                continue
+            item = dump(each)
             if item is None:
                 return None
-            items.append(item if each is None else _quoted(item))
+            if not item.isalnum() or item.upper() == NULL:
+                item = b'"%b"' % item.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+            items.append(item)
         return b"{%b}" % b",".join(items)
 
     return dumped
-
-
-def _quoted(item: bytes) -> bytes:
-    return (
-        item
-        if item.isalnum() and item.upper() != NULL
-        else b'"%b"' % item.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    )

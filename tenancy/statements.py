@@ -51,7 +51,7 @@ class Prepared:
         self._compiled = compiled
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
-        self._dumpers: dict[str, Dumper | None] = {}
+        self._known_placeholders: list[tuple[str, Dumper | None, Any]] = []
         self.is_returning = bool(compiled.effective_returning)
         self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
         self._is_plain = self.is_fixed and not compiled.escaped_bind_names
@@ -86,26 +86,33 @@ class Prepared:
 
     def _dumped(self, names: Names, given: Mapping[str, Any], processors: Mapping[str, Any], wire: Wire) -> Dumped:
         values, types, formats = list[bytes | None](), list[int](), list[Format]()
-        for name in names:
-            value, dumper = given[name], self._dumper(name)
-            if name in processors and not (dumper and dumper.is_raw):
-                value = processors[name](value)
-            data, type_, format_ = None, SAID, Format.TEXT
-            if value is not None:
-                if dumper and (data := dumper.dump(value)) is not None:
-                    type_, format_ = dumper.type, dumper.format
-                else:
-                    data, type_, format_ = wire.dumped(value)
+        for name, dumper, processor in self._placeholders(names, processors):
+            value = given[name]
+            if processor is not None:
+                value = processor(value)
+            if value is None:
+                data, type_, format_ = None, SAID, Format.TEXT
+            elif dumper and (data := dumper.dump(value)) is not None:
+                type_, format_ = dumper.type, dumper.format
+            else:
+                data, type_, format_ = wire.dumped(value)
             values.append(data)
             types.append(type_)
             formats.append(format_)
         return Dumped(values, tuple(types), formats)
 
-    def _dumper(self, name: str) -> Dumper | None:
-        if name not in self._dumpers:
+    def _placeholders(self, names: Names, processors: Mapping[str, Any]) -> list[tuple[str, Dumper | None, Any]]:
+        """For each name how its values are dumped, and what SQLAlchemy does with them before."""
+        if self.is_fixed and self._known_placeholders:
+            return self._known_placeholders
+        found = []
+        for name in names:
             bind = self._compiled.binds.get(name)
-            self._dumpers[name] = dumper_of(bind.type, self._dialect) if bind is not None else None
-        return self._dumpers[name]
+            dumper = dumper_of(bind.type, self._dialect) if bind is not None else None
+            found.append((name, dumper, None if dumper and dumper.is_raw else processors.get(name)))
+        if self.is_fixed:
+            self._known_placeholders = found
+        return found
 
     def _unescaped(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         escaped = self._compiled.escaped_bind_names
