@@ -11,6 +11,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from tenancy.metrics import statements_of, waiting, watch, watch_pool
 from tenancy.statements import failure
+from tenancy.wire import Wire
 
 SCHEMAS = 200
 """Different merchants that a connection visits before another takes its place.
@@ -29,6 +30,7 @@ class Lease:
         self._engine = engine
         self._pooled = pooled
         self.driver: AsyncConnection[Any] = driver
+        self.wire: Wire = pooled.info.get("wire") or pooled.info.setdefault("wire", Wire(driver))
         self.visited: set[str] = pooled.info.setdefault("visited", set())
 
     def give_back(self) -> None:

@@ -6,28 +6,30 @@ over.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
-from psycopg import AsyncClientCursor, AsyncConnection
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Executable
 from sqlalchemy.exc import DBAPIError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from tenancy.connections import make_engine, make_pool, taken
+from tenancy.dumping import Dumped
 from tenancy.logins import Logins
 from tenancy.metrics import statements_of
 from tenancy.schemas import PLATFORM, PUBLIC, SchemaName, schema_of
 from tenancy.statements import Parameters, Rows, Statements
+from tenancy.wire import Answers, Message, Wire
 
 T = TypeVar("T")
 
-BECOME = (
-    "SELECT set_config('role', %(role)s, true), set_config('application_name', %(actor)s, true),"
-    " set_config('statement_timeout', %(statement_timeout)s, true), set_config('lock_timeout', %(lock_timeout)s, true)"
+BECOME = "SELECT set_config('role', $1, true)"
+BEGIN_AS = (
+    "SELECT set_config('role', $1, true), set_config('application_name', $2, true),"
+    " set_config('statement_timeout', $3, true), set_config('lock_timeout', $4, true)"
 )
 WRITING = "BEGIN"
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -68,12 +70,25 @@ class Session:
 
         Raises StaleSession once the transaction is somebody else, and sqlalchemy.exc.DBAPIError.
         """
-        connection = self._transaction.connection_of(self)
-        return await self._transaction.statements.run(connection, statement, parameters, self._schema)
+        return await self._transaction.execute(self, statement, parameters, self._schema)
+
+    def later(self, statement: Executable, parameters: Parameters | None = None) -> None:
+        """Send a statement with whatever is sent next, COMMIT at the latest: its errors are raised there.
+
+        Not where they are an expected answer, of this statement or of the next.
+        """
+        self._transaction.later(self, statement, parameters, self._schema)
 
     async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
         """The first column of the first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
+
+    async def finish(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+        """The transaction's last statement, committed in the same round trip; the session is over then.
+
+        What follows must not fail, because it is done. Raises what :meth:`execute` raises, and CommitUnknown.
+        """
+        return await self._transaction.finish(self, statement, parameters, self._schema)
 
     def wake(self, name: str) -> None:
         """Once the transaction is committed, tell whoever in this process waits for that (``Database.woken_by``)."""
@@ -106,92 +121,129 @@ class PublicSession(Session):
 class Transaction:
     """One database transaction of one task. It can be several merchants, one after the other; all or nothing."""
 
-    def __init__(
-        self, connection: AsyncConnection[Any], statements: Statements, begin: str, actor: str, timeouts: "Timeouts"
-    ) -> None:
-        """``begin`` is sent with the first role that is taken; "" where the connection is in a transaction already."""
+    def __init__(self, wire: Wire, statements: Statements, begin: str, actor: str, timeouts: "Timeouts") -> None:
+        """``begin`` is sent with the first statement."""
         self.statements = statements
-        self.connection = connection
+        self.connection = wire.connection
+        self._wire = wire
         self._begin = begin
         self.actor = actor
         self._timeouts = timeouts
         self._current: Session | None = None
+        self._wanted: str | None = None
         self._role: str | None = None
+        self._waiting: list[Message] = []
         self._savepoints = 0
+        self._is_untouched = True
+        self._is_committed = False
         self._task = asyncio.current_task()
         self.wakes: set[str] = set()
         self.roles: set[str] = set()
 
-    def connection_of(self, session: Session) -> AsyncConnection[Any]:
-        """The connection, for the session that the transaction is at present."""
+    async def execute(
+        self, session: Session, statement: Executable, parameters: Parameters | None, schema: str | None
+    ) -> Rows:
+        """Run a statement as the session's role, after all that waits to be sent with it."""
+        self.check(session)
+        asked = self.statements.asked(self._wire, statement, parameters, schema)
+        *_, results = await self._send(asked.message)
+        return asked.rows(self._wire, results)
+
+    def later(self, session: Session, statement: Executable, parameters: Parameters | None, schema: str | None) -> None:
+        """Let a statement wait for the next."""
+        self.check(session)
+        asked = self.statements.asked(self._wire, statement, parameters, schema)
+        self._waiting += [*self._becoming(), asked.message]
+
+    async def finish(
+        self, session: Session, statement: Executable, parameters: Parameters | None, schema: str | None
+    ) -> Rows:
+        """Run a statement as the session's role, and commit."""
+        self.check(session)
+        asked = self.statements.asked(self._wire, statement, parameters, schema)
+        self._waiting += [*self._becoming(), asked.message]
+        self.end()
+        *_, results, _ = await self._committed()
+        return asked.rows(self._wire, results)
+
+    def check(self, session: Session) -> None:
+        """Raise StaleSession for any session but the one that the transaction is at present."""
         if session is not self._current or asyncio.current_task() is not self._task:
             raise StaleSession("this session is no longer what its transaction is")
-        return self.connection
+
+    async def _send(self, *messages: Message, is_as_somebody: bool = True) -> Answers:
+        """Send what waits, then these; the results of all."""
+        becoming = self._becoming() if is_as_somebody else []
+        waiting, self._waiting = [*self._waiting, *becoming, *messages], []
+        self._is_untouched = False
+        try:
+            return await self.statements.send(self._wire, waiting)
+        except BaseException:
+            self._role = None
+            raise
+
+    def _becoming(self) -> list[Message]:
+        """What has to be sent before the next statement of whoever the transaction is to be."""
+        role, self._role = self._role, self._wanted
+        if role == self._wanted or self._wanted is None:
+            return []
+        self.roles.add(self._wanted)
+        if not self._begin:
+            return [Message(BECOME, [_said(self._wanted)], BECOME)]
+        begin, self._begin = self._begin, ""
+        timeouts = (self._timeouts["statement_timeout"], self._timeouts["lock_timeout"])
+        return [Message(begin), Message(BEGIN_AS, [_said(self._wanted, self.actor[:63], *timeouts)], BEGIN_AS)]
 
     @asynccontextmanager
     async def as_merchant(self, merchant_id: UUID) -> AsyncIterator[MerchantSession]:
         """Become the merchant until the block ends or the transaction becomes somebody else."""
         session = MerchantSession(self, merchant_id)
-        async with self._being(session, session.schema):
+        with self._being(session, session.schema):
             yield session
 
     @asynccontextmanager
     async def as_platform(self) -> AsyncIterator[PlatformSession]:
         """Become the platform."""
         session = PlatformSession(self)
-        async with self._being(session, PLATFORM):
+        with self._being(session, PLATFORM):
             yield session
 
     @asynccontextmanager
     async def as_public(self) -> AsyncIterator[PublicSession]:
         """Become the public."""
         session = PublicSession(self)
-        async with self._being(session, PUBLIC):
+        with self._being(session, PUBLIC):
             yield session
 
-    @asynccontextmanager
-    async def _being(self, session: Session, role: str) -> AsyncIterator[None]:
-        await self._become(session, role)
+    @contextmanager
+    def _being(self, session: Session, role: str) -> Iterator[None]:
+        """The role is taken with the first statement that is sent."""
+        if asyncio.current_task() is not self._task:
+            raise StaleSession("a transaction belongs to the task that began it")
+        self._current, self._wanted = session, role
         try:
             yield
         finally:
             if self._current is session:
                 self._current = None
 
-    async def _become(self, session: Session, role: str) -> None:
-        if asyncio.current_task() is not self._task:
-            raise StaleSession("a transaction belongs to the task that began it")
-        self._current = None
-        if role != self._role:
-            self._role = None
-            self.roles.add(role)
-            parameters = {"role": role, "actor": self.actor[:63], **self._timeouts}
-            text = f"{self._begin};{BECOME}" if self._begin else BECOME
-            with self.statements.watched(text, self.connection):
-                await AsyncClientCursor(self.connection).execute(text, parameters)
-            self._begin = ""
-            self._role = role
-        self._current = session
-
     @asynccontextmanager
     async def savepoint(self, session: Session) -> AsyncIterator[None]:
         """What is done inside is undone where the block raises."""
-        self.connection_of(session)
+        self.check(session)
         self._savepoints += 1
         name = f"savepoint_{self._savepoints}"
-        await self._send(f"SAVEPOINT {name}")
+        await self._send(Message(f"SAVEPOINT {name}"))
+        role = self._role
         try:
             yield
+            await self._send(Message(f"RELEASE SAVEPOINT {name}"), is_as_somebody=False)
         except Exception:
-            self._role = None  # one that was taken inside is taken back too: take it anew
+            self._waiting = []
             if not self.connection.closed:
-                await self._send(f"ROLLBACK TO SAVEPOINT {name}")
+                await self._send(Message(f"ROLLBACK TO SAVEPOINT {name}"), is_as_somebody=False)
+                self._role = role  # one that was taken inside is taken back too
             raise
-        await self._send(f"RELEASE SAVEPOINT {name}")
-
-    async def _send(self, text: str) -> None:
-        with self.statements.watched(text, self.connection):
-            await self.connection.execute(text.encode())
 
     def end(self) -> None:
         """No session is alive any more."""
@@ -199,30 +251,39 @@ class Transaction:
 
     def check_alive(self) -> None:
         """Raise CommitLost where COMMIT would silently roll back."""
-        expected = TransactionStatus.IDLE if self._begin else TransactionStatus.INTRANS
+        expected = TransactionStatus.IDLE if self._is_untouched or self._is_committed else TransactionStatus.INTRANS
         if self.connection.info.transaction_status is not expected:
             raise CommitLost("a database error was caught inside the transaction; nothing was stored")
 
     async def commit(self) -> None:
-        """Raises CommitUnknown where the database did not answer."""
-        if self._begin:
-            return
+        """Unless there is nothing to commit. Raises CommitUnknown where the database did not answer."""
+        if not self._begin and not self._is_committed:
+            await self._committed()
+
+    async def _committed(self) -> Answers:
         try:
-            await self.send_commit()
+            answers = await self.send_commit()
         except DBAPIError as error:
             if error.connection_invalidated or sqlstate(error) is None:
                 raise CommitUnknown("the database did not answer COMMIT") from error
             raise
+        self._is_committed = True
+        return answers
 
-    async def send_commit(self) -> None:
+    async def send_commit(self) -> Answers:
         """What happens of it is known when this returns, and only then."""
-        await self._send("COMMIT")
+        return await self._send(Message("COMMIT"), is_as_somebody=False)
 
     async def roll_back(self) -> None:
         """Where that can't be done, the connection is closed, which does it too."""
+        self._waiting = []
         if self.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             with suppress(DBAPIError):
-                await self._send("ROLLBACK")
+                await self._send(Message("ROLLBACK"), is_as_somebody=False)
+
+
+def _said(*words: str) -> Dumped:
+    return Dumped([word.encode() for word in words], (), [])
 
 
 Timeouts = dict[str, str]
@@ -284,17 +345,18 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, begin: str, actor: str) -> AsyncIterator[Transaction]:
         lease = await taken(self.engine)
-        transaction = Transaction(lease.driver, self.statements, begin, actor, self._timeouts)
+        transaction = Transaction(lease.wire, self.statements, begin, actor, self._timeouts)
         try:
             try:
                 yield transaction
                 transaction.check_alive()
+                transaction.end()
+                await transaction.commit()
             except Exception:
                 await transaction.roll_back()
                 raise
             finally:
                 transaction.end()
-            await transaction.commit()
         finally:
             lease.visited |= transaction.roles
             lease.give_back()

@@ -5,22 +5,24 @@ which would cost more than psycopg does (``python -m benchmarks statements``; de
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
 
-from tenancy.metrics import Watcher
+from tenancy.dumping import SAID, Dumped, Dumper, dumper_of
+from tenancy.metrics import Ended, Watcher
 from tenancy.schemas import MARK
+from tenancy.wire import Answers, Failed, Message, Wire
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Names: TypeAlias = tuple[str, ...]
@@ -49,50 +51,96 @@ class Prepared:
         self._compiled = compiled
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
+        self._known_placeholders: list[tuple[str, Dumper | None, Any]] = []
         self.is_returning = bool(compiled.effective_returning)
-        self._is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
+        self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
+        self._is_plain = self.is_fixed and not compiled.escaped_bind_names
 
     @cached_property
     def _text(self) -> tuple[str, Names]:
         return numbered(self._compiled.string)
 
-    def bound(self, parameters: Mapping[str, Any], extracted: Any, own: Any) -> tuple[str, list[Any]]:
+    def text_and_values(
+        self, parameters: Mapping[str, Any], extracted: Any, own: Any, wire: Wire
+    ) -> tuple[str, Dumped]:
         """The text with numbered placeholders, and their values."""
+        processors: Mapping[str, Any] = self._compiled._bind_processors
+        if self._is_plain and parameters.keys() >= self._names_in_text:
+            text, names = self._text
+            return text, self._dumped(names, parameters, processors, wire)
         values = self._compiled.construct_params(
             parameters, extracted_parameters=extracted, escape_names=False, _collected_params=own
         )
-        processors: Mapping[str, Any] = self._compiled._bind_processors
-        if self._is_fixed:
+        if self.is_fixed:
             text, names = self._text
         else:
             expanded = self._compiled._process_parameters_for_postcompile(dict(values))
             processors = {**processors, **expanded.processors}
             values = {**values, **expanded.additional_parameters}
             text, names = numbered(expanded.statement)
-        given = self._unescaped(values)
-        return text, [processors[name](given[name]) if name in processors else given[name] for name in names]
+        return text, self._dumped(names, self._unescaped(values), processors, wire)
+
+    @cached_property
+    def _names_in_text(self) -> frozenset[str]:
+        return frozenset(self._text[1])
+
+    def _dumped(self, names: Names, given: Mapping[str, Any], processors: Mapping[str, Any], wire: Wire) -> Dumped:
+        values, types, formats = list[bytes | None](), list[int](), list[Format]()
+        for name, dumper, processor in self._placeholders(names, processors):
+            value = given[name]
+            if processor is not None:
+                value = processor(value)
+            if value is None:
+                data, type_, format_ = None, SAID, Format.TEXT
+            elif dumper and (data := dumper.dump(value)) is not None:
+                type_, format_ = dumper.type, dumper.format
+            else:
+                data, type_, format_ = wire.dumped(value)
+            values.append(data)
+            types.append(type_)
+            formats.append(format_)
+        return Dumped(values, tuple(types), formats)
+
+    def _placeholders(self, names: Names, processors: Mapping[str, Any]) -> list[tuple[str, Dumper | None, Any]]:
+        """For each name how its values are dumped, and what SQLAlchemy does with them before."""
+        if self.is_fixed and self._known_placeholders:
+            return self._known_placeholders
+        found = []
+        for name in names:
+            bind = self._compiled.binds.get(name)
+            dumper = dumper_of(bind.type, self._dialect) if bind is not None else None
+            found.append((name, dumper, None if dumper and dumper.is_raw else processors.get(name)))
+        if self.is_fixed:
+            self._known_placeholders = found
+        return found
 
     def _unescaped(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         escaped = self._compiled.escaped_bind_names
         return {escaped.get(name, name): value for name, value in values.items()} if escaped else values
 
-    def metadata(self, columns: Names) -> SimpleResultMetaData:
-        """What rows with these columns are made of."""
-        found = self._metadata.get(columns)
-        if found is None:
-            found = self._metadata[columns] = self._describe(columns)
-        return found
+    def metadata_of(self, result: PGresult) -> SimpleResultMetaData:
+        """What the rows of a result are made of."""
+        number = result.nfields
+        if number == len(self._compiled._result_columns):
+            return self._known
+        names = (result.fname(at) for at in range(number))
+        return self._metadata_named(tuple([name.decode() if name else "" for name in names]))
 
-    def _describe(self, columns: Names) -> SimpleResultMetaData:
+    @cached_property
+    def _known(self) -> SimpleResultMetaData:
         known = self._compiled._result_columns
-        if len(known) != len(columns):
-            return SimpleResultMetaData(columns)
         processors = [each.type._cached_result_processor(self._dialect, None) for each in known]
         return SimpleResultMetaData(
             [each.keyname for each in known],
             [tuple(each.objects) for each in known],
             _processors=processors if any(processors) else None,
         )
+
+    def _metadata_named(self, columns: Names) -> SimpleResultMetaData:
+        found = self._metadata.get(columns)
+        if found is None:
+            found = self._metadata[columns] = SimpleResultMetaData(columns)
+        return found
 
 
 class Statements:
@@ -126,48 +174,64 @@ class Statements:
         )
         return Prepared(compiled, self._dialect)
 
-    async def run(
-        self, connection: AsyncConnection[Any], statement: Executable, parameters: Parameters | None, schema: str | None
-    ) -> Rows:
-        """Run a statement; where ``parameters`` are many, once for each of them. ``schema`` stands for ``MARK``.
+    def asked(self, wire: Wire, statement: Executable, parameters: Parameters | None, schema: str | None) -> "Asked":
+        """A statement ready to be sent; where ``parameters`` are many, once for each. ``schema`` stands for ``MARK``.
 
-        Raises sqlalchemy.exc.DBAPIError.
+        Raises sqlalchemy.exc.DBAPIError for values that can't be sent.
         """
-        many = parameters if isinstance(parameters, Sequence) and len(parameters) > 1 else None
-        first = (parameters[0] if parameters else None) if isinstance(parameters, Sequence) else parameters
+        all_of_them = parameters if isinstance(parameters, Sequence) else [parameters]
+        first = all_of_them[0] if all_of_them else None
         prepared, extracted, own = self._prepared(statement, tuple(sorted(first)) if first else ())
-        text, values = prepared.bound(first or {}, extracted, own)
-        query = text if schema is None else text.replace(MARK, schema)
-        cursor = AsyncRawCursor(connection)
-        with self.watched(query, connection):
-            if many:
-                given = [prepared.bound(each, extracted, own)[1] for each in many]
-                await cursor.executemany(query, given, returning=prepared.is_returning)
-            else:
-                await cursor.execute(query, values)
-            description = cursor.description
-            if description is None:
-                return Rows(NOTHING, (), cursor.rowcount)
-            metadata = prepared.metadata(tuple([column.name for column in description]))
-            rows = await cursor.fetchall()
-            while many and cursor.nextset():
-                rows += await cursor.fetchall()
-            return Rows(metadata, rows, len(rows))
-
-    @contextmanager
-    def watched(self, query: str, connection: AsyncConnection[Any]) -> Iterator[None]:
-        """While a query is sent and answered. Raises sqlalchemy.exc.DBAPIError for psycopg's errors."""
-        ends = [begun(query) for begun in self.watchers]
+        bound = []
         try:
-            yield
+            for each in all_of_them or [None]:
+                text, values = prepared.text_and_values(each or {}, extracted, own, wire)
+                bound.append(values)
+        except psycopg.Error as error:
+            raise failure(error, self._dialect) from error
+        shape = (prepared, schema, bound[0].types) if prepared.is_fixed else None
+        query = text if schema is None else text.replace(MARK, schema)
+        return Asked(Message(query, bound, shape), prepared)
+
+    async def send(self, wire: Wire, messages: Sequence[Message]) -> Answers:
+        """Send them together, and tell whoever watches. Raises sqlalchemy.exc.DBAPIError for the first that fails."""
+        ends = [[begun(message.text) for begun in self.watchers] for message in messages]
+        try:
+            answers = await wire.exchange(messages)
+        except Failed as failed:
+            _tell(ends[: failed.position], None)
+            _tell(ends[failed.position :], failed.error)
+            text = messages[failed.position].text
+            is_broken = wire.connection.closed
+            raise failure(failed.error, self._dialect, text, is_broken=is_broken) from failed.error
         except BaseException as error:
-            for ended in ends:
-                ended(error)
+            _tell(ends, error)
             if isinstance(error, psycopg.Error):
-                raise failure(error, self._dialect, query, is_broken=connection.closed) from error
+                is_broken = wire.connection.closed
+                raise failure(error, self._dialect, messages[0].text, is_broken=is_broken) from error
             raise
-        for ended in ends:
-            ended(None)
+        _tell(ends, None)
+        return answers
+
+
+class Asked(NamedTuple):
+    """A statement as it is sent, and what makes rows of its answer."""
+
+    message: Message
+    prepared: Prepared
+
+    def rows(self, wire: Wire, results: Sequence[PGresult]) -> Rows:
+        """What was answered."""
+        if results[0].status != ExecStatus.TUPLES_OK:
+            return Rows(NOTHING, (), sum(each.command_tuples or 0 for each in results))
+        found = wire.rows(results)
+        return Rows(self.prepared.metadata_of(results[0]), found, len(found))
+
+
+def _tell(ends: Iterable[Iterable[Ended]], error: BaseException | None) -> None:
+    for each in ends:
+        for ended in each:
+            ended(error)
 
 
 def failure(error: psycopg.Error, dialect: Dialect, query: str | None = None, *, is_broken: bool = False) -> DBAPIError:

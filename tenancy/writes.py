@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -87,15 +87,25 @@ Single = New | Changed | Gone | Added | Raised
 Write = Single | Together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """What kind of write, to which table, found by which columns, writing which columns; of one row, or of a list."""
+    """What kind of write, to which table, found by which columns, writing which columns; of one row, or of a list.
+
+    There is one of each: they are compared by identity, and a checkout compares hundreds.
+    """
 
     kind: type[Single]
     table: Table
     where: tuple[str, ...]
     names: tuple[str, ...]
-    is_list: bool = False
+    is_list: bool
+
+    @cached_property
+    def can_be_list(self) -> bool:
+        """Lists are read by ``unnest``, which would take arrays in arrays apart."""
+        if self.kind not in (New, Added, Raised):
+            return False
+        return not any(isinstance(self.table.c[name].type, ARRAY) for name in self.names)
 
 
 Found = tuple[Row, Row]
@@ -108,14 +118,23 @@ async def write(session: Session, *writes: Write) -> None:
     Their order is PostgreSQL's affair: rows that others may be locking must be locked already. Rows of one kind are one
     write each table, in the order in which they are given; sums are added in the order of their keys.
     """
+    await session.execute(*_asked(session, writes))
+
+
+def later(session: Session, *writes: Write) -> None:
+    """:func:`write` with whatever is sent next, as `Session.later` does: its errors are raised there."""
+    session.later(*_asked(session, writes))
+
+
+def _asked(session: Session, writes: Iterable[Write]) -> tuple[Dml, dict[str, Any]]:
     gathered = _gathered(writes)
     parameters: dict[str, Any] = {}
     for position, (shape, rows) in enumerate(gathered):
         parameters |= _parameters(shape, position, rows)
-    await session.execute(_statement(tuple(shape for shape, _ in gathered)), parameters)
     for shape, _ in gathered:
         if name := shape.table.info.get("wakes"):
             session.wake(name)
+    return _statement(tuple(shape for shape, _ in gathered)), parameters
 
 
 def _gathered(writes: Iterable[Write]) -> list[tuple[Shape, Sequence[Found]]]:
@@ -123,13 +142,14 @@ def _gathered(writes: Iterable[Write]) -> list[tuple[Shape, Sequence[Found]]]:
     kept: list[tuple[Shape, list[Found]]] = []
     lists: dict[Shape, list[Found]] = {}
     for each in _single(writes):
-        shape, found = _shape(each), (_where(each), _row(each))
+        where, row = _where(each), _row(each)
+        shape = _shape(type(each), each.table, tuple(where), tuple(row))  # type: ignore[arg-type]
         if shape in lists:
-            lists[shape].append(found)
+            lists[shape].append((where, row))
             continue
-        rows = [found]
+        rows = [(where, row)]
         kept.append((shape, rows))
-        if _can_be_list(shape):
+        if shape.can_be_list:
             lists[shape] = rows
     return [_as_list(shape, rows) for shape, rows in kept]
 
@@ -150,16 +170,12 @@ def _row(each: Single) -> Row:
     return {} if isinstance(each, Gone) else each.row
 
 
-def _shape(each: Single) -> Shape:
-    return Shape(type(each), each.table, tuple(_where(each)), tuple(_row(each)))
-
-
 @lru_cache(maxsize=SHAPES)
-def _can_be_list(shape: Shape) -> bool:
-    """Lists are read by ``unnest``, which would take arrays in arrays apart."""
-    if shape.kind not in (New, Added, Raised):
-        return False
-    return not any(isinstance(shape.table.c[name].type, ARRAY) for name in shape.names)
+def _shape(
+    kind: type[Single], table: Table, where: tuple[str, ...], names: tuple[str, ...], *, is_list: bool = False
+) -> Shape:
+    """The one shape that is so."""
+    return Shape(kind, table, where, names, is_list)
 
 
 def _as_list(shape: Shape, rows: Sequence[Found]) -> tuple[Shape, Sequence[Found]]:
@@ -167,7 +183,8 @@ def _as_list(shape: Shape, rows: Sequence[Found]) -> tuple[Shape, Sequence[Found
         rows = _summed(rows)
     elif len(rows) == 1:
         return shape, rows
-    return Shape(shape.kind, shape.table, shape.where, shape.names, is_list=True), rows
+    is_list = _shape(shape.kind, shape.table, shape.where, shape.names, is_list=True)  # type: ignore[arg-type]
+    return is_list, rows
 
 
 def _summed(rows: Sequence[Found]) -> list[Found]:

@@ -11,11 +11,11 @@ ENDS = ("COMMIT", "ROLLBACK")
 
 @contextmanager
 def sent_to(database: Database) -> Iterator[list[str]]:
-    """The texts of its statements, without the ends of transactions; their beginnings come with the first role."""
+    """The texts of its statements, without the beginnings and ends of transactions."""
     sent: list[str] = []
 
     def begun(text: str) -> Ended:
-        if text not in ENDS:
+        if text not in ENDS and not text.startswith("BEGIN"):
             sent.append(text)
         return lambda _: None
 

@@ -17,8 +17,10 @@ def canonical_json(document: Json) -> bytes:
     parser or the database could not give back as it was.
     """
     # With ASCII keys and safe integers only, json.dumps orders and escapes exactly as RFC 8785 does.
-    text = json.dumps(_plain(document), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8")
+    return _encode(_plain(document)).encode("utf-8")
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def rfc3339(instant: datetime) -> str:

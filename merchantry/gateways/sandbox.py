@@ -79,7 +79,7 @@ class Sandbox:
         }
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
             made = insert(sandbox_charge).values(row).on_conflict_do_nothing().returning(sandbox_charge)
-            new = (await session.execute(made)).one_or_none()
+            new = (await session.finish(made)).one_or_none()
         return self._outcome(new) if new else await self.find(charge.key)
 
     async def find(self, key: UUID) -> Outcome:

@@ -140,7 +140,7 @@ async def _placed(
     priced, problems = pricing.check(cart, part, shop, terms, shelf.offers if shelf else {})
     if priced is None or shelf is None:
         return priced, problems, []
-    return priced, problems, [await placement.place(session, cart, priced, shelf, placing, act)]
+    return priced, problems, [placement.place(session, cart, priced, shelf, placing, act)]
 
 
 @dataclass(frozen=True, slots=True)

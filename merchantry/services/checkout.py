@@ -26,7 +26,7 @@ from merchantry.services.vault import Vault
 from merchantry.tables.platform import NOBODY, buyer_order, checkout, payment
 from merchantry.vault.keys import DataKey
 from tenancy.database import PlatformSession, Transaction
-from tenancy.writes import Changed, New, Write, write
+from tenancy.writes import Changed, New, Write, later, write
 
 PAYMENT_LASTS = timedelta(minutes=30)
 OPEN = ("processing", "action_required")
@@ -106,7 +106,7 @@ async def make(tx: Transaction, cart: Cart, checkout_id: UUID, buyer_id: UUID, a
     )
     async with tx.as_platform() as session:
         key = priced.key or await vault.current_key(session, act)
-        await write(session, *_written(session, made, cart, priced, key, act))
+        later(session, *_written(session, made, cart, priced, key, act))
     return Made(made, priced.placed, priced.coupons)
 
 

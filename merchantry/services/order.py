@@ -26,7 +26,7 @@ from merchantry.services.queue import JobKind
 from merchantry.tables.merchant import order_event, order_line, orders, shipment, variant
 from merchantry.tables.platform import buyer_order, merchant_profile, shipment_tracking
 from tenancy.database import MerchantSession, sqlstate
-from tenancy.writes import Changed, New, Raised, Write, write
+from tenancy.writes import Changed, New, Raised, Write, later, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,12 +485,13 @@ async def move(
 ) -> Order:
     """Write what became of an order: its row and lines, its story, buyer's index, audit trail, event, and ``beside``.
 
-    Pieces that are cancelled or refunded are written with what was refunded of them (``services.reversal``).
+    All of it is sent with what comes next. Pieces that are cancelled or refunded are written with what was refunded of
+    them (``services.reversal``).
     """
     seq = order.events + 1
     before, after = {"status": order.status}, {"status": state.status, **details}
     indexed = Changed(buyer_order, {"merchant_id": session.merchant_id, "order_id": order.id}, {"status": state.status})
-    await write(
+    later(
         session,
         Changed(orders, {"id": order.id}, {"status": state.status, "events": seq, **changes}),
         event(order.id, seq, did, act, details),

@@ -24,7 +24,7 @@ from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
 from tenancy.database import PlatformSession, Transaction, sqlstate
-from tenancy.writes import Changed, New, Write, write
+from tenancy.writes import Changed, New, Write, later, write
 
 POLL_AFTER = timedelta(seconds=10)
 LONGEST_POLL = timedelta(minutes=10)
@@ -221,9 +221,9 @@ async def settled(tx: Transaction, payment_id: UUID, outcome: Outcome, act: Act)
             return Settled(await find(session, payment_id), held)
         polled = queue.done(NOBODY, JobKind.PAYMENT_POLL, payment_id)
         if status != "captured":
-            return Settled(await _write(session, known, status, outcome, act, polled), held)
+            return Settled(_write(session, known, status, outcome, act, polled), held)
         paid = replace(held, status="paid", paid_at=act.at)
-        made = await _write(session, known, status, outcome, act, polled, *_paid(paid))
+        made = _write(session, known, status, outcome, act, polled, *_paid(paid))
         due = await capture.due(session, held.id, act)
     at_the_door = known.provider == AT_THE_DOOR
     return Settled(made, paid, await capture.all_of(tx, paid, due, act, at_the_door=at_the_door))
@@ -240,12 +240,10 @@ async def _keep_asking(session: PlatformSession, row: Payment, status: str, outc
     wait = min(max(POLL_AFTER, act.booked_at - row.created_at), LONGEST_POLL)  # further and further apart
     await queue.enqueue(session, NOBODY, JobKind.PAYMENT_POLL, row.id, act.booked_at + wait)
     if status != row.status:
-        await _write(session, row, status, outcome, act)
+        _write(session, row, status, outcome, act)
 
 
-async def _write(
-    session: PlatformSession, row: Payment, status: str, outcome: Outcome, act: Act, *beside: Write
-) -> Payment:
+def _write(session: PlatformSession, row: Payment, status: str, outcome: Outcome, act: Act, *beside: Write) -> Payment:
     action = outcome.action if status == "action_required" else None
     is_code = action is not None and action.kind is ActionKind.QR_CODE
     changes: dict[str, Any] = {
@@ -257,7 +255,7 @@ async def _write(
         "captured_at": act.at if status == "captured" else None,
     }
     before, after = {"status": row.status}, {"status": status}
-    await write(
+    later(
         session,
         Changed(payment, {"id": row.id}, {**changes, "provider_reference": outcome.reference}),
         audit.event(session, NOBODY, act, "payment.settle", str(row.id), before, after),

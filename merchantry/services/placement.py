@@ -22,7 +22,7 @@ from merchantry.services.vault import Vault, newest_key_columns
 from merchantry.tables.merchant import counter, order_line, orders, variant
 from merchantry.vault.keys import DataKey
 from tenancy.database import MerchantSession
-from tenancy.writes import New, Raised, Write, write
+from tenancy.writes import New, Raised, Write, later
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,14 @@ async def hold(session: MerchantSession, currency: str, part: CartPart, act: Act
     return Shelf({row.id: row for row in rows}, rows[0].number, await vault.key_of(session, rows[0], act))
 
 
-async def place(
-    session: MerchantSession, cart: Cart, part: PricedPart, shelf: Shelf, placing: Placing, act: Act
-) -> Placed:
-    """Reserve the stock and write the order, with everything frozen that may change later."""
+def place(session: MerchantSession, cart: Cart, part: PricedPart, shelf: Shelf, placing: Placing, act: Act) -> Placed:
+    """Reserve the stock and write the order, with all that is frozen. It is sent with what comes next."""
     number, order_id = f"{part.shop.number}-{shelf.number:06d}", uuid4()
     sealed = contact.seal_with(shelf.key, cart.ship_to.document(), table="orders", row_id=order_id)
     row = _order_row(order_id, number, cart, part, placing, act)
     lines = _line_rows(order_id, part)
     after = {"number": number, "total_minor": part.total_minor, "currency": cart.currency}
-    await write(
+    later(
         session,
         *_reserved(session, part),
         New(orders, {**row, "contact": sealed.contact}),

@@ -30,6 +30,7 @@ from merchantry.transparency.trust import Trust, checked_head
 from tenancy.connections import make_engine
 from tenancy.database import Database, Transaction
 from tenancy.logins import Logins
+from tenancy.wire import Wire
 from tests.builders import NOON, a_merchant
 
 KEYS = LogKeys.from_seeds("mall.example/log", [bytes(range(32))])
@@ -105,7 +106,7 @@ class Attacked(Database):
         driver = (await self.connection.get_raw_connection()).driver_connection
         assert isinstance(driver, psycopg.AsyncConnection)
         timeouts = {"statement_timeout": "60000", "lock_timeout": "4000"}
-        transaction = Transaction(driver, self.statements, "", actor, timeouts)
+        transaction = Transaction(Wire(driver), self.statements, "", actor, timeouts)
         yield transaction
         transaction.end()
 

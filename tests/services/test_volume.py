@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from tenancy.schemas import schema_of
 from tests.builders import NOON
 from tests.services.books import Shelf
 from tests.services.sales import DAY, a_plan, some_sales, tiers
+from tests.statements import sent_to
 
 WITHOUT_TIERS = 9
 """Statements of a capture: merchant's terms (2), who acts (2), order and lines, booking (3), and the order's change;
@@ -78,31 +78,16 @@ async def test_a_true_up_is_a_line_of_the_statement_and_credited_with_its_tax(da
     ]
 
 
-async def test_only_a_plan_with_tiers_costs_a_capture_statements_of_its_own(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_a_plan_with_tiers_costs_a_capture_statements_of_its_own(database: Database) -> None:
     counts = []
     for plan in (a_plan(), a_plan(tiers=tiers("marginal"))):
         sales = await some_sales(database, plan)
         order_id = await sales.place(1_000, 2_000)
-        sent = _counted(monkeypatch)
-        await sales.capture(order_id)
+        with sent_to(database) as sent:
+            await sales.capture(order_id)
         counts.append(len(sent))
     assert counts[1] == counts[0] + 3  # the order, its lines, the volumes and the ledger, each held before the next
     assert counts[0] <= WITHOUT_TIERS
-
-
-def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that is sent from now on."""
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
-        sent.append(str(query))
-        return await execute(self, query, *given, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noted)
-    return sent
 
 
 async def test_each_window_counts_from_nothing(database: Database) -> None:

@@ -106,8 +106,8 @@ async def test_a_statement_that_is_bound_to_no_merchant_finds_no_table(database:
 
 async def test_a_merchant_without_a_role_is_refused_by_the_database(database: Database) -> None:
     async def ask() -> None:
-        async with database.write("test") as tx, tx.as_merchant(uuid4()):
-            pass
+        async with database.write("test") as tx, tx.as_merchant(uuid4()) as session:
+            await session.execute(WHO)
 
     assert await state_of(ask) == NO_SUCH_ROLE
 
