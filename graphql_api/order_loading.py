@@ -11,7 +11,7 @@ from graphql.execution.collect_fields import FieldDetails
 
 from graphql_api import access
 from graphql_api.compilation import Compiler
-from graphql_api.contacts import of_buyer, of_merchant
+from graphql_api.contacts import FIELDS, of_buyer, of_merchant
 from graphql_api.context import Context, Info
 from graphql_api.order import Order, OrderLine, columns_of_lines, columns_of_orders, writer
 from graphql_api.plain import Unexpected
@@ -83,7 +83,7 @@ def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]]) -
     order = cast("GraphQLObjectType", raw.schema.type_map["Order"])
     written = writer(compiler, for_staff=True).order(order, groups[0])
     if isinstance(written, Object):
-        return replace(NOTHING, written=written)
+        return replace(NOTHING, written=written, is_all=FIELDS.isdisjoint(info.context.asked.fields))
     return replace(parts, lines=False, written=written) if written else parts
 
 

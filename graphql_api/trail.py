@@ -25,6 +25,7 @@ from merchantry.services.refusal import refuse
 from merchantry.tables.platform import NOBODY
 from tenancy.database import CommitUnknown, Database
 from tenancy.principals import Principal
+from tenancy.writes import later
 
 REFUSALS: Final[tuple[type[MarketError], ...]] = (
     errors.NotPermitted,
@@ -126,11 +127,12 @@ async def write_reads(context: Context, *paths: str) -> None:
             named: Any = sorted(map(str, reads.merchants)) if reads.merchants else "all"
             after = {"fields": fields, "merchants": named, "permissions": sorted(map(str, reads.across))}
             subject = str(only) if reads.merchants and not others else "all"
-            await audit.record(session, NOBODY if others else only, act, "platform.read", subject, None, after)
+            owner = NOBODY if others else only
+            later(session, audit.event(session, owner, act, "platform.read", subject, None, after))
         for merchant_id, orders in reads.contacts.items():
             if orders:
                 act = access.act_of(context, "staff", on_behalf_of=f"merchant:{merchant_id}")
                 listed = sorted(map(str, orders))
                 after = {"fields": fields, "orders": listed[:MAX_ORDERS], "count": len(listed)}
                 subject = listed[0] if len(listed) == 1 else "orders"
-                await audit.record(session, merchant_id, act, "contact.read", subject, None, after)
+                later(session, audit.event(session, merchant_id, act, "contact.read", subject, None, after))

@@ -129,6 +129,8 @@ class Parts:
     order_columns: frozenset[str] | None = None
     line_columns: frozenset[str] | None = None
     written: Object | Lines | None = None
+    is_all: bool = False
+    """Whether the transaction reads nothing else, so that it ends with the orders."""
 
     @cached_property
     def names(self) -> list[str]:

@@ -99,7 +99,8 @@ async def _views(
 ) -> list[OrderView]:
     if parts.written:
         parameters = {**parameters, "merchant_key": session.merchant_id}
-    rows = (await session.execute(statement, parameters)).all()
+    read = session.finish if parts.is_all else session.execute
+    rows = (await read(statement, parameters)).all()
     related = {}
     if rows:
         at = parts.head.names.index("id")
