@@ -27,7 +27,7 @@ from merchantry.domain.contact import WITHHELD, Contact
 from merchantry.services import explanation, order, order_view, reversal
 from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.written import Decimal, Hole, Identifier, Member, Stored
+from merchantry.services.written import HOLE, Decimal, Hole, Identifier, Member, Stored
 
 
 @strawberry.type(description="A line of an order, frozen when it was placed.")
@@ -140,6 +140,8 @@ class Order(Node):
         ``with_parties`` shows whom refunds were taken back from, and chargebacks; ``trail`` is what review rules made
         of it, None for who may not know.
         """
+        if view.written is not None and HOLE not in view.written:
+            return cast("Order", Written(view.written, None))
         shown = _ShownOrder(
             view, explained, contact=contact, for_staff=for_staff, with_parties=with_parties, trail=trail
         )

@@ -101,6 +101,9 @@ async def _views(
         parameters = {**parameters, "merchant_key": session.merchant_id}
     read = session.finish if parts.is_all else session.execute
     rows = (await read(statement, parameters)).all()
+    if isinstance(parts.head.written, Object):
+        make = parts.head.make
+        return [OrderView(session.merchant_id, make(*row[:-1], ()), written=row[-1]) for row in rows]
     related = {}
     if rows:
         at = parts.head.names.index("id")
@@ -175,5 +178,5 @@ def _view(
     found: dict[str, Any] = {name: of_orders.get(order_id, ()) for name, of_orders in related.items()}
     order = head.make(*values, tuple(found.pop("lines", ())))
     if head.written:
-        found["written" if isinstance(head.written, Object) else "written_lines"] = written
+        found["written_lines"] = written
     return OrderView(merchant_id, order, **found)
