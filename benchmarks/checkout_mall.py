@@ -32,7 +32,7 @@ PLAN = {
 }
 IN_FORCE_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 LOGGED = re.compile(rb"\[(\d+)\] LOG:  (?:statement|execute [^:]*): (.*)")
-RELAY = re.compile(rb"SELECT platform\.outbox\.id")
+RELAY = re.compile(rb"SELECT platform\.outbox_head\.seq")
 """What the transaction that numbers events begins with: a worker's, for all checkouts of its moment."""
 
 

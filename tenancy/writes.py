@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from tenancy.database import Session
+from tenancy.database import NO_REFUSALS, Session
 
 Row = Mapping[str, Any]
 Dml = Insert | Update | Delete
@@ -121,9 +121,9 @@ async def write(session: Session, *writes: Write) -> None:
     await session.execute(*_asked(session, writes))
 
 
-def later(session: Session, *writes: Write) -> None:
+def later(session: Session, *writes: Write, refused: Mapping[str, Exception] = NO_REFUSALS) -> None:
     """:func:`write` with whatever is sent next, as `Session.later` does: its errors are raised there."""
-    session.later(*_asked(session, writes))
+    session.later(*_asked(session, writes), refused=refused)
 
 
 def _asked(session: Session, writes: Iterable[Write]) -> tuple[Dml, dict[str, Any]]:

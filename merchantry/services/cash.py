@@ -49,7 +49,7 @@ async def pay(
         found = await payable.lock(session, checkout_id, buyer_id, Offer(tenders, currencies, {METHOD}), act)
         if refusing := await _refusing(session, checkout_id):
             raise CashNotAccepted(merchants=tuple(refusing), path=("input", "tenders", 0, "method"))
-        await payment.record(session, found, tenders, payment_id=payment_id, provider=payment.AT_THE_DOOR, act=act)
+        payment.record(session, found, tenders, payment_id=payment_id, provider=payment.AT_THE_DOOR, act=act)
         after = {"checkout": str(checkout_id), "provider": payment.AT_THE_DOOR, "amount_minor": found.total_minor}
         await audit.record(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
     return await payment.settle(tx, payment_id, Outcome(ChargeStatus.CAPTURED), act)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Select, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
@@ -155,8 +155,8 @@ _NUMBERED = (
     .cte("numbered")
 )
 NUMBER = select(func.count().label("told"), func.max(_NUMBERED.c.seq).label("newest")).select_from(_NUMBERED)
-HEAD = select(outbox_head.c.seq).with_for_update()
-WAITS = select(outbox.c.id).where(outbox.c.seq.is_(None)).limit(1)
+HEAD = select(outbox_head.c.seq).where(exists().where(outbox.c.seq.is_(None))).with_for_update()
+"""Locked where an event has no number."""
 TOLD = update(outbox_head).values(seq=bindparam("newest", type_=BigInteger))
 
 
@@ -166,13 +166,13 @@ async def number(session: PlatformSession, most: int = BATCH) -> int:
     Whoever holds the head gives the next numbers, after all whom it waited for: so each number is below those of all
     that were committed later. Only this tells by NOTIFY; transactions that did would commit one after the other.
     """
-    if await session.scalar(WAITS) is None:
-        return 0
     last = await session.scalar(HEAD)
+    if last is None:
+        return 0
     row = (await session.execute(NUMBER, {"most": most, "last": last})).one()
     if row.told:
         told = TOLD.returning(func.pg_notify(CHANNEL, bindparam("word")))
-        await session.execute(told, {"newest": row.newest, "word": str(row.newest)})
+        session.later(told, {"newest": row.newest, "word": str(row.newest)})
     return int(row.told)
 
 

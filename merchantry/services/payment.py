@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, bindparam, func, select
-from sqlalchemy.exc import DBAPIError
 
 from merchantry.domain.act import Act
 from merchantry.domain.errors import NotFound, PaymentNotPossible
@@ -23,8 +22,8 @@ from merchantry.services.payable import Offer
 from merchantry.services.queue import JobKind
 from merchantry.tables.platform import NOBODY, payment, tender
 from merchantry.tables.platform import checkout as checkout_table
-from tenancy.database import PlatformSession, Transaction, sqlstate
-from tenancy.writes import Changed, New, Write, later, write
+from tenancy.database import PlatformSession, Transaction
+from tenancy.writes import Changed, New, Write, later
 
 POLL_AFTER = timedelta(seconds=10)
 LONGEST_POLL = timedelta(minutes=10)
@@ -102,7 +101,7 @@ async def begin(
     offer = Offer(tenders, currencies, gateway.methods)
     async with tx.as_platform() as session:
         found = await payable.lock(session, checkout_id, buyer_id, offer, act)
-        return await _begun(session, found, tenders, payment_id, gateway, act)
+        return _begun(session, found, tenders, payment_id, gateway, act)
 
 
 async def begin_once(
@@ -127,10 +126,10 @@ async def begin_once(
             begun = await find(session, first)
             return begun, charge_again(begun, tenders)
         found = payable.from_row(row, buyer_id, offer, act)
-        return None, await _begun(session, found, tenders, payment_id, gateway, act)
+        return None, _begun(session, found, tenders, payment_id, gateway, act)
 
 
-async def _begun(
+def _begun(
     session: PlatformSession,
     found: checkout.Checkout,
     tenders: Sequence[Tender],
@@ -141,7 +140,7 @@ async def _begun(
     poll = queue.asked(NOBODY, JobKind.PAYMENT_POLL, payment_id, act.at + POLL_AFTER)
     after = {"checkout": str(found.id), "provider": gateway.name, "amount_minor": found.total_minor}
     told = audit.event(session, NOBODY, act, "payment.begin", str(payment_id), None, after)
-    await record(session, found, tenders, poll, told, payment_id=payment_id, provider=gateway.name, act=act)
+    record(session, found, tenders, poll, told, payment_id=payment_id, provider=gateway.name, act=act)
     return Charge(payment_id, found.currency, found.total_minor, tenders)
 
 
@@ -152,7 +151,7 @@ def charge_again(begun: Payment, tenders: Sequence[Tender]) -> Charge | None:
     return Charge(begun.id, begun.currency, begun.amount_minor, tenders)
 
 
-async def record(
+def record(
     session: PlatformSession,
     found: checkout.Checkout,
     tenders: Sequence[Tender],
@@ -161,8 +160,10 @@ async def record(
     provider: str,
     act: Act,
 ) -> None:
-    """Write a payment in processing, with its tenders and ``beside``. Raises PaymentNotPossible where another payment
-    of the checkout was begun while it was waited for."""
+    """Write a payment in processing, with its tenders and ``beside``, with whatever is sent next.
+
+    PaymentNotPossible is raised there, where another payment of the checkout was begun while it was waited for.
+    """
     row = {
         "id": payment_id,
         "checkout_id": found.id,
@@ -176,12 +177,9 @@ async def record(
         {"payment_id": payment_id, "position": position, "method": each.method, "amount_minor": each.amount_minor}
         for position, each in enumerate(tenders)
     )
-    try:
-        await write(session, New(payment, row), *(New(tender, each) for each in tendered), *beside)
-    except DBAPIError as error:
-        if sqlstate(error) != order.UNIQUE_VIOLATION:
-            raise
-        raise PaymentNotPossible(status="processing", path=("input", "checkoutId")) from error
+    refusal = PaymentNotPossible(status="processing", path=("input", "checkoutId"))
+    writes = (New(payment, row), *(New(tender, each) for each in tendered), *beside)
+    later(session, *writes, refused={order.UNIQUE_VIOLATION: refusal})
 
 
 @dataclass(frozen=True, slots=True)

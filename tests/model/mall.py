@@ -99,7 +99,7 @@ class Mall:
             made = await checkout.place(tx, cart, checkout_id, self.buyer, act, vault=self.vault)
             tenders = [Tender("sandbox_approve", made.total_minor)]
             async with tx.as_platform() as platform:
-                await payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=act)
+                payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=act)
             return made.total_minor
 
         async def paid(tx: Transaction) -> None:

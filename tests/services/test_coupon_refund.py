@@ -75,7 +75,7 @@ async def buy_from_all(stalls: list[Stall], code: str) -> dict[UUID, UUID]:
         made = await checkout.place(tx, cart, checkout_id, buyer, an_act(), vault=VAULT)
         tenders = [Tender("sandbox_approve", made.total_minor)]
         async with tx.as_platform() as platform:
-            await payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=an_act())
+            payment.record(platform, made, tenders, payment_id=payment_id, provider="sandbox", act=an_act())
         await payment.settle(tx, payment_id, Outcome(ChargeStatus.CAPTURED, reference=str(payment_id)), an_act())
         async with tx.as_platform() as platform:
             rows = await checkout.orders_of(platform, [checkout_id])

@@ -52,7 +52,7 @@ async def import_sale(tx: Transaction, sale: Sale, known: Known, booked_at: date
     placed = await checkout.place(tx, _cart(sale, known), uuid4(), buyer, act, vault=known.vault)
     payment_id = uuid4()
     async with tx.as_platform() as session:
-        await payment.record(session, placed, sale.tenders, payment_id=payment_id, provider=payment.ELSEWHERE, act=act)
+        payment.record(session, placed, sale.tenders, payment_id=payment_id, provider=payment.ELSEWHERE, act=act)
         orders = await checkout.orders_of(session, [placed.id])
     captured = Outcome(ChargeStatus.CAPTURED, reference=sale.id)
     await payment.settle(tx, payment_id, captured, Act(ACTOR, sale.captured_at, booked_at))
