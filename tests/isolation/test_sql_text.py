@@ -35,6 +35,7 @@ ALLOWED = {
     ("tenancy/migrations.py", "migrate_platform"): "a rendered revision of our own, without parameters",
     ("tenancy/migrations.py", "_attempt"): "a rendered revision, with a schema's name that the one parser accepted",
     ("tenancy/bootstrap.py", "prepare"): "psycopg's own composition of identifiers that are constants",
+    ("tenancy/bootstrap.py", "_make_granter"): "psycopg's own composition of identifiers that are constants",
     ("tenancy/bootstrap.py", "_close_database"): "psycopg's own composition of identifiers",
     ("merchantry/services/report.py", "commission_by"): "a constant, quoted",
 }
