@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,17 @@ async def test_what_is_summed_is_planned_once_for_all_values(database: Database)
     found = await prepared(database)
     assert len({each[0] for each in found}) == 3
     assert sum(times for _, times, _ in found) == 9
+
+
+@pytest.mark.parametrize("text", ["100% of 'it'", "\\'; SELECT 1/0; --", "$1 %s %(x)s {} é 店", ""], ids=range(4))
+async def test_whatever_a_value_is_it_stays_a_value(database: Database, text: str) -> None:
+    stalls = some_stalls(database.logins, MANY)
+    take(database.logins, stalls[0], 1, 5)
+    same = TAKEN.statement.where(func.md5(bindparam("text", type_=Text)) == bindparam("digest", type_=Text))
+    digest = md5(text.encode(), usedforsecurity=False).hexdigest()
+    for _ in range(2):
+        parameters = {"text": text, "digest": digest}
+        assert await taken(database, stalls, Across(same, sums=("taken",)), parameters=parameters) == {stalls[0]: 5}
 
 
 async def test_merchants_who_come_and_go_are_seen_at_once_and_other_chunks_stay_planned(
