@@ -121,11 +121,16 @@ async def _visit(mall: Path, token: str, merchant: Merchant) -> None:
 
 
 def _memory(installation: Installation, mall: Path) -> tuple[str, str, str, str]:
-    with installation.superuser() as connection:
-        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [APP]).fetchall()
-    backends = [_kilobytes(pid, "Private_Clean", "Private_Dirty") for (pid,) in found]
+    backends = own_kilobytes(installation, APP)
     server = _kilobytes(process_of(mall), "Pss")
     return _mb(server), _mb(max(backends, default=0)), _mb(sum(backends)), str(len(backends))
+
+
+def own_kilobytes(installation: Installation, login: str) -> list[int]:
+    """The memory of their own of all backends that serve a login."""
+    with installation.superuser() as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [login]).fetchall()
+    return [_kilobytes(pid, "Anonymous") for (pid,) in found]
 
 
 def _kilobytes(process: int, *kinds: str) -> int:

@@ -2,28 +2,29 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from statistics import median
 from uuid import uuid4
 
 import psycopg
-from psycopg import sql
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from benchmarks.installation import BATCH, Owner, a_shop, an_act, installed, provisioned
-from benchmarks.measuring import Options, facts, ms, parse_options, show, times
+from benchmarks.installation import BATCH, Owner, a_shop, an_act, installed
+from benchmarks.measuring import Options, facts, ms, parse_options, seconds, show, times, told
 from merchantry.services import merchant as merchants
 from merchantry.tables.blueprint import MERCHANT_TABLES, blueprint
-from tenancy.provisioning import drop
 from tenancy.schemas import MARK, schema_of
 
-LEVELS, QUICK_LEVELS = (0, 100, 1_000, 5_000), (0, 100)
-DROPPED_AT_ONCE = 25
+LEVELS, QUICK_LEVELS = (0, 1_000, 5_000), (0, 200)
+AT_ONCE = 100
+"""Merchants in a transaction of those that only have to exist."""
+
 _numbers = count(1)
 
-Make = Callable[[int], list[str]]
-"""Makes so many merchants in one transaction; the names of their schemas."""
+Make = Callable[[int], None]
+"""Makes so many merchants in one transaction."""
 
 
 def main() -> None:
@@ -32,11 +33,9 @@ def main() -> None:
     with installed(options) as installation:
         owner = installation.logins.owner
         rows: list[tuple[str, ...]] = []
-        existing = 0
         for level in options.sizes(LEVELS, QUICK_LEVELS):
-            provisioned(installation.logins, [next(_numbers) for _ in range(level - existing)])
-            existing = level
-            rows += _measure(owner, level, options)
+            _fill_up(owner, level)
+            rows += _measure(owner, options)
         show(
             f"Provisioning a merchant: {len(MERCHANT_TABLES.tables)} tables (each figure is per merchant)",
             facts(owner, options),
@@ -44,13 +43,29 @@ def main() -> None:
             rows,
             "Ours connects anew, writes profile, directory and audit rows beside the script and tells the processes;\n"
             "the script has schema, role, tables, indexes, view and grants; CREATE TABLE only makes schema, tables\n"
-            "and constraints.",
+            "and constraints. Nothing is removed in between: a file system that deleted many files lately makes new\n"
+            "ones slowly (ext4: some minutes long), which is to be minded of whatever ran before this as well.",
         )
 
 
-def _measure(owner: str, level: int, options: Options) -> list[tuple[str, ...]]:
+def _fill_up(owner: str, level: int) -> None:
+    """Make schemas until there are so many."""
+    started = time.perf_counter()
+    while (missing := level - _existing(owner)) > 0:
+        _ours(owner, min(missing, AT_ONCE))
+        told(f"{_existing(owner):,} merchants after {time.perf_counter() - started:,.0f} s")
+
+
+def _existing(owner: str) -> int:
+    with psycopg.connect(owner) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'm\\_%'").fetchone()
+    return int(str(row and row[0]))
+
+
+def _measure(owner: str, options: Options) -> list[tuple[str, ...]]:
     runs = {1: 5 if options.quick else 21, BATCH: 1 if options.quick else 3}
     rows: list[tuple[str, ...]] = []
+    existing = _existing(owner)
     with psycopg.connect(owner) as connection:
         ways: Sequence[Make] = (
             lambda size: _ours(owner, size),
@@ -59,56 +74,31 @@ def _measure(owner: str, level: int, options: Options) -> list[tuple[str, ...]]:
         )
         for size, name in ((1, "one by one"), (BATCH, f"batch of {BATCH}")):
             found: list[list[float]] = [[] for _ in ways]
-            made: list[str] = []
             for _ in range(runs[size]):
                 for figures, way in zip(found, ways, strict=True):
-                    started = time.perf_counter()
-                    made += way(size)
-                    figures.append((time.perf_counter() - started) / size)
+                    figures.append(seconds(partial(way, size)) / size)
             ours, script, tables = map(median, found)
             figures_shown = ms(ours), ms(script), ms(tables), times(ours, script), times(ours, tables)
-            rows.append((f"{level:,}", name, *figures_shown))
-            _remove(connection, made)
+            rows.append((f"{existing:,}", name, *figures_shown))
+            told(" ".join(rows[-1]))
     return rows
 
 
-def _ours(owner: str, size: int) -> list[str]:
-    shops = [a_shop(next(_numbers)) for _ in range(size)]
-    return [schema_of(merchant.id) for merchant in merchants.create(owner, blueprint(), shops, an_act())]
+def _ours(owner: str, size: int) -> None:
+    merchants.create(owner, blueprint(), [a_shop(next(_numbers)) for _ in range(size)], an_act())
 
 
-def _by_script(connection: Owner, size: int) -> list[str]:
-    schemas = [schema_of(uuid4()) for _ in range(size)]
-    for schema in schemas:
-        connection.execute(blueprint().script.replace(MARK, schema).encode())
+def _by_script(connection: Owner, size: int) -> None:
+    for _ in range(size):
+        connection.execute(blueprint().script.replace(MARK, schema_of(uuid4())).encode())
     connection.commit()
-    return [str(schema) for schema in schemas]
 
 
-def _tables_only(connection: Owner, size: int) -> list[str]:
+def _tables_only(connection: Owner, size: int) -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     script = "".join(f"{CreateTable(table).compile(dialect=dialect)};" for table in MERCHANT_TABLES.sorted_tables)
-    schemas = [schema_of(uuid4()) for _ in range(size)]
-    for schema in schemas:
-        connection.execute(f"CREATE SCHEMA {MARK};{script}".replace(MARK, schema).encode())
-    connection.commit()
-    return [str(schema) for schema in schemas]
-
-
-def _remove(connection: Owner, schemas: Sequence[str]) -> None:
-    """Back to the level: what was measured goes again, roles and rows too."""
-    known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'm\\_%'").fetchall()}
-    for at in range(0, len(schemas), DROPPED_AT_ONCE):
-        for schema in schemas[at : at + DROPPED_AT_ONCE]:
-            if schema in known:
-                drop(connection, schema)
-            else:
-                connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
-        connection.commit()
-    ids = [schema.removeprefix("m_") for schema in schemas]
-    for table, key in (("audit_event", "merchant_id"), ("merchant_profile", "merchant_id"), ("merchant", "id")):
-        statement = sql.SQL("DELETE FROM platform.{} WHERE {} = ANY(%s::uuid[])")
-        connection.execute(statement.format(sql.Identifier(table), sql.Identifier(key)), [ids])
+    for _ in range(size):
+        connection.execute(f"CREATE SCHEMA {MARK};{script}".replace(MARK, schema_of(uuid4())).encode())
     connection.commit()
 
 

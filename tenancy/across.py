@@ -8,25 +8,25 @@ A statement for rows instead of sums orders and bounds itself; each chunk answer
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import blake2b
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection, AsyncRawCursor
-from psycopg.rows import TupleRow, dict_row
-from sqlalchemy import ColumnElement, Label, Select, literal_column
+from psycopg.rows import TupleRow
+from sqlalchemy import ColumnElement, Label, Select, Table, literal_column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.functions import sum as sum_
+from sqlalchemy.sql.visitors import iterate
 
-from tenancy.connections import SCHEMAS
+from tenancy.analysts import COMMIT_AND, Chunk, Driver, Part, Shared, analyst
 from tenancy.database import Database
 from tenancy.schemas import MARK, schema_of
 from tenancy.statements import numbered
@@ -35,21 +35,29 @@ CHUNK = 50
 """Schemas per statement: planning is worse than linear in their number, round trips are cheaper than that."""
 
 CONNECTIONS = 2
-READS = 6_000
-"""Schemas that an analyst's connection reads before another takes its place, each once for every statement: its backend
-remembers some 24 kB for each table that it has seen, with its indexes."""
+SEEN = 6_000
+"""Tables that an analyst's connection reads before another takes its place: its backend remembers some 24 kB of each,
+with its indexes."""
 
-COMMIT_AND = b"COMMIT;"
+SEEN_FOR_PAGES = 1_000
+"""The same of the more and smaller ones that read for pages."""
+
 MERCHANT_ID = "__merchant_id__"
 _OWN: ColumnElement[UUID] = literal_column(f"'{MERCHANT_ID}'::uuid").label("merchant_id")
 
 
 @dataclass(frozen=True)
 class Merged:
-    """Rows of all merchants (plain dictionaries) and the moment of the one snapshot they were read in."""
+    """Rows of all merchants, the names of their columns, and the moment of the one snapshot they were read in."""
 
-    rows: list[dict[str, Any]]
+    columns: tuple[str, ...]
+    values: list[TupleRow]
     as_of: datetime
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as plain dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,21 @@ class Top:
         order = ", ".join(f"{name} DESC" for name in self.key)
         return f"SELECT * FROM ({rows}) AS branches ORDER BY {order} LIMIT {int(self.limit)}"  # noqa: S608
 
-    def merged(self, parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    def merged(self, parts: Sequence[Part]) -> list[TupleRow]:
         """The first rows of several answers that are each in order."""
-        return list(islice(merge(*parts, key=itemgetter(*self.key), reverse=True), self.limit))
+        key = itemgetter(*map(parts[0].columns.index, self.key))
+        return list(islice(merge(*(part.rows for part in parts), key=key, reverse=True), self.limit))
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The text for one schema, with the symbolic one and numbered placeholders; whose they are, and what is given."""
+    """The text for one schema, with the symbolic one and numbered placeholders; whose they are, what is given, and the
+    names of the tables that are read."""
 
     text: str
     names: tuple[str, ...]
     defaults: Mapping[str, Any]
+    tables: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,8 @@ class Across:
             statement = statement.add_columns(_OWN)
         compiled = statement.compile(dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True)
         text, names = numbered(compiled.string)
-        return Branch(f"({text})", names, compiled.params)
+        tables = frozenset(each.name for each in iterate(statement) if isinstance(each, Table))
+        return Branch(f"({text})", names, compiled.params, tables)
 
     @property
     def _rows(self) -> Select[Any]:
@@ -118,12 +130,22 @@ class Across:
         summed = (_argument(columns[name]).label(name) for name in self.sums)
         return self.statement.with_only_columns(*(columns[name] for name in self.group_by), *summed).group_by(None)
 
-    def chunk(self, merchants: Sequence[UUID]) -> str:
-        """One statement over some merchants. Schema names and ids are made from UUIDs, never from input."""
-        text = self.branch.text
-        union = " UNION ALL ".join(
-            text.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
+    def chunk(self, merchants: Sequence[UUID]) -> Chunk:
+        """The statement over some merchants."""
+        told = (self._merged(""), self.branch.text, *(merchant.hex for merchant in merchants))
+        name = f"c{blake2b(' '.join(told).encode(), digest_size=16).hexdigest()}"
+        return Chunk(name, lambda: self.text(merchants), merchants, self.branch.tables, is_kept=bool(self.sums))
+
+    def text(self, merchants: Sequence[UUID]) -> str:
+        """A chunk's SQL. Schema names and ids are made from UUIDs, never from input."""
+        branch = self.branch.text
+        return self._merged(
+            " UNION ALL ".join(
+                branch.replace(MERCHANT_ID, str(merchant)).replace(MARK, schema_of(merchant)) for merchant in merchants
+            )
         )
+
+    def _merged(self, union: str) -> str:
         if self.top:
             return self.top.first_of(union)
         if not self.sums:
@@ -155,18 +177,18 @@ async def read_across(
     parameters: Mapping[str, Any] | None = None,
     statement_timeout_ms: int = 30_000,
 ) -> Merged:
-    """Run the statement over the merchants in one snapshot and merge. An error or a cancel leaves nothing running."""
-    chunks, values = _chunks(across, merchants, parameters)
-    async with database.analyst_slots, _connected(database.analyst, READS) as (lead, visits):
-        as_of, snapshot = await _lead(lead, len(chunks), statement_timeout_ms)
+    """Run the statement over the merchants in one snapshot and merge. An error or a cancel leaves nothing running.
+
+    Sums are kept planned, chunk by chunk: give the merchants in an order in which new ones come last.
+    """
+    chunks, values = _chunks(across, merchants), _values(across, parameters)
+    async with database.analyst_slots, analyst(database.analyst, SEEN) as lead:
+        as_of, snapshot = await _lead(lead.driver, len(chunks), statement_timeout_ms)
         if snapshot is None:
-            visits.update((str(merchant), 1) for merchant in merchants)
-            parts = [await _fetch(lead, chunk, values) for chunk in chunks]
+            parts = [await lead.fetch(chunk, values) for chunk in chunks]
         else:
-            begin = _begin(snapshot, statement_timeout_ms)
-            visit = across.branch.text, len(merchants)
-            parts = await _parallel(database.analyst, begin, chunks, values, visit)
-    return Merged(_merge(across, parts), as_of)
+            parts = await _parallel(database.analyst, _begin(snapshot, statement_timeout_ms), chunks, values)
+    return _merged(across, parts, as_of)
 
 
 async def read_few_across(
@@ -182,49 +204,47 @@ async def read_few_across(
     One connection, of a pool that reports don't use, so that no report keeps a buyer waiting.
     """
     found = []
-    async with _connected(database.pages, SCHEMAS) as (connection, visits):
-        visits.update((str(merchant), 1) for merchant in merchants)
-        await connection.execute(_begin(None, statement_timeout_ms))
+    async with analyst(database.pages, SEEN_FOR_PAGES) as reader:
+        as_of, _ = await _lead(reader.driver, 1, statement_timeout_ms)
         for across in several:
-            chunks, values = _chunks(across, merchants, parameters)
-            found.append(_merge(across, [await _fetch(connection, chunk, values) for chunk in chunks]))
+            values = _values(across, parameters)
+            parts = [await reader.fetch(chunk, values) for chunk in _chunks(across, merchants)]
+            found.append(_merged(across, parts, as_of).rows)
     return found
 
 
-def _chunks(
-    across: Across, merchants: Sequence[UUID], parameters: Mapping[str, Any] | None
-) -> tuple[list[bytes], list[Any]]:
-    """Texts, and the values of their placeholders."""
+def _chunks(across: Across, merchants: Sequence[UUID]) -> list[Chunk]:
+    return [across.chunk(merchants[at : at + CHUNK]) for at in range(0, len(merchants), CHUNK)]
+
+
+def _values(across: Across, parameters: Mapping[str, Any] | None) -> list[Any]:
+    """The values of the placeholders, in the order of their numbers."""
     given = {**across.branch.defaults, **(parameters or {})}
-    chunks = [across.chunk(merchants[at : at + CHUNK]).encode() for at in range(0, len(merchants), CHUNK)]
-    return chunks, [given[name] for name in across.branch.names]
+    return [given[name] for name in across.branch.names]
 
 
-async def _lead(lead: AsyncConnection[TupleRow], chunks: int, timeout_ms: int) -> tuple[datetime, str | None]:
-    await lead.execute(_begin(None, timeout_ms))
+async def _lead(lead: Driver, chunks: int, timeout_ms: int) -> tuple[datetime, str | None]:
+    """Begin; the moment of the snapshot, and its name where more than one transaction is to read in it."""
     export = "pg_export_snapshot()" if chunks > 1 else "NULL"
-    row = await (await lead.execute(f"SELECT now(), {export}")).fetchone()
+    cursor = await lead.execute(f"{_begin(None, timeout_ms)}SELECT now(), {export}")
+    await cursor.set_result(-1)
+    row = await cursor.fetchone()
     if row is None:
         raise RuntimeError("the database answered no row to SELECT now()")
     return row[0], row[1]
 
 
-async def _parallel(
-    analyst: AsyncEngine, begin: bytes, chunks: list[bytes], values: list[Any], visit: tuple[str, int]
-) -> list[list[dict[str, Any]]]:
+async def _parallel(engine: AsyncEngine, begin: str, chunks: Sequence[Chunk], values: list[Any]) -> list[Part]:
     """The lead only keeps the snapshot; workers take chunks, each in a short transaction of its own."""
-    waiting = list(reversed(chunks))
-    parts: list[list[dict[str, Any]]] = []
+    shared = Shared(chunks)
+    parts: list[Part] = []
 
     async def worker() -> None:
-        async with _connected(analyst, READS) as (connection, visits):
-            statement, merchants = visit
-            visits[statement] = max(visits.get(statement, 0), merchants)
+        async with analyst(engine, SEEN) as own:
+            kept = shared.claimed_by(own)
             text = begin
-            while waiting:
-                chunk = waiting.pop()
-                await connection.execute(text)
-                parts.append(await _fetch(connection, chunk, values))
+            while chunk := shared.take(kept):
+                parts.append(await own.fetch_in(text, chunk, values, shared.names))
                 text = COMMIT_AND + begin
 
     try:
@@ -236,32 +256,10 @@ async def _parallel(
     return parts
 
 
-@asynccontextmanager
-async def _connected(engine: AsyncEngine, most: int) -> AsyncIterator[tuple[AsyncConnection[TupleRow], dict[str, int]]]:
-    """A connection, given back without a transaction, and what it has visited, which whoever has it writes down.
-
-    After more than ``most`` visits another one takes its place.
-    """
-    async with engine.connect() as pooled:
-        raw = await pooled.get_raw_connection()
-        driver = raw.driver_connection
-        if not isinstance(driver, AsyncConnection):
-            raise TypeError("reading across schemas needs psycopg connections")
-        visits: dict[str, int] = raw.info.setdefault("visits", {})
-        await driver.set_autocommit(True)  # BEGIN is sent here, with what a transaction is set to
-        try:
-            yield driver, visits
-        finally:
-            await driver.rollback()
-        if sum(visits.values()) > most:
-            await pooled.invalidate()
-
-
-def _begin(snapshot: str | None, timeout_ms: int) -> bytes:
+def _begin(snapshot: str | None, timeout_ms: int) -> str:
     """SET TRANSACTION SNAPSHOT must come before the transaction's first query."""
     take = f"SET TRANSACTION SNAPSHOT '{_snapshot_name(snapshot)}';" if snapshot is not None else ""
-    limit = f"SET LOCAL statement_timeout = {int(timeout_ms)}"
-    return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{take}{limit}".encode()
+    return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{take}SET LOCAL statement_timeout = {int(timeout_ms)};"
 
 
 def _snapshot_name(text: str) -> str:
@@ -270,22 +268,22 @@ def _snapshot_name(text: str) -> str:
     return text
 
 
-async def _fetch(connection: AsyncConnection[TupleRow], chunk: bytes, values: list[Any]) -> list[dict[str, Any]]:
-    cursor = AsyncRawCursor(connection, row_factory=dict_row)
-    await cursor.execute(chunk, values, binary=True)
-    return await cursor.fetchall()
+def _merged(across: Across, parts: Sequence[Part], as_of: datetime) -> Merged:
+    columns = parts[0].columns if parts else ()
+    if across.top and parts:
+        return Merged(columns, across.top.merged(parts), as_of)
+    rows = [row for part in parts for row in part.rows]
+    if across.sums and not across.with_merchant:  # otherwise each group is of one schema, so of one part
+        rows = _summed(across, columns, rows)
+    return Merged(columns, rows, as_of)
 
 
-def _merge(across: Across, parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    if across.top:
-        return across.top.merged(parts)
-    if not across.sums or across.with_merchant:  # then each group is of one schema, so of one part
-        return [row for part in parts for row in part]
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in (row for part in parts for row in part):
-        key = tuple(row[name] for name in across.keys)
-        held = merged.setdefault(key, row)
-        if held is not row:
-            for name in across.sums:
-                held[name] += row[name]
-    return list(merged.values())
+def _summed(across: Across, columns: Sequence[str], rows: Sequence[TupleRow]) -> list[TupleRow]:
+    """The sums of all chunks' sums; keys come first, sums after them."""
+    keys = len(across.keys)
+    summed: dict[TupleRow, list[int]] = {}
+    for row in rows:
+        held = summed.setdefault(row[:keys], [0] * (len(columns) - keys))
+        for at, figure in enumerate(row[keys:]):
+            held[at] += figure or 0  # of no rows at all the sum is NULL
+    return [(*key, *figures) for key, figures in summed.items()]

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from tenancy.embedded import EmbeddedServer
 from tenancy.logins import Logins
-from tenancy.schemas import ANALYST, APP, MERCHANT, OWNER, PLATFORM, PUBLIC
+from tenancy.schemas import ANALYST, APP, GRANTER, MERCHANT, OWNER, PLATFORM, PUBLIC
 
 LOCK = 0x6D657263
 """Advisory lock that serialises bootstrap, platform migrations and nothing else."""
@@ -53,9 +53,11 @@ def prepare(logins: Logins) -> None:
         for login in (APP, ANALYST):
             _create_role(connection, login, sql.SQL("LOGIN"))
             _secure_login(connection, login, logins.passwords.get(login))
+        _disinherit(connection)
         for group in (PLATFORM, PUBLIC):
             member = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE")
             connection.execute(member.format(sql.Identifier(group), sql.Identifier(APP)))
+        _make_granter(connection)
         _close_database(connection)
 
 
@@ -68,6 +70,20 @@ def _require_createrole(connection: psycopg.Connection[tuple[object, ...]]) -> N
 def _create_role(connection: psycopg.Connection[tuple[object, ...]], name: str, kind: sql.SQL) -> None:
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
         connection.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), kind))
+
+
+def _disinherit(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """A role that is made with the program's login as its member is inherited or not as that login is."""
+    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND rolinherit", [APP]).fetchone():
+        connection.execute(sql.SQL("ALTER ROLE {} NOINHERIT").format(sql.Identifier(APP)))
+
+
+def _make_granter(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    _create_role(connection, GRANTER, sql.SQL("NOLOGIN"))
+    granter, group = sql.Identifier(GRANTER), sql.Identifier(MERCHANT)
+    may_grant = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    connection.execute(may_grant.format(group, granter))
+    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE").format(granter))
 
 
 def _secure_login(connection: psycopg.Connection[tuple[object, ...]], login: str, password: str | None) -> None:

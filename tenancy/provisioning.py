@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tenancy.directory import CHANNEL
-from tenancy.schemas import ANALYST, APP, MARK, MERCHANT, parse_schema, schema_of
+from tenancy.schemas import ANALYST, APP, GRANTER, MARK, MERCHANT, parse_schema, schema_of
 from tenancy.tables import GRANTEES
 
 OWN_ROWS = "merchant_id = substr(current_user::text, 3)::uuid"
@@ -81,9 +81,14 @@ def _grantee(table: Table, who: str) -> str:
 
 
 def _role() -> Iterable[str]:
-    yield f"CREATE ROLE {MARK} NOLOGIN;"
+    """A role that the program's login may become and doesn't inherit, since that login is NOINHERIT.
+
+    To GRANT it after it is made, or to grant the group as the owner, takes longer with every merchant that there is.
+    """
+    yield f"CREATE ROLE {MARK} NOLOGIN ROLE {APP};"
+    yield f"SET LOCAL ROLE {GRANTER};"
     yield f"GRANT {MERCHANT} TO {MARK} WITH INHERIT TRUE, SET FALSE;"
-    yield f"GRANT {MARK} TO {APP} WITH INHERIT FALSE, SET TRUE;"
+    yield "RESET ROLE;"
     yield f"CREATE SCHEMA {MARK};"
     yield f"GRANT USAGE ON SCHEMA {MARK} TO {MARK}, {ANALYST};"
 
@@ -92,14 +97,21 @@ class MerchantExists(Exception):
     """A merchant of this slug or id is there already."""
 
 
+class LoginInherits(Exception):
+    """The program's login would have every new merchant's rights without becoming it: run ``merchantry migrate``."""
+
+
 def provision(
     connection: psycopg.Connection[tuple[object, ...]], blueprint: Blueprint, merchants: Sequence[NewMerchant]
 ) -> None:
-    """Create the merchants inside the caller's transaction (as owner): all or none. Raises MerchantExists.
+    """Create the merchants inside the caller's transaction (as owner): all or none.
 
+    Raises MerchantExists, and LoginInherits where the logins are not as ``bootstrap.prepare`` leaves them.
     Several at once are cheaper than one by one: each commit that makes a role drops every connection's cache of
     memberships.
     """
+    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND rolinherit", [APP]).fetchone():
+        raise LoginInherits
     for merchant in merchants:
         schema = schema_of(merchant.id)
         row = [merchant.id, merchant.slug, blueprint.version, merchant.created_at]

@@ -13,6 +13,9 @@ ANALYST = "merchantry_analyst"
 PLATFORM = "merchantry_platform"
 PUBLIC = "merchantry_public"
 MERCHANT = "merchantry_merchant"
+GRANTER = "merchantry_granter"
+"""Adds new merchants' roles to ``MERCHANT``. The owner becomes it for that: before PostgreSQL lets anybody grant a role
+it goes through all roles that the grantor belongs to, and the owner belongs to every merchant's."""
 
 SchemaName = NewType("SchemaName", str)
 """A name that :func:`schema_of` or :func:`parse_schema` made, so it is safe inside an SQL text."""

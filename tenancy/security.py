@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table
 
 from tenancy.provisioning import OWN_ROWS
 from tenancy.rights import Right, granted
-from tenancy.schemas import ANALYST, APP, MARK, MERCHANT, PLATFORM, PUBLIC, SchemaName, parse_schema
+from tenancy.schemas import ANALYST, APP, GRANTER, MARK, MERCHANT, PLATFORM, PUBLIC, SchemaName, parse_schema
 from tenancy.tables import GRANTEES
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -63,12 +63,13 @@ LEFT JOIN pg_roles ON pg_roles.oid = acl.grantee
 WHERE acl.grantee <> datdba AND datname = current_database()
 """
 ROLES: Final[LiteralString] = """
-SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
+SELECT rolname, rolcanlogin, rolinherit, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
        coalesce(rolconfig, '{}')
 FROM pg_roles WHERE rolname = ANY(%s)
 """
 MEMBERS: Final[LiteralString] = """
-SELECT granted.rolname, joined.rolname, admin_option, inherit_option, set_option
+SELECT granted.rolname, joined.rolname, admin_option, inherit_option, set_option,
+       CASE WHEN grantor <> current_user::regrole THEN ' GRANTED BY ' || grantor::regrole ELSE '' END
 FROM pg_auth_members AS pair
 JOIN pg_roles AS granted ON granted.oid = pair.roleid JOIN pg_roles AS joined ON joined.oid = pair.member
 WHERE (granted.rolname = ANY(%(roles)s) OR joined.rolname = ANY(%(roles)s))
@@ -77,6 +78,7 @@ WHERE (granted.rolname = ANY(%(roles)s) OR joined.rolname = ANY(%(roles)s))
   AND joined.rolname NOT IN (current_user, session_user)
   AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspowner = joined.oid AND nspname = 'platform')
 """
+OPTIONS: Final = ("ADMIN", "INHERIT", "SET")
 POLICIES: Final[LiteralString] = """
 SELECT schemaname, tablename, policyname, permissive, roles::text[], cmd, qual, with_check FROM pg_policies
 WHERE schemaname = 'platform' OR schemaname ~ '^m_[0-9a-f]{32}$'
@@ -198,7 +200,7 @@ def _spaces(connection: Connection, schemas: Iterable[SchemaName]) -> Iterator[D
 
 def _roles(connection: Connection, schemas: list[SchemaName]) -> Iterator[Deviation]:
     """Logins and groups can do nothing by themselves; the analyst only reads."""
-    names = [APP, ANALYST, PLATFORM, PUBLIC, MERCHANT, *schemas]
+    names = [APP, ANALYST, PLATFORM, PUBLIC, MERCHANT, GRANTER, *schemas]
     rows = {str(row[0]): row[1:] for row in connection.execute(ROLES, [names]).fetchall()}
     wanted = {APP: ['search_path=""'], ANALYST: ['search_path=""', "default_transaction_read_only=on"]}
     for name in names:
@@ -206,10 +208,12 @@ def _roles(connection: Connection, schemas: list[SchemaName]) -> Iterator[Deviat
         if name not in rows:
             yield Deviation(where, "there is no such role", f"CREATE ROLE {name};")
             continue
-        can_login, *powers, config = rows[name]
+        can_login, inherits, *powers, config = rows[name]
         should = name in (APP, ANALYST)
         if can_login != should:
             yield Deviation(where, "it may log in" if can_login else "it may not log in", _alter(name, "LOGIN", should))
+        if name == APP and inherits:
+            yield Deviation(where, "it inherits from roles that will be made for it", _alter(name, "INHERIT", False))
         for power, has in zip(("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"), powers, strict=True):
             if has:
                 yield Deviation(where, f"it has {power}", f"ALTER ROLE {name} NO{power};")
@@ -228,24 +232,33 @@ def _alter(name: str, power: str, should: bool) -> str:
 
 
 def _members(connection: Connection, schemas: list[SchemaName]) -> Iterator[Deviation]:
-    """Who may become whom: the program's login everybody, by SET ROLE only; merchants belong to their group.
+    """Who may become whom: the program's login everybody, by SET ROLE only; merchants belong to their group, which one
+    role may grant.
 
     Roles are shared by all databases of a server: merchants of another one are not asked about.
     """
-    names = [APP, ANALYST, PLATFORM, PUBLIC, MERCHANT, *schemas]
+    names = [APP, ANALYST, PLATFORM, PUBLIC, MERCHANT, GRANTER, *schemas]
     rows = connection.execute(MEMBERS, {"roles": names}).fetchall()
-    found = {(str(row[0]), str(row[1])): row[2:] for row in rows}
     by_set, by_inheritance = (False, False, True), (False, True, False)
     expected = {(role, APP): by_set for role in (PLATFORM, PUBLIC, *schemas)}
     expected |= {(MERCHANT, str(schema)): by_inheritance for schema in schemas}
-    for group, member in sorted(found.keys() - expected.keys()):
-        yield Deviation(f"role {member}", f"it is a member of {group}", f"REVOKE {group} FROM {member};")
-    for (group, member), options in sorted(expected.items()):
-        if found.get((group, member)) != options:
-            what = f"ADMIN FALSE, INHERIT {str(options[1]).upper()}, SET {str(options[2]).upper()}"
-            grant = f"GRANT {group} TO {member} WITH {what};"
-            state = "it is no member of" if (group, member) not in found else "it has other rights in"
-            yield Deviation(f"role {member}", f"{state} {group}", grant)
+    expected[MERCHANT, GRANTER] = (True, False, False)
+    missing = dict(expected)
+    for *pair, admin, inherit, by_setting, by in sorted(rows, key=lambda row: (str(row[0]), str(row[1]))):
+        group, member = map(str, pair)
+        missing.pop((group, member), None)
+        right = expected.get((group, member))
+        if right is None:
+            yield Deviation(f"role {member}", f"it is a member of {group}", f"REVOKE {group} FROM {member}{by};")
+        elif right != (admin, inherit, by_setting):
+            yield Deviation(f"role {member}", f"it has other rights in {group}", _join(group, member, right, str(by)))
+    for (group, member), right in sorted(missing.items()):
+        yield Deviation(f"role {member}", f"it is no member of {group}", _join(group, member, right))
+
+
+def _join(group: str, member: str, options: tuple[bool, bool, bool], by: str = "") -> str:
+    what = ", ".join(f"{name} {str(has).upper()}" for name, has in zip(OPTIONS, options, strict=True))
+    return f"GRANT {group} TO {member} WITH {what}{by};"
 
 
 def _policies(connection: Connection, platform: MetaData) -> Iterator[Deviation]:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from merchantry.domain.errors import InvalidInput
 from merchantry.tables.merchant import daily_available, daily_total
-from tenancy.across import Across, read_across
+from tenancy.across import Across, Merged, read_across
 from tenancy.database import Database
 from tenancy.tables import merchant
 
@@ -74,7 +74,7 @@ async def commission_report(
     merged = await read_across(database, across, list(slugs), parameters={"date_from": date_from, "date_to": date_to})
     keys = [*dimensions, "currency"]
     figures = {name: name for name in SHOWN} | {NET: "net_minor"} | {name: name for name in FURTHER}
-    rows = _named(merged.rows, keys, figures, slugs)
+    rows = _named(merged, keys, figures, slugs)
     return Report(merged.as_of, rows, {slug: each for each, slug in slugs.items()})
 
 
@@ -101,7 +101,7 @@ async def settlement_report(
     parameters = {"date_from": date_from, "date_to": date_to}
     merged = await read_across(database, settlement_by(dimensions), list(slugs), parameters=parameters)
     keys = [*dimensions, *PERIOD, "currency"]
-    rows = _named(merged.rows, keys, {name: name for name in SETTLED}, slugs)
+    rows = _named(merged, keys, {name: name for name in SETTLED}, slugs)
     return Report(merged.as_of, rows, {slug: each for each, slug in slugs.items()})
 
 
@@ -112,8 +112,9 @@ def _check_span(date_from: date, date_to: date) -> None:
 
 
 async def _slugs(database: Database, merchants: Sequence[UUID] | None) -> dict[UUID, str]:
-    """Merchants in the order of their ids; unknown ones are left out."""
-    statement = select(merchant.c.id, merchant.c.slug).order_by(merchant.c.id)
+    """Merchants in the order in which they came, so that a new one changes the last chunk only; unknown ones are left
+    out."""
+    statement = select(merchant.c.id, merchant.c.slug).order_by(merchant.c.created_at, merchant.c.id)
     if merchants is not None:
         statement = statement.where(merchant.c.id == func.any(list(merchants)))
     async with database.read(ACTOR) as tx, tx.as_platform() as session:
@@ -166,13 +167,15 @@ def _within(day: ColumnElement[date]) -> ColumnElement[bool]:
 
 
 def _named(
-    rows: Sequence[Mapping[str, Any]], keys: Sequence[str], figures: Mapping[str, str], slugs: Mapping[UUID, str]
+    merged: Merged, keys: Sequence[str], figures: Mapping[str, str], slugs: Mapping[UUID, str]
 ) -> list[dict[str, Any]]:
     """Rows of dimensions, the merchant by its slug, and figures, whose columns are given; sorted by the dimensions."""
+    if not merged.values:
+        return []
     sources = {str(key): "merchant_id" if key == "merchant" else str(key) for key in keys}
     sources |= figures
-    values = itemgetter(*sources.values())
-    named = [dict(zip(sources, values(row), strict=True)) for row in rows]
+    picked = itemgetter(*map(merged.columns.index, sources.values()))
+    named = [dict(zip(sources, picked(row), strict=True)) for row in merged.values]
     if "merchant" in sources:
         for row in named:
             row["merchant"] = slugs[row["merchant"]]

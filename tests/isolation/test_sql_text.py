@@ -18,8 +18,8 @@ TAKES_SQL = {"execute", "executemany", "exec_driver_sql", "text", "SQL", "litera
 ALLOWED = {
     ("tenancy/database.py", "_send"): "constants, and the number of a savepoint",
     ("tenancy/across.py", "_lead"): "one of two constants, chosen by a number",
-    ("tenancy/across.py", "worker"): "the name that PostgreSQL gave its snapshot, checked to be hexadecimal",
-    ("tenancy/across.py", "_parallel"): "the name that PostgreSQL gave its snapshot, checked to be hexadecimal",
+    ("tenancy/analysts.py", "fetch"): "a rendered statement, with schemas' names made from UUIDs",
+    ("tenancy/analysts.py", "fetch_in"): "the same, after a checked snapshot's name; values quoted by psycopg",
     ("tenancy/provisioning.py", "provision"): "the rendered script, with a schema's name made from a UUID",
     ("tenancy/read_only.py", "make_writable"): "rendered grants, with a schema's name made from a UUID",
     ("tenancy/replacing.py", "make_schema"): "the rendered script, with a schema's name made from a UUID",
@@ -35,6 +35,7 @@ ALLOWED = {
     ("tenancy/migrations.py", "migrate_platform"): "a rendered revision of our own, without parameters",
     ("tenancy/migrations.py", "_attempt"): "a rendered revision, with a schema's name that the one parser accepted",
     ("tenancy/bootstrap.py", "prepare"): "psycopg's own composition of identifiers that are constants",
+    ("tenancy/bootstrap.py", "_make_granter"): "psycopg's own composition of identifiers that are constants",
     ("tenancy/bootstrap.py", "_close_database"): "psycopg's own composition of identifiers",
     ("merchantry/services/report.py", "commission_by"): "a constant, quoted",
 }

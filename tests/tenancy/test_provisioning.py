@@ -12,6 +12,7 @@ from tenancy.logins import Logins
 from tenancy.migrations import migrate_merchants
 from tenancy.provisioning import (
     Blueprint,
+    LoginInherits,
     MerchantExists,
     NewMerchant,
     definitions,
@@ -128,12 +129,26 @@ def test_rights_in_a_schema_go_to_its_own_role_and_the_analyst_only(logins: Logi
         found = facts(connection, schema_of(merchant.id))
         grantees = {fact.split()[2] for kind, _, fact in found if kind == "grant"}
         assert grantees == {"merchantry_owner", "__merchant__", "merchantry_analyst"}
-        [(inherits, may_set)] = connection.execute(
-            "SELECT inherit_option, set_option FROM pg_auth_members"
-            " WHERE roleid = %s::regrole AND member = 'merchantry_app'::regrole",
-            [schema_of(merchant.id)],
+        role = schema_of(merchant.id)
+        pairs = connection.execute(
+            "SELECT roleid::regrole::text, member::regrole::text, admin_option, inherit_option, set_option"
+            " FROM pg_auth_members WHERE %(role)s::regrole IN (roleid, member)",
+            {"role": role},
         ).fetchall()
-    assert (inherits, may_set) == (False, True)
+    assert set(pairs) == {
+        (role, "merchantry_app", False, False, True),
+        (role, "merchantry_owner", True, False, False),
+        ("merchantry_merchant", role, False, True, False),
+    }
+
+
+def test_no_merchant_is_made_for_a_login_that_would_inherit_its_rights(logins: Logins) -> None:
+    with psycopg.connect(logins.owner) as connection:
+        connection.execute("ALTER ROLE merchantry_app INHERIT")
+        with pytest.raises(LoginInherits):
+            provision(connection, BLUEPRINT, [new("kites")])
+        connection.rollback()  # the role is that of all tests
+        provision(connection, BLUEPRINT, [new("kites")])
 
 
 def test_the_analyst_reads_reporting_tables_and_neither_products_nor_people(logins: Logins) -> None:
