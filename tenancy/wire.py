@@ -61,7 +61,10 @@ class _Step:
 
 
 class Wire:
-    """A connection, and what is prepared on it. It knows nothing of transactions."""
+    """A connection, and what is prepared on it. It knows nothing of transactions.
+
+    Through a pooler, which hands one server's process to many, nothing is prepared.
+    """
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self.connection = connection
@@ -70,14 +73,26 @@ class Wire:
         self._seen: OrderedDict[Hashable, int] = OrderedDict()
         self._gone: list[bytes] = []
         self._made = 0
+        self._is_direct: bool | None = None
 
     async def exchange(self, messages: Sequence[Message]) -> Answers:
         """The results of each message, in one round trip. Raises Failed for the first that was refused."""
         async with self.connection.lock:
+            if self._is_direct is None and any(self._comes_often(each) for each in messages):
+                self._is_direct = await self._found_direct()
             answers, failed = await self.connection.wait(self._exchanged(messages))
         if failed:
             raise failed
         return answers
+
+    def _comes_often(self, message: Message) -> bool:
+        return message.shape is not None and self._seen.get(message.shape, 0) + 1 >= OFTEN
+
+    async def _found_direct(self) -> bool | None:
+        """Whether the process that answers is the one that was connected to: a pooler makes up its number.
+        None where nobody answers now."""
+        answers, failed = await self.connection.wait(self._exchanged([Message("SELECT pg_backend_pid()")]))
+        return None if failed else int(answers[0][0].get_value(0, 0) or b"0") == self.connection.pgconn.backend_pid
 
     def rows(self, results: Sequence[PGresult]) -> list[tuple[Any, ...]]:
         """All their rows, as Python's values."""
@@ -119,13 +134,13 @@ class Wire:
     def _name(self, message: Message) -> bytes | None:
         """Under which name a message is prepared; None where it isn't, _NEW where it is to be."""
         shape = message.shape
-        if shape is None:
+        if shape is None or self._is_direct is False:
             return None
         if (known := self._names.get(shape)) is not None:
             self._names.move_to_end(shape)
             return known
         seen = self._seen.pop(shape, 0) + 1
-        if seen >= OFTEN:
+        if seen >= OFTEN and self._is_direct:
             return _NEW
         self._seen[shape] = seen
         if len(self._seen) > REMEMBERED:
