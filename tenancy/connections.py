@@ -93,7 +93,7 @@ def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
     """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits), whose
     transactions SQLAlchemy begins and ends.
 
-    Nothing is prepared: over many schemas preparing gains nothing, and PgBouncer in transaction mode then works.
+    psycopg prepares nothing by itself; ``Wire`` and ``Analyst`` do what is worth it, where no pooler is in between.
     """
     engine = _engine(url, pool_size, autocommit=False)
     watch(engine, statements_of(name))

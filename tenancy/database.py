@@ -8,7 +8,6 @@ over.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -34,7 +33,6 @@ BEGIN_AS = (
 )
 WRITING = "BEGIN"
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-NO_REFUSALS: Mapping[str, Exception] = MappingProxyType({})
 CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATEs after which the whole transaction is simply run again: serialization failure and deadlock."""
 
@@ -79,15 +77,13 @@ class Session:
         statement: Executable,
         parameters: Parameters | None = None,
         *,
-        refused: Mapping[str, Exception] = NO_REFUSALS,
+        refused: Mapping[str, Exception] | None = None,
     ) -> None:
         """Send a statement with whatever is sent next, COMMIT at the latest: its errors are raised there.
 
         ``refused`` is what to raise instead, by SQLSTATE.
         """
-        message = self._transaction.later(self, statement, parameters, self._schema)
-        if refused:
-            self._transaction.refusals.append((message, refused))
+        self._transaction.later(self, statement, parameters, self._schema, refused)
 
     async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -147,7 +143,6 @@ class Transaction:
         self._is_untouched = True
         self._is_committed = False
         self._task = asyncio.current_task()
-        self.refusals: list[tuple[Message, Mapping[str, Exception]]] = []
         self.wakes: set[str] = set()
         self.roles: set[str] = set()
 
@@ -161,13 +156,17 @@ class Transaction:
         return asked.rows(self._wire, results)
 
     def later(
-        self, session: Session, statement: Executable, parameters: Parameters | None, schema: str | None
-    ) -> Message:
+        self,
+        session: Session,
+        statement: Executable,
+        parameters: Parameters | None,
+        schema: str | None,
+        refused: Mapping[str, Exception] | None,
+    ) -> None:
         """Let a statement wait for the next."""
         self.check(session)
-        asked = self.statements.asked(self._wire, statement, parameters, schema)
+        asked = self.statements.asked(self._wire, statement, parameters, schema, refused)
         self._waiting += [*self._becoming(), asked.message]
-        return asked.message
 
     async def finish(
         self, session: Session, statement: Executable, parameters: Parameters | None, schema: str | None
@@ -192,15 +191,9 @@ class Transaction:
         self._is_untouched = False
         try:
             return await self.statements.send(self._wire, waiting)
-        except BaseException as error:
+        except BaseException:
             self._role = None
-            self._raise_refusal(error)
             raise
-
-    def _raise_refusal(self, error: BaseException) -> None:
-        for message, refused in self.refusals:
-            if isinstance(error, DBAPIError) and error.statement == message.text and sqlstate(error) in refused:
-                raise refused[str(sqlstate(error))] from error
 
     def _becoming(self) -> list[Message]:
         """What has to be sent before the next statement of whoever the transaction is to be."""

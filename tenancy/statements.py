@@ -174,7 +174,14 @@ class Statements:
         )
         return Prepared(compiled, self._dialect)
 
-    def asked(self, wire: Wire, statement: Executable, parameters: Parameters | None, schema: str | None) -> "Asked":
+    def asked(
+        self,
+        wire: Wire,
+        statement: Executable,
+        parameters: Parameters | None,
+        schema: str | None,
+        refused: Mapping[str, Exception] | None = None,
+    ) -> "Asked":
         """A statement ready to be sent; where ``parameters`` are many, once for each. ``schema`` stands for ``MARK``.
 
         Raises sqlalchemy.exc.DBAPIError for values that can't be sent.
@@ -191,19 +198,24 @@ class Statements:
             raise failure(error, self._dialect) from error
         shape = (prepared, schema, bound[0].types) if prepared.is_fixed else None
         query = text if schema is None else text.replace(MARK, schema)
-        return Asked(Message(query, bound, shape), prepared)
+        return Asked(Message(query, bound, shape, refused), prepared)
 
     async def send(self, wire: Wire, messages: Sequence[Message]) -> Answers:
-        """Send them together, and tell whoever watches. Raises sqlalchemy.exc.DBAPIError for the first that fails."""
+        """Send them together, and tell whoever watches.
+
+        Raises sqlalchemy.exc.DBAPIError for the first that fails, or what its message says instead.
+        """
         ends = [[begun(message.text) for begun in self.watchers] for message in messages]
         try:
             answers = await wire.exchange(messages)
         except Failed as failed:
             _tell(ends[: failed.position], None)
             _tell(ends[failed.position :], failed.error)
-            text = messages[failed.position].text
+            message = messages[failed.position]
+            if refused := (message.refused or {}).get(failed.error.sqlstate or ""):
+                raise refused from failed.error
             is_broken = wire.connection.closed
-            raise failure(failed.error, self._dialect, text, is_broken=is_broken) from failed.error
+            raise failure(failed.error, self._dialect, message.text, is_broken=is_broken) from failed.error
         except BaseException as error:
             _tell(ends, error)
             if isinstance(error, psycopg.Error):

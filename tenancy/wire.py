@@ -1,7 +1,7 @@
 """What goes to PostgreSQL over one connection: several statements in one round trip, and prepared what comes often."""
 
 from collections import OrderedDict
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -34,11 +34,12 @@ Answers: TypeAlias = list[list[PGresult]]
 @dataclass(frozen=True, slots=True)
 class Message:
     """A statement as it is sent, once for each of ``values``. ``shape`` says that it is the same as another; None of
-    what is never prepared."""
+    what is never prepared. ``refused`` is what to raise for an SQLSTATE that is an expected answer."""
 
     text: str
     values: Sequence[Dumped] = (NO_VALUES,)
     shape: Hashable = None
+    refused: Mapping[str, Exception] | None = None
 
 
 class Failed(Exception):

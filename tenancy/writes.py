@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from tenancy.database import NO_REFUSALS, Session
+from tenancy.database import Session
 
 Row = Mapping[str, Any]
 Dml = Insert | Update | Delete
@@ -121,7 +121,7 @@ async def write(session: Session, *writes: Write) -> None:
     await session.execute(*_asked(session, writes))
 
 
-def later(session: Session, *writes: Write, refused: Mapping[str, Exception] = NO_REFUSALS) -> None:
+def later(session: Session, *writes: Write, refused: Mapping[str, Exception] | None = None) -> None:
     """:func:`write` with whatever is sent next, as `Session.later` does: its errors are raised there."""
     session.later(*_asked(session, writes), refused=refused)
 

@@ -1,4 +1,4 @@
-"""What a checkout costs in statements, and that what it answers without reading is what is there to be read."""
+"""What a checkout costs in statements and round trips; what it answers without reading is what is there to be read."""
 
 from typing import Any
 from uuid import uuid4
@@ -78,6 +78,7 @@ async def test_a_checkout_costs_three_statements_for_each_merchant_to_place_and_
     with counted(monkeypatch) as paying:
         assert (await paid(mall, PAID, checkout))["status"] == "paid"
     assert (len(placing), len(paying)) == (6 + 3 * merchants, 12 + 3 * merchants), (placing, paying)
+    assert (placing.round_trips, paying.round_trips) == (3 + merchants, 6 + merchants)
 
 
 async def test_what_placing_and_paying_answer_is_what_is_read_afterwards(mall: Mall) -> None:

@@ -15,12 +15,12 @@ KEY_DATA = b"K\x00\x00\x00\x0c"
 
 
 @asynccontextmanager
-async def analyst_behind_a_pooler(logins: Logins, directory: Path) -> AsyncIterator[Logins]:
-    """The same logins, the analyst's by way of something that passes everything on but that number.
+async def behind_a_pooler(logins: Logins, directory: Path) -> AsyncIterator[Logins]:
+    """The same logins, by way of something that passes everything on but that number.
 
     Whoever connected has closed its connections at the end.
     """
-    url = make_url(logins.analyst)
+    url = make_url(logins.app)
     name = f".s.PGSQL.{url.query.get('port') or url.port or 5432}"
     there = Path(str(url.query["host"])) / name
 
@@ -32,8 +32,13 @@ async def analyst_behind_a_pooler(logins: Logins, directory: Path) -> AsyncItera
         await asyncio.gather(_pass_on(client, to_server), _pass_on(server, to_client))
 
     async with await asyncio.start_unix_server(connected, directory / name):
-        changed = url.update_query_dict({"host": str(directory)})
-        yield replace(logins, analyst=changed.render_as_string(hide_password=False))
+        here = {"host": str(directory)}
+        app, analyst = (make_url(each).update_query_dict(here) for each in (logins.app, logins.analyst))
+        yield replace(
+            logins,
+            app=app.render_as_string(hide_password=False),
+            analyst=analyst.render_as_string(hide_password=False),
+        )
         await asyncio.gather(*filter(None, open_ones))
 
 

@@ -19,7 +19,7 @@ from tenancy.database import ANALYST_READS, Database
 from tenancy.logins import Logins
 from tenancy.provisioning import drop
 from tenancy.schemas import schema_of
-from tests.tenancy.pooler import analyst_behind_a_pooler
+from tests.tenancy.pooler import behind_a_pooler
 from tests.tenancy.stalls import BLUEPRINT, some_stalls, take, takings
 
 TAKEN = Across(select(func.sum(takings.c.amount_minor).label("taken")), sums=("taken",))
@@ -185,7 +185,7 @@ async def test_no_more_is_kept_than_the_bound_and_what_another_statement_kept_go
 async def test_behind_a_pooler_nothing_is_kept(logins: Logins, tmp_path: Path) -> None:
     stalls = some_stalls(logins, MANY)
     take(logins, stalls[0], 1, 7)
-    async with analyst_behind_a_pooler(logins, tmp_path) as pooled:
+    async with behind_a_pooler(logins, tmp_path) as pooled:
         database = Database(pooled)
         for _ in range(2):
             assert await taken(database, stalls) == {stalls[0]: 7}
