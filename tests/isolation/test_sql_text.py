@@ -13,18 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = ("tenancy", "merchantry", "graphql_api", "migrations")
 TAKES_SQL = {
-    "execute",
-    "executemany",
-    "exec_driver_sql",
-    "text",
-    "SQL",
-    "literal_column",
-    "scalar",
-    "stream",
-    "copy",
-} | {
-    "Message",
-    "_fixed",
+    *("execute", "executemany", "exec_driver_sql", "scalar", "stream", "copy"),
+    *("text", "SQL", "literal_column", "Message", "_fixed"),
 }
 """Functions and methods whose first argument is, or may be, SQL text."""
 
