@@ -6,7 +6,6 @@ from importlib.util import find_spec
 
 NAMES = (
     "statements",
-    "orders_page",
     "execution",
     "checkout",
     "commission_report",

@@ -1,4 +1,4 @@
-"""The orders page as plain as it can be: psycopg, dictionaries, JSON by orjson or by PostgreSQL, bare routes.
+"""Pages of orders and single orders as plain as can be: JSON by PostgreSQL, or psycopg and orjson; bare routes.
 
 It signs nobody in, checks no right, limits no document, logs nothing, and reads as the tables' owner.
 """
@@ -22,9 +22,9 @@ from starlette.routing import Route
 CONNECTIONS = 8
 WITH_ADDRESSES = "addresses"
 """The parameter of a request that asks for addresses too."""
-ORDERS = (
+ORDER = (
     "SELECT id, number, status, placed_at, currency, goods_minor + shipping_minor, ship_to FROM {schema}.orders"
-    " ORDER BY placed_at DESC, id DESC LIMIT 50"
+    " WHERE id = %s"
 )
 LINES = (
     "SELECT order_id, title, quantity, unit_price_minor FROM {schema}.order_line WHERE order_id = ANY(%s)"
@@ -55,12 +55,11 @@ ADDRESS = """
     'city', o.ship_to -> 'city', 'postalCode', o.ship_to -> 'postal_code', 'country', o.ship_to -> 'country'),
 """
 INSTANT = '\'YYYY-MM-DD"T"HH24:MI:SS"+00:00"\''
-ORDER = ORDERS.replace(" ORDER BY placed_at DESC, id DESC LIMIT 50", " WHERE id = %s")
 
 
 def build(owner_url: str) -> Starlette:
-    """The application; ``POST /orders/m_…`` answers what the mall's GraphQL answers to the same question, and so do the
-    page that PostgreSQL writes as JSON, and the single order; these with addresses where the query says so."""
+    """The application. It answers what the mall's GraphQL answers to the same questions: a page, which PostgreSQL writes as
+    JSON, and a single order; with addresses where the query says so."""
     pool: asyncio.Queue[AsyncConnection[TupleRow]] = asyncio.Queue()
 
     @asynccontextmanager
@@ -71,14 +70,6 @@ def build(owner_url: str) -> Starlette:
         yield
         for connection in connections:
             await connection.close()
-
-    async def orders(request: Request) -> Response:
-        connection = await pool.get()
-        try:
-            answer = await _page(connection, request.path_params["schema"])
-        finally:
-            pool.put_nowait(connection)
-        return Response(orjson.dumps(answer), media_type="application/json")
 
     async def orders_as_json(request: Request) -> Response:
         connection, schema = await pool.get(), request.path_params["schema"]
@@ -104,16 +95,10 @@ def build(owner_url: str) -> Starlette:
         return Response(orjson.dumps({"data": {"node": nodes[0]}}), media_type="application/json")
 
     routes = [
-        Route("/orders/{schema}", orders, methods=["POST"]),
         Route("/orders-as-json/{schema}", orders_as_json, methods=["POST"]),
         Route("/order/{schema}/{id}", order, methods=["POST"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
-
-
-async def _page(connection: AsyncConnection[TupleRow], schema: str) -> dict[str, Any]:
-    page = await (await connection.execute(ORDERS.format(schema=schema).encode())).fetchall()
-    return {"data": {"merchant": {"orders": {"nodes": await _nodes(connection, schema, page)}}}}
 
 
 async def _nodes(connection: AsyncConnection[TupleRow], schema: str, page: list[TupleRow]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from benchmarks.bare_page import WITH_ADDRESSES
 from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client, rate
 from benchmarks.measuring import Options, facts, parse_options, show, times
-from benchmarks.orders_page import ADDRESS, PAGE, SELECTED, fill
+from benchmarks.orders import ADDRESS, PAGE, SELECTED, fill
 from benchmarks.people import Person, hired
 from benchmarks.serving import serving
 from graphql_api.relay import encode_id

@@ -14,7 +14,7 @@ import orjson
 from benchmarks.installation import installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, ms, parse_options, show
-from benchmarks.orders_page import ADDRESS, PAGE, SELECTED, fill
+from benchmarks.orders import ADDRESS, PAGE, SELECTED, fill
 from benchmarks.people import hired
 from benchmarks.serving import serving
 from graphql_api.door import Rules

@@ -11,7 +11,7 @@ import psycopg
 from benchmarks.installation import Installation, installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import facts, parse_options, show, told
-from benchmarks.orders_page import ADDRESS, LINES, ORDERS, PAGE, SELECTED
+from benchmarks.orders import ADDRESS, LINES, ORDERS, PAGE, SELECTED
 from benchmarks.people import people
 from benchmarks.serving import process_of, serving
 from merchantry.domain.permission import MerchantRole

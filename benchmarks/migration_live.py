@@ -15,7 +15,7 @@ from benchmarks.installation import Installation, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, ms, seconds, told
 from benchmarks.memory import fill, somebody_everywhere
-from benchmarks.orders_page import ADDRESS, PAGE, SELECTED
+from benchmarks.orders import ADDRESS, PAGE, SELECTED
 from benchmarks.serving import serving
 from tenancy.migrations import Revisions, migrate_merchants
 from tenancy.principals import Merchant

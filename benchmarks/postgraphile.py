@@ -18,7 +18,7 @@ from benchmarks.installation import Installation, installed, provisioned
 from benchmarks.load import Client
 from benchmarks.measuring import Options, facts, parse_options, show, times
 from benchmarks.node import peer, versions
-from benchmarks.orders_page import fill
+from benchmarks.orders import fill
 from benchmarks.people import Person, hired
 from benchmarks.serving import serving
 from graphql_api.relay import encode_id

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.installation import installed, provisioned
 from benchmarks.measuring import facts, parse_options, show, times
-from benchmarks.orders_page import fill
+from benchmarks.orders import fill
 from merchantry.tables.merchant import order_line, orders
 from tenancy.database import Database
 from tenancy.logins import Logins, derive
