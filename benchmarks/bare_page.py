@@ -58,8 +58,8 @@ INSTANT = '\'YYYY-MM-DD"T"HH24:MI:SS"+00:00"\''
 
 
 def build(owner_url: str) -> Starlette:
-    """The application. It answers what the mall's GraphQL answers to the same questions: a page, which PostgreSQL writes as
-    JSON, and a single order; with addresses where the query says so."""
+    """The application. It answers what the mall's GraphQL answers to the same questions: a page, which PostgreSQL
+    writes as JSON, and a single order; with addresses where the query says so."""
     pool: asyncio.Queue[AsyncConnection[TupleRow]] = asyncio.Queue()
 
     @asynccontextmanager
