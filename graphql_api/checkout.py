@@ -13,7 +13,7 @@ from graphql_api.context import Context, Info
 from graphql_api.enums import PaymentActionKind
 from graphql_api.money import Money
 from graphql_api.order import Order
-from graphql_api.order_loading import IN_PAGE, parts_wanted, selects
+from graphql_api.order_loading import IN_PAGE, parts_written, selects
 from graphql_api.quote import UsedCoupon
 from graphql_api.relay import Connection, Node, Parts, connection_of, encode_id, node, page
 from merchantry.domain.contact import WITHHELD, Contact
@@ -135,7 +135,7 @@ async def checkouts(info: Info, first: int | None, after: str | None) -> Connect
         payments = await payment.of_checkouts(session, ids)
         coupons = await coupon_use.of_checkouts(session, ids) if selects(info, "coupons", *IN_PAGE) else {}
         contacts = await of_buyer(info.context, session, ids)
-    parts = parts_wanted(info, *((*path, "orders") for path in IN_PAGE))
+    parts = parts_written(info, *((*path, "orders") for path in IN_PAGE))
     views = await tracking.of_buyer(info.context.database, index, parts)
     orders = _by_checkout(views)
     return connection_of(

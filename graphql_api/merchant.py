@@ -38,7 +38,7 @@ from graphql_api.enums import CaseKind, CaseStatus, Language, OrderStatus, Payou
 from graphql_api.machine_token import MachineToken
 from graphql_api.notification import Notification
 from graphql_api.order import Order
-from graphql_api.order_loading import IN_PAGE, parts_for_staff
+from graphql_api.order_loading import IN_PAGE, parts_written
 from graphql_api.order_views import as_staff_see, may_read_ledger
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
@@ -116,7 +116,7 @@ class Merchant:
                     statuses=status,
                     external_ref=external_ref,
                     overdue_at=info.context.clock() if overdue else None,
-                    parts=parts_for_staff(info, *IN_PAGE),
+                    parts=parts_written(info, *IN_PAGE, for_staff=True),
                 )
             shown = await as_staff_see(info, tx, allowed.merchant_id, views[: asked.first], *IN_PAGE)
         return connection_of(
@@ -132,7 +132,7 @@ class Merchant:
         allowed = access.of_merchant(info.context, Permission.ORDER_READ)
         async with info.context.database.read(allowed.act.actor) as tx:
             async with tx.as_merchant(allowed.merchant_id) as session:
-                view = await tracking.by_number(session, number, parts_for_staff(info, ()))
+                view = await tracking.by_number(session, number, parts_written(info, (), for_staff=True))
             if view is None:
                 return None
             shown = await as_staff_see(info, tx, allowed.merchant_id, [view], ())

@@ -61,16 +61,16 @@ def parts_wanted(info: Info, *paths: tuple[str, ...]) -> order_view.Parts:
     )
 
 
-def parts_for_staff(info: Info, *paths: tuple[str, ...]) -> order_view.Parts:
-    """The same for orders that are answered to their merchant's staff as they are; written, where they can be."""
+def parts_written(info: Info, *paths: tuple[str, ...], for_staff: bool = False) -> order_view.Parts:
+    """The same for orders that are answered as they are, to staff or to buyers; written, where they can be."""
     compiler = info.context.compiler
     if compiler is None or not info.context.takes_written:
         return parts_wanted(info, *paths)
-    key = ("parts", *map(id, info._raw_info.field_nodes), *paths)
-    return compiler.remembered(key, lambda: _written(info, compiler, paths))
+    key = ("parts", for_staff, *map(id, info._raw_info.field_nodes), *paths)
+    return compiler.remembered(key, lambda: _written(info, compiler, paths, for_staff=for_staff))
 
 
-def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]]) -> order_view.Parts:
+def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]], *, for_staff: bool) -> order_view.Parts:
     parts = parts_wanted(info, *paths)
     raw = info._raw_info
     fields = [FieldDetails(node, None) for node in raw.field_nodes]
@@ -81,7 +81,7 @@ def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]]) -
     if len(groups) != 1:
         return parts  # one row of the database answers in one way
     order = cast("GraphQLObjectType", raw.schema.type_map["Order"])
-    written = writer(compiler, for_staff=True).order(order, groups[0])
+    written = writer(compiler, for_staff=for_staff).order(order, groups[0])
     if isinstance(written, Object):
         return replace(NOTHING, written=written, is_all=FIELDS.isdisjoint(info.context.asked.fields))
     return replace(parts, lines=False, written=written) if written else parts
@@ -120,7 +120,7 @@ async def load_order(info: Info, parts: Parts) -> Order | None:
         info.context,
         merchant_id,
         order_id,
-        parts=parts_for_staff(info, ()) if _is_own(info.context, merchant_id) else parts_wanted(info, ()),
+        parts=parts_written(info, (), for_staff=_is_own(info.context, merchant_id)),
         with_split=selects(info, "split", ()),
         with_trail=selects(info, "reviewTrail", ()),
     )

@@ -16,7 +16,7 @@ from graphql_api.guest import Guest
 from graphql_api.log import Receipt
 from graphql_api.notification import Notification, NotificationFilter, NotificationPreference
 from graphql_api.order import Order
-from graphql_api.order_loading import IN_PAGE, parts_wanted
+from graphql_api.order_loading import IN_PAGE, parts_written
 from graphql_api.reader import language_of
 from graphql_api.relay import Connection, connection_of, encode_id, page
 from graphql_api.return_request import ReturnRequest
@@ -84,7 +84,7 @@ class Viewer:
         async with info.context.database.read(buyer.act.actor) as tx, tx.as_platform() as session:
             index = await buyer_index.page(session, buyer.account_id, limit=asked.limit, after=asked.after)
             contacts = await of_buyer(info.context, session, [each.checkout_id for each in index])
-        views = await tracking.of_buyer(info.context.database, index, parts_wanted(info, *IN_PAGE))
+        views = await tracking.of_buyer(info.context.database, index, parts_written(info, *IN_PAGE))
         return connection_of(
             views,
             asked,

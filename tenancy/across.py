@@ -43,7 +43,8 @@ SEEN_FOR_PAGES = 1_000
 """The same of the more and smaller ones that read for pages."""
 
 MERCHANT_ID = "__merchant_id__"
-_OWN: ColumnElement[UUID] = literal_column(f"'{MERCHANT_ID}'::uuid").label("merchant_id")
+OWN: ColumnElement[UUID] = literal_column(f"'{MERCHANT_ID}'::uuid")
+"""In a statement that is run across, the id of the merchant whose schema is read."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Across:
         dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
         statement = self._rows if self.sums else self.statement
         if self.with_merchant:
-            statement = statement.add_columns(_OWN)
+            statement = statement.add_columns(OWN.label("merchant_id"))
         compiled = statement.compile(dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True)
         text, names = numbered(compiled.string)
         tables = frozenset(each.name for each in iterate(statement) if isinstance(each, Table))

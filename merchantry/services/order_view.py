@@ -29,7 +29,7 @@ from merchantry.services.return_request import Return
 from merchantry.services.ship_by import is_overdue
 from merchantry.services.written import Lines, Object, text_of
 from merchantry.tables.merchant import order_event, order_line, orders, refund, shipment
-from tenancy.across import Across
+from tenancy.across import OWN, Across
 
 Names: TypeAlias = tuple[str, ...]
 
@@ -227,8 +227,11 @@ class Head:
     @cached_property
     def columns(self) -> list[ColumnElement[Any]]:
         """What to select."""
+        return self._columns(bindparam("merchant_key", type_=Uuid))
+
+    def _columns(self, merchant_id: ColumnElement[UUID]) -> list[ColumnElement[Any]]:
         columns: list[ColumnElement[Any]] = [orders.c[name] for name in self.names]
-        return columns if self.written is None else [*columns, text_of(self.written).label("written")]
+        return columns if self.written is None else [*columns, text_of(self.written, merchant_id).label("written")]
 
     def page(self, filter_: Filter) -> Select[Any]:
         """The newest of these orders, as many as the parameter ``limit`` says."""
@@ -272,7 +275,7 @@ class Head:
     @cached_property
     def across(self) -> Across:
         """Orders of several merchants, by the parameter ``order_ids``."""
-        return Across(self.by_ids)
+        return Across(select(*self._columns(OWN)).where(orders.c.id == _GIVEN))
 
     @cached_property
     def status(self) -> int | None:

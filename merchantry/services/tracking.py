@@ -101,11 +101,8 @@ async def _views(
         parameters = {**parameters, "merchant_key": session.merchant_id}
     read = session.finish if parts.is_all else session.execute
     rows = (await read(statement, parameters)).all()
-    if isinstance(parts.head.written, Object):
-        make = parts.head.make
-        return [OrderView(session.merchant_id, make(*row[:-1], ()), written=row[-1]) for row in rows]
     related = {}
-    if rows:
+    if rows and not isinstance(parts.written, Object):
         at = parts.head.names.index("id")
         given = {"order_ids": [row[at] for row in rows]}
         for name in parts.names:
@@ -172,11 +169,11 @@ def _view(
 ) -> OrderView:
     values = [*row]
     written = values.pop() if head.written else None
+    if isinstance(head.written, Object):
+        return OrderView(merchant_id, head.make(*values, ()), written=written)
     if head.status is not None:
         values[head.status] = OrderStatus(values[head.status])
     order_id = values[head.names.index("id")]
     found: dict[str, Any] = {name: of_orders.get(order_id, ()) for name, of_orders in related.items()}
     order = head.make(*values, tuple(found.pop("lines", ())))
-    if head.written:
-        found["written_lines"] = written
-    return OrderView(merchant_id, order, **found)
+    return OrderView(merchant_id, order, written_lines=written, **found)

@@ -7,6 +7,7 @@ other value: no statement's text is made of what a client sent. The text is neve
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import orjson
 from sqlalchemy import (
@@ -21,15 +22,16 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    bindparam,
     case,
     cast,
+    column,
     func,
     literal,
     literal_column,
     select,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql.visitors import ExternallyTraversible, replacement_traverse
 
 from merchantry.domain.money import CURRENCY_DIGITS
 from merchantry.tables.merchant import order_line, orders
@@ -106,13 +108,19 @@ Value: TypeAlias = Constant | Stored | Member | Identifier | Decimal | Currency 
 Piece: TypeAlias = str | ColumnElement[str]
 """Of a text: what is the same in every row, or what is worked out."""
 
+_MERCHANT_ID: Final = column("merchant_id", Uuid)
+"""In the place of the id that :func:`text_of` is given."""
 _SECONDS: Final = 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'
 _MICROSECONDS: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
 
 
-def text_of(value: Value) -> ColumnElement[str]:
-    """The JSON text of a value, for each order that a statement reads; ``merchant_key`` is a parameter of it."""
-    return _joined(_pieces(value, orders))
+def text_of(value: Value, merchant_id: ColumnElement[UUID]) -> ColumnElement[str]:
+    """The JSON text of a value, for each order that a statement reads; ``merchant_id`` is whose they are."""
+
+    def put(element: ExternallyTraversible, **_: Any) -> ExternallyTraversible | None:
+        return merchant_id if element is _MERCHANT_ID else None
+
+    return replacement_traverse(_joined(_pieces(value, orders)), {}, put)
 
 
 def _pieces(value: Value, table: Table) -> Iterator[Piece]:
@@ -196,9 +204,9 @@ def _identifier(value: Identifier, table: Table) -> ColumnElement[str]:
     """Base64 for addresses, without what fills it up."""
     key: ColumnElement[Any] = literal(value.prefix, LargeBinary)
     if value.of_merchant:
-        key = key.concat(func.uuid_send(bindparam("merchant_key", type_=Uuid)))
-    for column in value.columns:
-        key = key.concat(func.uuid_send(table.c[column]))
+        key = key.concat(func.uuid_send(_MERCHANT_ID))
+    for name in value.columns:
+        key = key.concat(func.uuid_send(table.c[name]))
     written = func.translate(func.encode(key, _fixed("base64")), literal_column(r"E'+/\n'"), _fixed("-_"))
     return func.rtrim(written, _fixed("="))
 
@@ -206,8 +214,8 @@ def _identifier(value: Identifier, table: Table) -> ColumnElement[str]:
 def _decimal(value: Decimal, table: Table) -> ColumnElement[str]:
     first, *others = (table.c[name] for name in value.plus)
     total: ColumnElement[Any] = first
-    for column in others:
-        total = total + column
+    for each in others:
+        total = total + each
     for name in value.minus:
         total = total - table.c[name]
     return cast(total * _UNIT, Text)
