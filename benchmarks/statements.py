@@ -45,20 +45,27 @@ def main() -> None:
 async def _measured(logins: Logins, merchant_id: UUID, rounds: int, repeats: int) -> dict[str, list[float]]:
     """Seconds for each kind of work, by ways."""
     schema = schema_of(merchant_id)
+    one = "SELECT id, number FROM __merchant__.orders LIMIT 1".replace(MARK, schema)
     database, engine = Database(logins), create_async_engine(logins.app, connect_args={"prepare_threshold": None})
     options = {"schema_translate_map": {MARK: schema}}
 
     async def ours() -> None:
-        async with database.read("bench") as tx, tx.as_merchant(merchant_id):
-            pass
+        async with database.read("bench") as tx, tx.as_merchant(merchant_id) as merchant:
+            (await merchant.execute(ONE)).all()
+
+    async def in_one() -> None:
+        async with database.read("bench") as tx, tx.as_merchant(merchant_id) as merchant:
+            (await merchant.finish(ONE)).all()
 
     async def engines() -> None:
         async with engine.connect() as connection, connection.begin():
             await connection.execute(BECOME, {"role": schema})
+            (await connection.execute(ONE, execution_options=options)).all()
 
     async def bare() -> None:
         async with alone.transaction():
             await alone.execute("SELECT set_config('role', %s, true)", [schema])
+            await fetched(one)
 
     async def fetched(query: str) -> object:
         return await (await alone.execute(query)).fetchall()
@@ -69,7 +76,10 @@ async def _measured(logins: Logins, merchant_id: UUID, rounds: int, repeats: int
         tx.as_merchant(merchant_id) as session,
         engine.connect() as connection,
     ):
-        found = {"a transaction that becomes a merchant": await _least([ours, engines, bare], rounds, repeats)}
+        found = {
+            "a merchant's transaction that reads a row": await _least([ours, engines, bare], rounds, repeats),
+            "the same, its statement with COMMIT": await _least([in_one, engines, bare], rounds, repeats),
+        }
         await connection.execute(BECOME, {"role": schema})
         await alone.execute("SELECT set_config('role', %s, false)", [schema])
         for name, statement in (("one row", ONE), ("250 rows of 28 columns", PAGE)):

@@ -16,7 +16,7 @@ from psycopg.pq.abc import PGresult
 
 from tenancy.dumping import Dumped
 
-PREPARED: Final = 96
+PREPARED: Final = 128
 """Statements that a connection has prepared at most, the latest used the longest: each takes memory in its backend."""
 OFTEN: Final = 3
 """The time that a statement comes at which it is prepared."""

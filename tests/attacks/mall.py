@@ -90,6 +90,9 @@ class Attacked(Database):
         """Connected, with everything dropped that would refuse what a superuser may do."""
         try:
             async with self._superuser.connect() as self.connection:
+                driver = (await self.connection.get_raw_connection()).driver_connection
+                assert isinstance(driver, psycopg.AsyncConnection)
+                self._wire = Wire(driver)
                 for query in (CONFLICTING, UNIQUE):
                     for statement in (await self.connection.execute(text(query))).scalars().all():
                         await self.connection.execute(text(statement))
@@ -103,10 +106,8 @@ class Attacked(Database):
         """The transaction in which the attack was made."""
         if not self.connection.in_transaction():
             await self.connection.begin()
-        driver = (await self.connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, psycopg.AsyncConnection)
         timeouts = {"statement_timeout": "60000", "lock_timeout": "4000"}
-        transaction = Transaction(Wire(driver), self.statements, "", actor, timeouts)
+        transaction = Transaction(self._wire, self.statements, "", actor, timeouts)
         yield transaction
         transaction.end()
 
