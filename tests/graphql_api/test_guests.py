@@ -1,11 +1,11 @@
 """Who buys without an account: the token opens one checkout and nothing else, until it ends or an account takes it."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from graphql_api.door import Payer
@@ -15,6 +15,7 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from tenancy.database import Database
 from tenancy.machine_tokens import GUEST_PREFIX, new_token
 from tenancy.principals import ANONYMOUS, Caller, Guest, Merchant, Principal
+from tenancy.wire import Answers, Message, Wire
 from tests.builders import NOON, a_merchant, a_product
 from tests.concurrency.counting import check_everything, rows
 from tests.graphql_api.documents import CANCEL, a_line, buy, confirm, pay, place, ship
@@ -154,14 +155,15 @@ async def test_a_token_that_is_wrong_ended_or_claimed_is_refused_like_one_that_n
 
 
 def _statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent from now on, the directory's look-ups too."""
     sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
+    exchange = Wire.exchange
 
-    async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
-        sent.append(str(query))
-        return await execute(self, query, *given, **more)
+    async def exchanged(self: Wire, messages: Sequence[Message]) -> Answers:
+        sent.extend(each.text for each in messages)
+        return await exchange(self, messages)
 
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", noted)
+    monkeypatch.setattr(Wire, "exchange", exchanged)
     return sent
 
 
