@@ -17,11 +17,15 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Options:
-    """``quick`` measures less; ``durable`` leaves fsync on; ``profile`` prints where the server's time goes."""
+    """``quick`` measures less; ``durable`` leaves fsync on; ``profile`` prints where the server's time goes.
+
+    ``merchants`` are how many to measure with, where that is one number.
+    """
 
     quick: bool
     durable: bool
     profile: bool
+    merchants: int
 
     def sizes(self, full: Sequence[int], quick: Sequence[int]) -> Sequence[int]:
         """What to measure at."""
@@ -34,8 +38,9 @@ def parse_options() -> Options:
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer runs")
     parser.add_argument("--durable", action="store_true", help="leave fsync on")
     parser.add_argument("--profile", action="store_true", help="profile the server process as well, where there is one")
+    parser.add_argument("--merchants", type=int, help="how many, where a benchmark measures with one number of them")
     given = parser.parse_args()
-    return Options(given.quick, given.durable, given.profile)
+    return Options(given.quick, given.durable, given.profile, given.merchants or (100 if given.quick else 1_000))
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -66,7 +66,7 @@ def main() -> None:
     """Measure and print."""
     options = parse_options()
     with installed(options) as installation:
-        merchants = provisioned(installation.logins, range(1, (100 if options.quick else 1_000) + 1))
+        merchants = provisioned(installation.logins, range(1, options.merchants + 1))
         rows = _measure(installation, merchants, options)
         show(
             f"Migration: one column and one index added for {len(merchants):,} merchants",
