@@ -125,7 +125,7 @@ _DUMPS: tuple[tuple[type[TypeEngine[Any]] | tuple[type[TypeEngine[Any]], ...], T
 
 def _array(dump: Text) -> Text:
     def dumped(value: Any) -> bytes | None:
-        if not isinstance(value, list | tuple):
+        if type(value) is not list and not isinstance(value, tuple):
             return None
         items = []
         for each in value:
@@ -135,7 +135,7 @@ def _array(dump: Text) -> Text:
             item = dump(each)
             if item is None:
                 return None
-            if not item.isalnum() or item.upper() == NULL:
+            if not item.isalnum() or (len(item) == len(NULL) and item.upper() == NULL):
                 item = b'"%b"' % item.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
             items.append(item)
         return b"{%b}" % b",".join(items)

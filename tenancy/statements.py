@@ -5,7 +5,7 @@ which would cost more than psycopg does (``python -m benchmarks statements``; de
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
 
-from tenancy.dumping import SAID, Dumped, Dumper, dumper_of
+from tenancy.dumping import SAID, Dumped, Dumper, Text, dumper_of
 from tenancy.metrics import Ended, Watcher
 from tenancy.schemas import MARK
 from tenancy.wire import Answers, Failed, Message, Wire
@@ -42,6 +42,30 @@ class Rows(IteratorResult[Any]):
 NOTHING = SimpleResultMetaData(())
 
 
+class Usual(NamedTuple):
+    """How the values of a statement are dumped, by their names; the types and formats that they always have then."""
+
+    dumps: Sequence[tuple[str, Text]]
+    types: tuple[int, ...]
+    formats: list[Format]
+
+    def dumped(self, given: Mapping[str, Any]) -> Dumped | None:
+        """The values; None where one is of another Python type."""
+        values: list[bytes | None] = []
+        for name, dump in self.dumps:
+            value = given[name]
+            if value is not None:
+                value = dump(value)
+                if value is None:
+                    return None
+            values.append(value)
+        return Dumped(values, self.types, self.formats)
+
+
+def _after(processor: Callable[[Any], Any], dump: Text) -> Text:
+    return lambda value: dump(processor(value))
+
+
 class Prepared:
     """A compiled statement of one shape, for any values."""
 
@@ -51,7 +75,6 @@ class Prepared:
         self._compiled = compiled
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
-        self._known_placeholders: list[tuple[str, Dumper | None, Any]] = []
         self.is_returning = bool(compiled.effective_returning)
         self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
         self._is_plain = self.is_fixed and not compiled.escaped_bind_names
@@ -85,6 +108,27 @@ class Prepared:
         return frozenset(self._text[1])
 
     def _dumped(self, names: Names, given: Mapping[str, Any], processors: Mapping[str, Any], wire: Wire) -> Dumped:
+        usual = self._usual if self.is_fixed else None
+        found = usual.dumped(given) if usual else None
+        return found or self._dumped_by_value(names, given, processors, wire)
+
+    @cached_property
+    def _usual(self) -> "Usual | None":
+        """How values are dumped that all are of the usual Python types; None where psycopg has to look at some."""
+        processors: Mapping[str, Any] = self._compiled._bind_processors
+        placeholders = self._placeholders(self._text[1], processors)
+        dumps, types, formats = [], [], []
+        for name, dumper, processor in placeholders:
+            if dumper is None:
+                return None
+            dumps.append((name, _after(processor, dumper.dump) if processor else dumper.dump))
+            types.append(dumper.type)
+            formats.append(dumper.format)
+        return Usual(dumps, tuple(types), formats)
+
+    def _dumped_by_value(
+        self, names: Names, given: Mapping[str, Any], processors: Mapping[str, Any], wire: Wire
+    ) -> Dumped:
         values, types, formats = list[bytes | None](), list[int](), list[Format]()
         for name, dumper, processor in self._placeholders(names, processors):
             value = given[name]
@@ -103,15 +147,11 @@ class Prepared:
 
     def _placeholders(self, names: Names, processors: Mapping[str, Any]) -> list[tuple[str, Dumper | None, Any]]:
         """For each name how its values are dumped, and what SQLAlchemy does with them before."""
-        if self.is_fixed and self._known_placeholders:
-            return self._known_placeholders
         found = []
         for name in names:
             bind = self._compiled.binds.get(name)
             dumper = dumper_of(bind.type, self._dialect) if bind is not None else None
             found.append((name, dumper, None if dumper and dumper.is_raw else processors.get(name)))
-        if self.is_fixed:
-            self._known_placeholders = found
         return found
 
     def _unescaped(self, values: Mapping[str, Any]) -> Mapping[str, Any]:

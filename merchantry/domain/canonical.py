@@ -32,6 +32,8 @@ def rfc3339(instant: datetime) -> str:
 
 def _plain(value: object) -> object:
     """The value in plain JSON types, or ValueError where it has no exact form."""
+    if type(value) is dict:  # by far the commonest of mappings, and quickly told
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):
@@ -42,7 +44,7 @@ def _plain(value: object) -> object:
         return int(value)
     if isinstance(value, Mapping):
         return {_key(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):  # a union would be made anew each time
         return [_plain(item) for item in value]
     raise ValueError(f"What is hashed can't hold {type(value).__name__}; use texts, integers, lists and objects")
 
