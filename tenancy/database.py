@@ -22,7 +22,7 @@ from tenancy.logins import Logins
 from tenancy.metrics import statements_of
 from tenancy.schemas import PLATFORM, PUBLIC, SchemaName, schema_of
 from tenancy.statements import Parameters, Rows, Statements
-from tenancy.wire import Answers, Message, Wire
+from tenancy.wire import OUTDATED, Answers, Message, Wire
 
 T = TypeVar("T")
 
@@ -34,7 +34,9 @@ BEGIN_AS = (
 WRITING = "BEGIN"
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 CONFLICTS = frozenset({"40001", "40P01"})
-"""SQLSTATEs after which the whole transaction is simply run again: serialization failure and deadlock."""
+"""SQLSTATEs of serialization failure and deadlock."""
+AGAIN = CONFLICTS | OUTDATED
+"""SQLSTATEs after which the whole transaction is simply run again."""
 
 
 ANALYST_READS = 2
@@ -342,9 +344,10 @@ class Database:
             yield transaction
 
     async def run(self, actor: str, work: Callable[[Transaction], Awaitable[T]], *, attempts: int = 6) -> T:
-        """Run ``work`` in a write transaction, again from the start after a deadlock or serialization failure."""
+        """Run ``work`` in a write transaction, again from the start after a deadlock, a serialization failure, or with
+        a prepared statement that the server no longer has."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: sqlstate(error) in CONFLICTS),
+            retry=retry_if_exception(lambda error: sqlstate(error) in AGAIN),
             stop=stop_after_attempt(attempts),
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
             reraise=True,

@@ -203,8 +203,9 @@ class Wire:
         if result.status == ExecStatus.PIPELINE_ABORTED:
             return Failed(position, PipelineAborted("pipeline aborted"))
         error = error_from_result(result, encoding=self._adapting.encoding)
-        if error.sqlstate in OUTDATED and (name := self._names.pop(message.shape, None)) is not None:
-            self._gone.append(name)
+        if error.sqlstate in OUTDATED:  # what befell one has probably befallen others
+            self._gone += self._names.values()
+            self._names.clear()
         return Failed(position, error)
 
 

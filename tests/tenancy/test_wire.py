@@ -19,7 +19,7 @@ from merchantry.tables.merchant import counter, variant
 from merchantry.tables.notification import notification
 from merchantry.tables.platform import NOBODY, job
 from tenancy import wire
-from tenancy.database import CommitUnknown, Database, StaleSession, sqlstate
+from tenancy.database import CommitUnknown, Database, StaleSession, Transaction, sqlstate
 from tenancy.logins import Logins
 from tenancy.schemas import schema_of
 from tenancy.wire import Answers, Message, Wire
@@ -221,8 +221,16 @@ async def test_no_more_than_so_many_are_prepared_and_one_that_the_server_has_los
     assert await state_of(ask) in wire.OUTDATED
     await ask()
     async with narrow.write("test") as tx, tx.as_platform() as session:
-        for statement in statements:
+        for statement in statements * 4:
             await session.execute(statement)
+        await session.execute(text("DEALLOCATE ALL"))
+
+    async def all_of_them(tx: Transaction) -> None:
+        async with tx.as_platform() as session:
+            for statement in statements:
+                await session.execute(statement)
+
+    await narrow.run("test", all_of_them)
     await narrow.close()
 
 
