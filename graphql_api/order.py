@@ -247,12 +247,17 @@ class _ShownOrder(Order):
         self.view = view
         self.found = view.order
         self.merchant_id = view.merchant_id
-        self.currency = view.order.currency
         self.explained = explained
         self.buyer = contact
         self.trail = trail
         self.for_staff = for_staff
         self.with_parties = with_parties
+
+    @property
+    def currency(self) -> str:
+        """The order's: of one that is written it is not known."""
+        currency: str = self.found.currency
+        return currency
 
     def shown_lines(self) -> "list[_ShownLine] | Written":
         """The lines, or what PostgreSQL wrote of them."""

@@ -75,6 +75,7 @@ class Prepared:
         self._compiled = compiled
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
+        self._known_placeholders: list[tuple[str, Dumper | None, Any]] = []
         self.is_returning = bool(compiled.effective_returning)
         self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
         self._is_plain = self.is_fixed and not compiled.escaped_bind_names
@@ -147,11 +148,15 @@ class Prepared:
 
     def _placeholders(self, names: Names, processors: Mapping[str, Any]) -> list[tuple[str, Dumper | None, Any]]:
         """For each name how its values are dumped, and what SQLAlchemy does with them before."""
+        if self.is_fixed and self._known_placeholders:
+            return self._known_placeholders
         found = []
         for name in names:
             bind = self._compiled.binds.get(name)
             dumper = dumper_of(bind.type, self._dialect) if bind is not None else None
             found.append((name, dumper, None if dumper and dumper.is_raw else processors.get(name)))
+        if self.is_fixed:
+            self._known_placeholders = found
         return found
 
     def _unescaped(self, values: Mapping[str, Any]) -> Mapping[str, Any]:

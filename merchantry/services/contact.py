@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, select
+from sqlalchemy import ARRAY, Row, Select, Table, Uuid, and_, bindparam, func, null, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.contact import ERASED, Contact, ContactStatus
@@ -92,7 +92,8 @@ def _select(table: Table) -> Select[Any]:
     """Contacts of the parameters ``ids``, whose keys are the ``owner``'s."""
     key = and_(contact_key.c.merchant_id == bindparam("owner"), contact_key.c.subject_id == table.c.id)
     columns = (table.c.id, table.c.ship_to, table.c.contact, contact_key.c.sealed)
-    return select(*columns).outerjoin(contact_key, key).where(table.c.id == func.any(bindparam("ids")))
+    is_asked = table.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))
+    return select(*columns).outerjoin(contact_key, key).where(is_asked)
 
 
 _OF_ORDERS: Final = _select(orders)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
@@ -37,6 +37,8 @@ SHAPES: Final = 1_000
 """Selections of columns that are remembered, the latest used the longest."""
 ALWAYS: Final = frozenset({"id", "checkout_id", "currency", "placed_at", "captured_at"})
 """What is read of every order, whatever is asked for: cursors, amounts and rights need it."""
+BESIDE_WRITTEN: Final = frozenset({"id", "checkout_id", "placed_at"})
+"""The same of orders that are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ class Refund:
     sent_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderView:
+class OrderView(NamedTuple):
     """An order with everything that was asked for of it.
 
     ``written`` is its JSON text, or ``written_lines`` that of its lines, where ``Parts`` wanted that.
@@ -188,7 +189,7 @@ def _named(kind: type[Any], columns: frozenset[str]) -> Names:
     return tuple(name for name in kind.__slots__ if name in columns)
 
 
-_GIVEN = func.any(bindparam("order_ids"))
+_GIVEN = func.any(bindparam("order_ids", type_=ARRAY(Uuid)))
 RELATIONS = {
     "lines": _relation(order_line, Line, order_line.c.position),
     "shipments": _relation(shipment, Shipment, shipment.c.shipped_at, shipment.c.id),
@@ -288,5 +289,6 @@ WHOLE = Head(_named(Order, frozenset(Order.__slots__) - {"lines"}), Order)
 
 @lru_cache(maxsize=SHAPES)
 def _some(columns: frozenset[str], written: Object | Lines | None) -> Head:
-    names = _named(Order, (columns | ALWAYS) - {"lines"})
+    always = BESIDE_WRITTEN if isinstance(written, Object) else ALWAYS
+    names = _named(Order, (columns | always) - {"lines"})
     return Head(names, _partial(Order, (*names, "lines")), written)
