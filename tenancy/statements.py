@@ -236,7 +236,8 @@ class Statements:
                 bound.append(values)
         except psycopg.Error as error:
             raise failure(error, self._dialect) from error
-        shape = (prepared, schema, bound[0].types) if prepared.is_fixed else None
+        is_one_form = all(each.types == bound[0].types for each in bound)  # what is prepared takes no other types
+        shape = (prepared, schema, bound[0].types) if prepared.is_fixed and is_one_form else None
         query = text if schema is None else text.replace(MARK, schema)
         return Asked(Message(query, bound, shape, refused), prepared)
 
