@@ -17,17 +17,19 @@ from sqlalchemy import Dialect, Executable
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.util import LRUCache
 
 from tenancy.dumping import SAID, Dumped, Dumper, Text, dumper_of
 from tenancy.metrics import Ended, Watcher
+from tenancy.remembered import Remembered
 from tenancy.schemas import MARK
 from tenancy.wire import Answers, Failed, Message, Wire
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Names: TypeAlias = tuple[str, ...]
 SHAPES = 2_000
-"""Compiled statements that are remembered, the latest used the longest."""
+"""Texts whose numbered form is remembered, the latest used the longest."""
+LENGTH = 2_000_000
+"""Characters of the compiled statements that are remembered: each takes some 25 bytes for each of them."""
 _PLACEHOLDER = re.compile(r"%\(([^)]+)\)s|%%")
 
 
@@ -75,13 +77,16 @@ class Prepared:
         self._compiled = compiled
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
+        self.known_as = object()
+        """What stands for it where it is to be forgotten nevertheless."""
+        self.length = len(compiled.string)
         self.is_returning = bool(compiled.effective_returning)
         self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
         self._is_plain = self.is_fixed and not compiled.escaped_bind_names
 
     @cached_property
     def _text(self) -> tuple[str, Names]:
-        return numbered(self._compiled.string)
+        return numbered.__wrapped__(self._compiled.string)
 
     def text_and_values(
         self, parameters: Mapping[str, Any], extracted: Any, own: Any, wire: Wire
@@ -189,7 +194,7 @@ class Statements:
     def __init__(self, dialect: Dialect) -> None:
         self.watchers: list[Watcher] = []
         self._dialect = dialect
-        self._shapes: LRUCache[Any, Prepared] = LRUCache(SHAPES)
+        self._shapes: Remembered[Any, Prepared] = Remembered(LENGTH)
         self._met: WeakKeyDictionary[Executable, dict[Names, tuple[Prepared, Any, Any]]] = WeakKeyDictionary()
 
     def _prepared(self, statement: Any, names: Names) -> tuple[Prepared, Any, Any]:
@@ -203,7 +208,10 @@ class Statements:
         prepared = self._shapes.get((key.key, names))
         if prepared is None:
             # What is remembered of a statement holds its copy, or nothing that has been met would ever be forgotten.
-            prepared = self._shapes[key.key, names] = self._compiled(statement._clone(), names, key)
+            copy = statement._clone()
+            copy.__dict__.pop("_is_clone_of", None)  # which would be the statement
+            prepared = self._compiled(copy, names, key)
+            self._shapes.put((key.key, names), prepared, prepared.length)
         found = prepared, key.bindparams, key.params
         self._met.setdefault(statement, {})[names] = found
         return found
@@ -237,7 +245,7 @@ class Statements:
         except psycopg.Error as error:
             raise failure(error, self._dialect) from error
         is_one_form = all(each.types == bound[0].types for each in bound)  # what is prepared takes no other types
-        shape = (prepared, schema, bound[0].types) if prepared.is_fixed and is_one_form else None
+        shape = (prepared.known_as, schema, bound[0].types) if prepared.is_fixed and is_one_form else None
         query = text if schema is None else text.replace(MARK, schema)
         return Asked(Message(query, bound, shape, refused), prepared)
 

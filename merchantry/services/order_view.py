@@ -35,6 +35,8 @@ Names: TypeAlias = tuple[str, ...]
 
 SHAPES: Final = 1_000
 """Selections of columns that are remembered, the latest used the longest."""
+WRITTEN: Final = 64
+"""Selections of what is written that are remembered: of the greatest, each takes more than half a megabyte."""
 ALWAYS: Final = frozenset({"id", "checkout_id", "currency", "placed_at", "captured_at"})
 """What is read of every order, whatever is asked for: cursors, amounts and rights need it."""
 
@@ -142,7 +144,7 @@ class Parts:
         """How the orders themselves are read."""
         if self.order_columns is None:
             return WHOLE
-        return _some(self.order_columns, self.written)
+        return _some(self.order_columns) if self.written is None else _written(self.order_columns, self.written)
 
     def relation(self, name: str) -> "Relation":
         """How a relation is read."""
@@ -287,6 +289,15 @@ WHOLE = Head(_named(Order, frozenset(Order.__slots__) - {"lines"}), Order)
 
 
 @lru_cache(maxsize=SHAPES)
-def _some(columns: frozenset[str], written: Object | Lines | None) -> Head:
+def _some(columns: frozenset[str]) -> Head:
+    return _head(columns, None)
+
+
+@lru_cache(maxsize=WRITTEN)
+def _written(columns: frozenset[str], written: Object | Lines) -> Head:
+    return _head(columns, written)
+
+
+def _head(columns: frozenset[str], written: Object | Lines | None) -> Head:
     names = _named(Order, (columns | ALWAYS) - {"lines"})
     return Head(names, _partial(Order, (*names, "lines")), written)
