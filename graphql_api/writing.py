@@ -11,6 +11,9 @@ from graphql_api.derived import Derived, ForStaff, Writable
 from graphql_api.plain import Unexpected, require
 from merchantry.services.written import Constant, Currency, Decimal, Hole, Lines, Member, Object, Value
 
+MAX_VALUES = 80
+"""In what is written: its statement takes some ten thousand bytes of memory for each."""
+
 
 class Writer:
     """Finds what is to be written of an operation's selections. Orders and their lines are objects of these classes."""
@@ -24,7 +27,8 @@ class Writer:
     def order(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> Object | Lines | None:
         """Orders, of which this is selected: all of it, or their lines, or nothing."""
         try:
-            return self._object(type_, fields, self._order)
+            found = self._object(type_, fields, self._order)
+            return found if found.size <= MAX_VALUES else None
         except Unexpected:
             return self._lines(type_, fields)
 
@@ -34,7 +38,8 @@ class Writer:
         if len(groups) != 1:
             return None  # an order has one place for what is written of its lines
         try:
-            return cast("Lines", self._member(type_, groups[0], self._order))
+            found = cast("Lines", self._member(type_, groups[0], self._order))
+            return found if found.line.size <= MAX_VALUES else None
         except Unexpected:
             return None
 

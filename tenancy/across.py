@@ -118,7 +118,7 @@ class Across:
         if self.with_merchant:
             statement = statement.add_columns(OWN.label("merchant_id"))
         compiled = statement.compile(dialect=dialect, schema_translate_map={MARK: MARK}, render_schema_translate=True)
-        text, names = numbered(compiled.string)
+        text, names = numbered.__wrapped__(compiled.string)
         tables = frozenset(each.name for each in iterate(statement) if isinstance(each, Table))
         return Branch(f"({text})", names, compiled.params, tables)
 

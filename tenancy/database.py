@@ -143,6 +143,7 @@ class Transaction:
         self._waiting: list[Message] = []
         self._savepoints = 0
         self._is_untouched = True
+        self._is_over = False
         self._is_committed = False
         self._task = asyncio.current_task()
         self.wakes: set[str] = set()
@@ -235,6 +236,8 @@ class Transaction:
         """The role is taken with the first statement that is sent."""
         if asyncio.current_task() is not self._task:
             raise StaleSession("a transaction belongs to the task that began it")
+        if self._is_over:
+            raise StaleSession("this transaction is over")
         self._current, self._wanted = session, role
         try:
             yield
@@ -261,8 +264,9 @@ class Transaction:
             raise
 
     def end(self) -> None:
-        """No session is alive any more."""
+        """No session is alive any more, and none begins."""
         self._current = None
+        self._is_over = True
 
     def check_alive(self) -> None:
         """Raise CommitLost where COMMIT would silently roll back."""

@@ -17,17 +17,19 @@ from sqlalchemy import Dialect, Executable
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.util import LRUCache
 
 from tenancy.dumping import SAID, Dumped, Dumper, Text, dumper_of
 from tenancy.metrics import Ended, Watcher
+from tenancy.remembered import Remembered
 from tenancy.schemas import MARK
 from tenancy.wire import Answers, Failed, Message, Wire
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Names: TypeAlias = tuple[str, ...]
 SHAPES = 2_000
-"""Compiled statements that are remembered, the latest used the longest."""
+"""Texts whose numbered form is remembered, the latest used the longest."""
+LENGTH = 1_000_000
+"""Characters of the compiled statements that are remembered: each takes some 25 bytes for each of them."""
 _PLACEHOLDER = re.compile(r"%\(([^)]+)\)s|%%")
 
 
@@ -76,13 +78,16 @@ class Prepared:
         self._dialect = dialect
         self._metadata: dict[Names, SimpleResultMetaData] = {}
         self._known_placeholders: list[tuple[str, Dumper | None, Any]] = []
+        self.known_as = object()
+        """What stands for it where it is to be forgotten nevertheless."""
+        self.length = len(compiled.string)
         self.is_returning = bool(compiled.effective_returning)
         self.is_fixed = not (compiled.literal_execute_params or compiled.post_compile_params)
         self._is_plain = self.is_fixed and not compiled.escaped_bind_names
 
     @cached_property
     def _text(self) -> tuple[str, Names]:
-        return numbered(self._compiled.string)
+        return numbered.__wrapped__(self._compiled.string)
 
     def text_and_values(
         self, parameters: Mapping[str, Any], extracted: Any, own: Any, wire: Wire
@@ -194,7 +199,7 @@ class Statements:
     def __init__(self, dialect: Dialect) -> None:
         self.watchers: list[Watcher] = []
         self._dialect = dialect
-        self._shapes: LRUCache[Any, Prepared] = LRUCache(SHAPES)
+        self._shapes: Remembered[Any, Prepared] = Remembered(LENGTH)
         self._met: WeakKeyDictionary[Executable, dict[Names, tuple[Prepared, Any, Any]]] = WeakKeyDictionary()
 
     def _prepared(self, statement: Any, names: Names) -> tuple[Prepared, Any, Any]:
@@ -208,7 +213,10 @@ class Statements:
         prepared = self._shapes.get((key.key, names))
         if prepared is None:
             # What is remembered of a statement holds its copy, or nothing that has been met would ever be forgotten.
-            prepared = self._shapes[key.key, names] = self._compiled(statement._clone(), names, key)
+            copy = statement._clone()
+            copy.__dict__.pop("_is_clone_of", None)  # which would be the statement
+            prepared = self._compiled(copy, names, key)
+            self._shapes.put((key.key, names), prepared, prepared.length)
         found = prepared, key.bindparams, key.params
         self._met.setdefault(statement, {})[names] = found
         return found
@@ -241,7 +249,8 @@ class Statements:
                 bound.append(values)
         except psycopg.Error as error:
             raise failure(error, self._dialect) from error
-        shape = (prepared, schema, bound[0].types) if prepared.is_fixed else None
+        is_one_form = all(each.types == bound[0].types for each in bound)  # what is prepared takes no other types
+        shape = (prepared.known_as, schema, bound[0].types) if prepared.is_fixed and is_one_form else None
         query = text if schema is None else text.replace(MARK, schema)
         return Asked(Message(query, bound, shape, refused), prepared)
 
@@ -254,8 +263,8 @@ class Statements:
         try:
             answers = await wire.exchange(messages)
         except Failed as failed:
-            _tell(ends[: failed.position], None)
-            _tell(ends[failed.position :], failed.error)
+            _tell(ends[failed.position : failed.position + 1], failed.error)
+            _tell([*ends[: failed.position], *ends[failed.position + 1 :]], None)  # or skipped, which is no error
             message = messages[failed.position]
             if refused := (message.refused or {}).get(failed.error.sqlstate or ""):
                 raise refused from failed.error

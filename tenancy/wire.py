@@ -123,9 +123,12 @@ class Wire:
                 steps += self._queued(position, each, self._name(each))
             pgconn.pipeline_sync()
             yield from send(pgconn)
-            received = yield from self._received(messages, steps)
-            yield from fetch_many(pgconn)
-            return received
+            answers, failed = yield from self._received(messages, steps)
+            try:
+                yield from fetch_many(pgconn)
+            except psycopg.OperationalError as error:
+                failed = failed or Failed(0, error)
+            return answers, failed
         except psycopg.OperationalError as error:
             return [], Failed(0, error)
         finally:

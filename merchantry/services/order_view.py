@@ -35,6 +35,8 @@ Names: TypeAlias = tuple[str, ...]
 
 SHAPES: Final = 1_000
 """Selections of columns that are remembered, the latest used the longest."""
+WRITTEN: Final = 32
+"""Selections of what is written that are remembered: of the greatest, each takes more than half a megabyte."""
 ALWAYS: Final = frozenset({"id", "checkout_id", "currency", "placed_at", "captured_at"})
 """What is read of every order, whatever is asked for: cursors, amounts and rights need it."""
 BESIDE_WRITTEN: Final = frozenset({"id", "checkout_id", "placed_at"})
@@ -138,12 +140,12 @@ class Parts:
         """The relations, as they are named in ``RELATIONS``."""
         return [name for name in RELATIONS if getattr(self, name)]
 
-    @cached_property
+    @property
     def head(self) -> "Head":
-        """How the orders themselves are read."""
+        """How the orders themselves are read. It is large, and looked up: whoever remembers parts doesn't hold it."""
         if self.order_columns is None:
             return WHOLE
-        return _some(self.order_columns, self.written)
+        return _some(self.order_columns) if self.written is None else _written(self.order_columns, self.written)
 
     def relation(self, name: str) -> "Relation":
         """How a relation is read."""
@@ -288,7 +290,16 @@ WHOLE = Head(_named(Order, frozenset(Order.__slots__) - {"lines"}), Order)
 
 
 @lru_cache(maxsize=SHAPES)
-def _some(columns: frozenset[str], written: Object | Lines | None) -> Head:
+def _some(columns: frozenset[str]) -> Head:
+    return _head(columns, None)
+
+
+@lru_cache(maxsize=WRITTEN)
+def _written(columns: frozenset[str], written: Object | Lines) -> Head:
+    return _head(columns, written)
+
+
+def _head(columns: frozenset[str], written: Object | Lines | None) -> Head:
     always = BESIDE_WRITTEN if isinstance(written, Object) else ALWAYS
     names = _named(Order, (columns | always) - {"lines"})
     return Head(names, _partial(Order, (*names, "lines")), written)

@@ -97,13 +97,14 @@ async def refunds_of_ids(session: MerchantSession, refund_ids: Collection[UUID])
 async def _views(
     session: MerchantSession, statement: Select[Any], parts: Parts, parameters: Mapping[str, Any]
 ) -> list[OrderView]:
+    head = parts.head
     if parts.written:
         parameters = {**parameters, "merchant_key": session.merchant_id}
     read = session.finish if parts.is_all else session.execute
     rows = (await read(statement, parameters)).all()
     related = {}
     if rows and not isinstance(parts.written, Object):
-        at = parts.head.names.index("id")
+        at = head.names.index("id")
         given = {"order_ids": [row[at] for row in rows]}
         for name in parts.names:
             relation = parts.relation(name)
@@ -112,7 +113,7 @@ async def _views(
             related["returns"] = _grouped(await return_request.of_orders(session, given["order_ids"]))
         if parts.chargebacks:
             related["chargebacks"] = _grouped(await chargeback.of_orders(session, given["order_ids"]))
-    return [_view(session.merchant_id, parts.head, row, related) for row in rows]
+    return [_view(session.merchant_id, head, row, related) for row in rows]
 
 
 def as_placed(merchant_id: UUID, order: Order, act: Act) -> OrderView:

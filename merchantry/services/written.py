@@ -6,6 +6,7 @@ other value: no statement's text is made of what a client sent. The text is neve
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -82,11 +83,23 @@ class Currency:
     """The currency of the order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Object:
     """An object: keys with what stands under them."""
 
     members: tuple[tuple[str, "Value"], ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.members)
+
+    @cached_property
+    def size(self) -> int:
+        """Of how many values it is made, those of objects in it among them."""
+        return len(self.members) + sum(_inner_size(value) for _, value in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,12 @@ HOLE: Final = "\x01"
 Value: TypeAlias = Constant | Stored | Member | Identifier | Decimal | Currency | Object | Lines | Hole
 Piece: TypeAlias = str | ColumnElement[str]
 """Of a text: what is the same in every row, or what is worked out."""
+
+
+def _inner_size(value: Value) -> int:
+    inner = value.line if isinstance(value, Lines) else value
+    return inner.size if isinstance(inner, Object) else 0
+
 
 _MERCHANT_ID: Final = column("merchant_id", Uuid)
 """In the place of the id that :func:`text_of` is given."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, func, insert, select, text
+import pytest
+from sqlalchemy import Row, bindparam, func, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +16,7 @@ from merchantry.domain.permission import MerchantRole
 from merchantry.tables import merchant, platform
 from merchantry.tables.merchant import product, variant
 from merchantry.tables.platform import NOBODY, job
+from tenancy import statements
 from tenancy.connections import make_engine
 from tenancy.database import Database, Transaction, sqlstate
 from tenancy.schemas import MARK, schema_of
@@ -92,6 +94,19 @@ async def test_many_rows_go_in_at_once_and_come_back_where_they_are_returned(dat
             found = await session.execute(insert(job).returning(job.c.subject_id), rows)
         assert set(found.scalars()) == {row["subject_id"] for row in rows}
         assert (len(sent), found.rowcount) == (2, 3)  # the role is taken with it
+
+
+async def test_what_a_shape_was_first_met_with_is_forgotten_and_so_are_the_shapes_that_there_is_no_room_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "LENGTH", 3_000)
+    narrow = Database(database.logins, pool_size=1)
+    async with narrow.read("test") as tx, tx.as_platform() as session:
+        for number in range(100):
+            await session.execute(select(literal(number).label(f"n{number}"), *[literal(number)] * 10))
+    gc.collect()
+    assert len(narrow.statements._met) <= len(narrow.statements._shapes) < 30
+    await narrow.close()
 
 
 async def test_a_shape_is_compiled_once_and_statements_are_forgotten(database: Database) -> None:

@@ -154,6 +154,31 @@ async def test_the_last_statement_commits_and_ends_its_session(
     assert await counted(database, kites.id) == 7
 
 
+@pytest.mark.parametrize("is_committed", [True, False], ids=["by its last statement", "by its end"])
+async def test_a_transaction_that_is_over_becomes_nobody(database: Database, is_committed: bool) -> None:
+    kites, boats = await some_merchants(database, a_shop(), a_shop())
+    async with database.write("test") as tx:
+        async with tx.as_merchant(kites.id) as session:
+            await session.finish(WHO) if is_committed else await session.execute(WHO)
+        if is_committed:
+            with pytest.raises(StaleSession):
+                async with tx.as_merchant(boats.id):
+                    pass
+    with pytest.raises(StaleSession):
+        async with tx.as_merchant(boats.id):
+            pass
+
+
+async def test_rows_of_values_of_several_types_are_sent_as_often_as_one_likes(database: Database) -> None:
+    echo = text("SELECT set_config('merchantry.echo', CAST(:given AS text), true)")
+    rows: list[dict[str, Any]] = [{"given": 7}, {"given": 70_000}, {"given": "x"}]
+    narrow = Database(database.logins, pool_size=1)
+    for _ in range(wire.OFTEN + 2):
+        async with narrow.read("test") as tx, tx.as_platform() as session:
+            assert list((await session.execute(echo, rows)).scalars()) == ["7", "70000", "x"]
+    await narrow.close()
+
+
 async def test_a_connection_that_breaks_under_the_last_statement_leaves_the_outcome_unknown(
     database: Database,
 ) -> None:
