@@ -136,7 +136,7 @@ async def _measure(
                     figures[position].append(time.perf_counter() - started)
             for each in plain:
                 each.close()
-            greatest = max(greatest, *own_kilobytes(installation, ANALYST))
+            greatest = max(greatest, *own_kilobytes(installation, ANALYST), 0)
             if any(answer != answers[0] for answer in answers):
                 raise RuntimeError("the three ways answer differently")
     finally:

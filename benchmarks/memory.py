@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -130,7 +131,11 @@ def own_kilobytes(installation: Installation, login: str) -> list[int]:
     """The memory of their own of all backends that serve a login."""
     with installation.superuser() as connection:
         found = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [login]).fetchall()
-    return [_kilobytes(pid, "Anonymous") for (pid,) in found]
+    sizes = []
+    for (pid,) in found:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            sizes.append(_kilobytes(pid, "Anonymous"))
+    return sizes
 
 
 def _kilobytes(process: int, *kinds: str) -> int:
