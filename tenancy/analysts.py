@@ -186,7 +186,11 @@ async def analyst(engine: AsyncEngine, most: int) -> AsyncIterator[Analyst]:
         try:
             yield found
         except BaseException:
-            await found.reset()
+            try:
+                await found.reset()
+            except BaseException:  # cancelled once more: another connection takes its place
+                await pooled.invalidate()
+                raise
             raise
         await driver.rollback()
         if len(found.seen) > most:

@@ -3,13 +3,13 @@
 A product is known by its external reference, else by the SKUs and references of its variants. What is left out stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from psycopg import Error
-from sqlalchemy import ARRAY, Text, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_into
 from sqlalchemy.exc import DBAPIError
 
@@ -90,8 +90,8 @@ async def upsert(session: MerchantSession, given: ProductGiven, new_id: UUID, ac
     Raises InvalidInput, UnknownCurrency, SkuTaken, ReferenceTaken, StockRefused, ProductIncomplete.
     """
     _check(given)
-    await _lock(session, [given])
-    done, is_changed = await _upserted(session, given, new_id, act)
+    locked = await _lock(session, [given])
+    done, is_changed = await _upserted(session, given, new_id, act, locked)
     if is_changed:
         await catalogue.tell_changed(session, [done.product_id], act)
     return done
@@ -107,7 +107,7 @@ async def upsert_many(
     """
     if not 1 <= len(rows) <= MAX_ROWS:
         raise InvalidInput(reason=Worded("Give 1 to {most} rows.", most=MAX_ROWS), path=("rows",))
-    await _lock(session, [row for row in rows if isinstance(row, ProductGiven)])
+    locked = await _lock(session, [row for row in rows if isinstance(row, ProductGiven)])
     outcomes: list[Upserted | Refused] = []
     changed: dict[UUID, None] = {}
     for position, given in enumerate(rows):
@@ -116,7 +116,7 @@ async def upsert_many(
                 raise given
             _check(given)
             async with session.savepoint():
-                done, is_changed = await _upserted(session, given, uuid5(batch_id, str(position)), act)
+                done, is_changed = await _upserted(session, given, uuid5(batch_id, str(position)), act, locked)
             outcomes.append(done)
             if is_changed:
                 changed[done.product_id] = None
@@ -178,7 +178,8 @@ _PRODUCTS = (
     .order_by(product.c.id)
     .with_for_update()
 )
-_VARIANTS = select(variant.c.id).where(_NAMED).order_by(variant.c.id).with_for_update()
+_OF_PRODUCTS = variant.c.product_id == func.any(bindparam("product_ids", type_=ARRAY(Uuid)))
+_VARIANTS = select(variant.c.id).where(_OF_PRODUCTS, _NAMED).order_by(variant.c.id).with_for_update()
 _WHOSE = (
     select(product.c.id, product.c.external_ref)
     .where(product.c.id.in_(select(variant.c.product_id).where(_NAMED)))
@@ -186,12 +187,18 @@ _WHOSE = (
 )
 
 
-async def _lock(session: MerchantSession, rows: Sequence[ProductGiven]) -> None:
-    """What is there already, in the order of ids: of two who send the same products, one waits for the other."""
+async def _lock(session: MerchantSession, rows: Sequence[ProductGiven]) -> Collection[UUID]:
+    """What is there already, in the order of ids: of two who send the same products, one waits for the other. Returns
+    the products.
+
+    Variants only of the products that are held by then: of one made in between, the product would come after them.
+    """
     names = {"skus": [sku for row in rows for sku in row.skus], "refs": [ref for row in rows for ref in row.refs]}
     products = [row.external_ref for row in rows if row.external_ref is not None]
-    await session.execute(_PRODUCTS, {**names, "products": products})
-    await session.execute(_VARIANTS, names)
+    held = (await session.execute(_PRODUCTS, {**names, "products": products})).scalars().all()
+    if held:
+        await session.execute(_VARIANTS, {**names, "product_ids": held})
+    return held
 
 
 async def _product_of(session: MerchantSession, given: ProductGiven) -> UUID | None:
@@ -209,7 +216,9 @@ async def _product_of(session: MerchantSession, given: ProductGiven) -> UUID | N
     return held
 
 
-async def _upserted(session: MerchantSession, given: ProductGiven, new_id: UUID, act: Act) -> tuple[Upserted, bool]:
+async def _upserted(
+    session: MerchantSession, given: ProductGiven, new_id: UUID, act: Act, locked: Collection[UUID]
+) -> tuple[Upserted, bool]:
     """What came of it, and whether a product that was there is another than before.
 
     Whoever made the same product at the same moment was faster: then it is there, and is changed."""
@@ -217,6 +226,8 @@ async def _upserted(session: MerchantSession, given: ProductGiven, new_id: UUID,
         try:
             async with session.savepoint():
                 held = await _product_of(session, given)
+                if held is not None and held not in locked:  # one that this transaction made, or that just came
+                    await _lock(session, [given])
                 if held is None:
                     await _create(session, given, new_id, act)
                 is_changed = held is not None and await _change(session, held, given, act)

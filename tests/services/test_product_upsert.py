@@ -125,11 +125,19 @@ async def test_a_bad_row_hinders_no_other_and_a_repetition_answers_the_same(data
     assert len(trail) == 1
 
 
-async def test_of_many_who_send_the_same_new_product_at_once_one_makes_it(database: Database) -> None:
+async def test_of_many_who_send_the_same_new_product_at_once_one_makes_it_without_a_deadlock(
+    database: Database,
+) -> None:
     merchant = await a_stall(database)
-    sent = await asyncio.gather(*(send(database, merchant, a_kite()) for _ in range(6)))
-    assert len({each.product_id for each in sent}) == 1
-    assert sum(each.was_created for each in sent) == 1
+    for number in range(8):
+        names = (f"R-{number}", f"V-{number}")
+        kites = [
+            a_kite(external_ref=f"P-{number}", variants=(VariantGiven(*names, title, {"BRL": 1990}, on_hand),))
+            for title, on_hand in (("Red", 3), ("Crimson", 9))
+        ]
+        sent = await asyncio.gather(*(send(database, merchant, given) for given in 4 * kites))
+        assert len({each.product_id for each in sent}) == 1
+        assert sum(each.was_created for each in sent) == 1
 
 
 async def test_two_merchants_may_use_the_same_references(database: Database) -> None:
