@@ -32,14 +32,33 @@ class Admission:
     @asynccontextmanager
     async def admitted(self, group: Hashable) -> AsyncIterator[None]:
         """Hold a place while the block runs, waiting for one first. Raises Busy."""
+        await self.enter(group)
+        try:
+            yield
+        finally:
+            self.leave(group)
+
+    async def enter(self, group: Hashable) -> None:
+        """Take a place, waiting for one first; whoever has it leaves it. Raises Busy."""
         if self._has_place_for(group) and group not in self._waiting:
             self._running[group] += 1
         else:
             await self._wait(group)
-        try:
-            yield
-        finally:
-            self._leave(group)
+
+    def leave(self, group: Hashable) -> None:
+        """Give a place back, to whose turn it is."""
+        self._running[group] -= 1
+        if not self._running[group]:
+            del self._running[group]
+        if group in self._waiting:
+            self._waiting.move_to_end(group)  # it has just had a turn
+        while (following := self._following()) is not None:
+            turn = self._waiting[following].popleft()
+            if not self._waiting[following]:
+                del self._waiting[following]
+            if not turn.done():  # else it has been cancelled, and its task doesn't know yet
+                self._running[following] += 1
+                turn.set_result(None)
 
     def _has_place_for(self, group: Hashable) -> bool:
         return self._running.total() < self._places and self._running[group] < self._share
@@ -52,7 +71,7 @@ class Admission:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._leave(group)  # the place was given in the same moment
+                self.leave(group)  # the place was given in the same moment
             else:
                 self._forget(group, turn)
             raise
@@ -77,20 +96,6 @@ class Admission:
             turns.remove(turn)
         if not turns:
             self._waiting.pop(group, None)
-
-    def _leave(self, group: Hashable) -> None:
-        self._running[group] -= 1
-        if not self._running[group]:
-            del self._running[group]
-        if group in self._waiting:
-            self._waiting.move_to_end(group)  # it has just had a turn
-        while (following := self._following()) is not None:
-            turn = self._waiting[following].popleft()
-            if not self._waiting[following]:
-                del self._waiting[following]
-            if not turn.done():  # else it has been cancelled, and its task doesn't know yet
-                self._running[following] += 1
-                turn.set_result(None)
 
     def _following(self) -> Hashable | None:
         """The group whose turn it is; None where nobody waits who could be given a place."""

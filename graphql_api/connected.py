@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+WATCHED_AFTER = 0.02
+"""Seconds. Most are answered by then, and nobody looks whether their clients are there."""
+
 
 @asynccontextmanager
 async def while_connected(receive: Receive) -> AsyncIterator[None]:
@@ -14,9 +17,10 @@ async def while_connected(receive: Receive) -> AsyncIterator[None]:
 
     The body must have been read: what is received from then on is the end.
     """
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     has_left = False
+    watching: list[asyncio.Task[None]] = []
 
     async def watch() -> None:
         nonlocal has_left
@@ -25,7 +29,7 @@ async def while_connected(receive: Receive) -> AsyncIterator[None]:
         has_left = True
         task.cancel()
 
-    watching = asyncio.create_task(watch())
+    beginning = loop.call_later(WATCHED_AFTER, lambda: watching.append(loop.create_task(watch())))
     try:
         yield
     except asyncio.CancelledError:
@@ -33,4 +37,6 @@ async def while_connected(receive: Receive) -> AsyncIterator[None]:
             raise ClientDisconnect from None
         raise
     finally:
-        watching.cancel()
+        beginning.cancel()
+        for each in watching:
+            each.cancel()

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,7 @@ class Rules:
 class Operation:
     """An operation that may be run: its text is known, valid and not too expensive."""
 
-    text: str
+    prepared: Prepared
     name: str | None
     kind: OperationType
     variables: dict[str, Any]
@@ -111,12 +111,13 @@ class Door:
     def read(self, asked: GraphQLRequest, payer: Payer) -> Operation:
         """The operation that is asked for. Raises RequestRefused for what can't or mustn't be run."""
         self.charge(payer, 0)  # who is in debt is refused before anything is parsed for them
-        with metrics.refusals_counted():
-            try:
-                return self._read(asked)
-            except DocumentRefused:
+        try:
+            return self._read(asked)
+        except RequestRefused as refused:
+            metrics.refused(refused)
+            if isinstance(refused, DocumentRefused):
                 self._budgets.charge(self._claims(payer), REFUSED_COST)
-                raise
+            raise
 
     def _read(self, asked: GraphQLRequest) -> Operation:
         text = self._documents.text_of(asked)
@@ -134,7 +135,7 @@ class Door:
                 {"cost": {"requested": cost, "maximum": most}},
             )
         self._documents.remember(asked, text)
-        return Operation(text, node.name.value if node.name else None, node.operation, asked.variables, cost)
+        return Operation(prepared, node.name.value if node.name else None, node.operation, asked.variables, cost)
 
     def _cost(self, prepared: Prepared, node: OperationDefinitionNode, variables: dict[str, Any]) -> int:
         name = node.name.value if node.name else None
@@ -145,23 +146,20 @@ class Door:
 
     def charge(self, payer: Payer, cost: int) -> Standing | None:
         """Take what an operation costs; what is left, where there are budgets. Raises RequestRefused."""
-        with metrics.refusals_counted():
-            return self._charge(payer, cost)
-
-    def _charge(self, payer: Payer, cost: int) -> Standing | None:
         if not self.rules.budget_per_second:
             return None
         try:
             return self._budgets.spend(self._claims(payer), cost)
         except OverBudget as over:
-            raise RequestRefused(
+            refused = RequestRefused(
                 429,
                 f"The budget is spent; it refills by {over.standing.per_second} a second. "
                 f"Repeat in {over.retry_after_seconds} s, or ask for less.",
                 {"retry-after": str(over.retry_after_seconds)},
                 code="BUDGET_SPENT",
                 extensions={"cost": cost_shown(cost, over.standing)},
-            ) from over
+            )
+            raise metrics.refused(refused) from over
 
     def _claims(self, payer: Payer) -> list[tuple[Hashable, Allowance]]:
         rate = self.rules.budget_per_second
@@ -176,35 +174,34 @@ class Door:
     @asynccontextmanager
     async def admitted(self, payer: Payer, cost: int) -> AsyncIterator[None]:
         """A place to run in, and the time that it may take. Raises RequestRefused."""
-        with metrics.refusals_counted():
-            async with self._place(payer, cost):
-                yield
-
-    @asynccontextmanager
-    async def _place(self, payer: Payer, cost: int) -> AsyncIterator[None]:
+        wanted = (self._heavy, self._admission) if cost >= HEAVY_COST else (self._admission,)
+        held: list[Admission] = []
         metrics.WAITING.inc()
-        is_waiting = True
-        heavy = self._heavy.admitted(payer.group) if cost >= HEAVY_COST else nullcontext()
         try:
-            async with asyncio.timeout(self.rules.request_seconds), heavy, self._admission.admitted(payer.group):
+            async with asyncio.timeout(self.rules.request_seconds):
+                for each in wanted:
+                    await each.enter(payer.group)
+                    held.append(each)
                 metrics.WAITING.dec()
-                is_waiting = False
-                with metrics.RUNNING.track_inprogress():
-                    yield
+                metrics.RUNNING.inc()
+                yield
         except Busy as busy:
-            raise RequestRefused(
+            refused = RequestRefused(
                 503, "Too much is being done at once. Repeat in a moment.", {"retry-after": "1"}, code="BUSY"
-            ) from busy
+            )
+            raise metrics.refused(refused) from busy
         except TimeoutError as error:
-            raise RequestRefused(
+            refused = RequestRefused(
                 504,
                 f"This took longer than {self.rules.request_seconds:g} seconds and was called off. Ask for less; "
                 "repeat mutations with the same idempotency key.",
                 code="TIMEOUT",
-            ) from error
+            )
+            raise metrics.refused(refused) from error
         finally:
-            if is_waiting:
-                metrics.WAITING.dec()
+            (metrics.RUNNING if len(held) == len(wanted) else metrics.WAITING).dec()
+            for each in reversed(held):
+                each.leave(payer.group)
 
     async def hold_back(self, refused: RequestRefused) -> None:
         """Let a refusal wait a little that asks to come again later, before it is answered.
@@ -220,15 +217,9 @@ class Door:
 
     async def execute(self, operation: Operation, context: Context) -> ExecutionResult:
         """Run a query or a mutation."""
-        metrics.OPERATION_COST.labels(operation.kind.value).observe(operation.cost)
-        with metrics.OPERATION_SECONDS.labels(operation.kind.value).time():
-            result = await self._schema.execute(
-                operation.text,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.name,
-            )
-        metrics.operation_ended(operation.kind, result)
+        began = time.perf_counter()
+        result = await self._schema.run(operation.prepared, operation.name, operation.variables, context)
+        metrics.operation_ended(operation.kind, operation.cost, time.perf_counter() - began, result)
         return result
 
     @asynccontextmanager
@@ -251,7 +242,7 @@ class Door:
     async def subscribe(self, operation: Operation, context: Context) -> AsyncGenerator[ExecutionResult, None]:
         """Run a subscription, result by result."""
         results = await self._schema.subscribe(
-            operation.text,
+            operation.prepared.text,
             variable_values=operation.variables,
             context_value=context,
             operation_name=operation.name,

@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from inspect import isawaitable
+from typing import Any
 
 import strawberry
 from graphql import (
@@ -22,12 +24,15 @@ from graphql import (
     validate,
     visit,
 )
+from graphql import ExecutionResult as CoreResult
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from graphql_api.asked import NOTHING, Asked, asked_of
 from graphql_api.context import Context
@@ -39,7 +44,7 @@ from graphql_api.limits import Limits, exceeded
 from graphql_api.money import SCALARS
 from graphql_api.overlaps import Overlaps, worded
 from graphql_api.problems import PROBLEMS
-from graphql_api.trail import WatchedReads
+from graphql_api.trail import WatchedReads, watched
 
 MAX_REMEMBERED_LENGTH = 250_000
 """Characters of remembered documents together. A parsed one takes some hundred times the memory of its text."""
@@ -57,6 +62,7 @@ RULES = (*_GENERAL, MaybeNullValidationRule, OneOfInputValidationRule)
 class Prepared:
     """A document that has been checked; it may run only where `errors` is empty."""
 
+    text: str
     document: DocumentNode | None
     errors: list[GraphQLError]
     asked: Asked = NOTHING
@@ -117,6 +123,40 @@ class MarketSchema(strawberry.Schema):
         )
         describe(self._schema)
 
+    async def run(
+        self, prepared: Prepared, name: str | None, variables: dict[str, Any], context: Context
+    ) -> ExecutionResult:
+        """Run a query or a mutation of a document that may run.
+
+        It is :meth:`execute` without Strawberry's way through extensions, which would take as long as a small query.
+        """
+        if prepared.document is None:
+            raise ValueError("the document is none")
+        if self.execution_context_class is StrawberryGraphQLCoreExecutionContext:
+            return await self.execute(prepared.text, variables, context, operation_name=name)
+        context.asked = prepared.asked
+        try:
+            executor = self.execution_context_class.build(
+                self._schema,
+                prepared.document,
+                context_value=context,
+                raw_variable_values=variables,
+                operation_name=name,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            )
+            if isinstance(executor, list):
+                return PreExecutionError(data=None, errors=executor)
+            result = executor.execute_operation()
+            if isawaitable(result):
+                result = await result
+            if not isinstance(result, CoreResult):
+                raise TypeError("an answer comes as a whole")
+            await watched(context, prepared.document, variables)
+        except Exception as error:
+            found = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            return PreExecutionError(data=None, errors=[found])
+        return ExecutionResult(data=result.data, errors=result.errors)
+
     def execute_as_it_comes(self) -> None:
         """From now on compile nothing: what compiling gains is measured against that."""
         self.execution_context_class = StrawberryGraphQLCoreExecutionContext
@@ -163,9 +203,9 @@ class MarketSchema(strawberry.Schema):
             )
             errors = exceeded(document, limits) or _unfit_values(text, document)
             errors = errors or self._invalid(document, suggesting=suggesting)
-            return Prepared(document, errors, NOTHING if errors else asked_of(document))
+            return Prepared(text, document, errors, NOTHING if errors else asked_of(document))
         except GraphQLError as error:
-            return Prepared(None, [error])
+            return Prepared(text, None, [error])
 
     def _invalid(self, document: DocumentNode, *, suggesting: bool) -> list[GraphQLError]:
         errors = validate(

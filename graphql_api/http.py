@@ -5,7 +5,7 @@ that has data and errors 294; under `application/json` both are 200, as that med
 """
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import nullcontext
 from functools import partial
 
 import orjson
@@ -94,12 +94,11 @@ class GraphQLEndpoint:
 
     async def _execute(self, request: Request, operation: Operation, payer: Payer, media_type: str) -> Response:
         standing = self._door.charge(payer, operation.cost)
-        async with AsyncExitStack() as stack:
-            if operation.kind is OperationType.QUERY:
-                await stack.enter_async_context(while_connected(request.receive))
-            await stack.enter_async_context(self._door.admitted(payer, operation.cost))
-            context = self._context_factory(request, request.state.caller)
-            context.takes_written = operation.kind is OperationType.QUERY
+        is_query = operation.kind is OperationType.QUERY
+        context = self._context_factory(request, request.state.caller)
+        context.takes_written = is_query
+        watching = while_connected(request.receive) if is_query else nullcontext()
+        async with watching, self._door.admitted(payer, operation.cost):
             result = await self._door.execute(operation, context)
         answer, status = answer_of(result, suggesting=self._door.rules.development)
         if standing and COST_HEADER in request.headers:

@@ -1,8 +1,5 @@
 """Figures of the door. No label holds what a client can make up: neither operation names nor paths nor merchants."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from graphql import OperationType
 from prometheus_client import Counter, Gauge, Histogram
 from strawberry.types import ExecutionResult
@@ -34,17 +31,27 @@ WAITING = Gauge("merchantry_operations_waiting", "Operations that wait for a pla
 STREAMS = Gauge("merchantry_streams", "Subscriptions that are open.", multiprocess_mode="livesum")
 
 
-@contextmanager
-def refusals_counted() -> Iterator[None]:
-    """Count what is refused inside the block, by its code."""
-    try:
-        yield
-    except RequestRefused as refused:
-        code = refused.errors[0].get("extensions", {}).get("code", "GRAPHQL_INVALID")
-        REFUSALS.labels(code).inc()
-        raise
+def refused(refusal: RequestRefused) -> RequestRefused:
+    """Count what is refused, by its code; returns it, to be raised."""
+    code = refusal.errors[0].get("extensions", {}).get("code", "GRAPHQL_INVALID")
+    REFUSALS.labels(code).inc()
+    return refusal
 
 
-def operation_ended(kind: OperationType, result: ExecutionResult) -> None:
+_KINDS = {
+    kind: (
+        OPERATION_COST.labels(kind.value),
+        OPERATION_SECONDS.labels(kind.value),
+        OPERATIONS.labels(kind.value, "ok"),
+        OPERATIONS.labels(kind.value, "errors"),
+    )
+    for kind in OperationType
+}
+
+
+def operation_ended(kind: OperationType, cost: int, seconds: float, result: ExecutionResult) -> None:
     """Count an operation that was run."""
-    OPERATIONS.labels(kind.value, "errors" if result.errors else "ok").inc()
+    costs, durations, well, badly = _KINDS[kind]
+    costs.observe(cost)
+    durations.observe(seconds)
+    (badly if result.errors else well).inc()

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from graphql import DocumentNode
 from sqlalchemy.exc import SQLAlchemyError
 from strawberry.extensions import SchemaExtension
 
@@ -96,12 +97,15 @@ class WatchedReads(SchemaExtension):
         """Around the whole operation."""
         yield
         context, document = self.execution_context.context, self.execution_context.graphql_document
-        if not isinstance(context, Context) or document is None:
-            return
-        if context.reads.across:
-            given = texts_given(document, self.execution_context.variables or {})
-            context.reads.merchants |= _merchants_named(given)
-        await write_reads(context)
+        if isinstance(context, Context) and document is not None:
+            await watched(context, document, self.execution_context.variables or {})
+
+
+async def watched(context: Context, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+    """Write what an operation has read that is watched."""
+    if context.reads.across:
+        context.reads.merchants |= _merchants_named(texts_given(document, variables))
+    await write_reads(context)
 
 
 def _merchants_named(texts: Iterable[str]) -> set[UUID]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from strawberry import Schema
 
+from graphql_api.engine import MarketSchema
 from tenancy.wire import Answers, Message, Wire
 
 
@@ -35,7 +35,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
     looks the caller up again before the document is executed.
     """
     sent = Sent()
-    execute, exchange, carry_out = psycopg.AsyncCursor.execute, Wire.exchange, Schema.execute
+    execute, exchange, carry_out = psycopg.AsyncCursor.execute, Wire.exchange, MarketSchema.run
 
     async def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
         if (noting := ASKING.get()) is not None:
@@ -57,5 +57,5 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.AsyncCursor, "execute", noted)
         patched.setattr(Wire, "exchange", exchanged)
-        patched.setattr(Schema, "execute", watched)
+        patched.setattr(MarketSchema, "run", watched)
         yield sent
