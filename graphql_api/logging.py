@@ -1,9 +1,12 @@
 """Structured logs: one JSON object a line, or coloured lines while developing."""
 
+import json
 import logging
 import re
 import sys
+from typing import Any
 
+import orjson
 import structlog
 
 _DETAIL = re.compile(r"DETAIL:.*?(?=\n(?:CONTEXT:|HINT:|\[SQL|\n)|\Z)", re.DOTALL)
@@ -22,7 +25,7 @@ def configure_logging(*, development: bool) -> None:
             colors=sys.stderr.isatty(), exception_formatter=plain
         )
     else:
-        renderer = structlog.processors.JSONRenderer()
+        renderer = structlog.processors.JSONRenderer(_json)
     last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _without_details, renderer]
     structlog.configure(
         processors=[*shared, *last],
@@ -33,6 +36,13 @@ def configure_logging(*, development: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, *last], foreign_pre_chain=shared))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _json(line: structlog.typing.EventDict, **options: Any) -> str:
+    try:
+        return orjson.dumps(line, **options).decode()
+    except orjson.JSONEncodeError:  # a number or a text that is none to UTF-8: a line is never lost for it
+        return json.dumps(line, **options)
 
 
 def _without_details(

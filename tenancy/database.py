@@ -16,7 +16,7 @@ from sqlalchemy import Executable
 from sqlalchemy.exc import DBAPIError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from tenancy.connections import make_engine, make_pool, taken
+from tenancy.connections import Pool, make_engine
 from tenancy.dumping import Dumped
 from tenancy.logins import Logins
 from tenancy.metrics import statements_of
@@ -323,8 +323,8 @@ class Database:
         lock_timeout_ms: int = 4_000,
     ) -> None:
         self.logins = logins
-        self.engine = make_pool(logins.app, pool_size, "app")
-        self.statements = Statements(self.engine.dialect)
+        self.pool = Pool(logins.app, pool_size, "app")
+        self.statements = Statements(self.pool.dialect)
         self.statements.watchers.append(statements_of("app"))
         self.analyst = make_engine(logins.analyst, ANALYST_READS * 3, "analyst")
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
@@ -364,7 +364,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, begin: str, actor: str) -> AsyncIterator[Transaction]:
-        lease = await taken(self.engine)
+        lease = await self.pool.take()
         transaction = Transaction(lease.wire, self.statements, begin, actor, self._timeouts)
         try:
             try:
@@ -385,6 +385,6 @@ class Database:
 
     async def close(self) -> None:
         """Give all connections back."""
-        await self.engine.dispose()
+        await self.pool.close()
         await self.analyst.dispose()
         await self.pages.dispose()

@@ -73,12 +73,17 @@ def statements_of(pool: str) -> Watcher:
     return begun
 
 
+def in_use(pool: str, size: int) -> Gauge:
+    """Where to count the connections of a pool of this size that somebody has."""
+    POOL_SIZE.labels(pool).inc(size)
+    return POOL_IN_USE.labels(pool)
+
+
 def watch_pool(engine: AsyncEngine, pool: str, size: int) -> None:
     """Count the connections of an engine's pool, under its name."""
-    POOL_SIZE.labels(pool).inc(size)
-    in_use = POOL_IN_USE.labels(pool)
-    event.listen(engine.sync_engine.pool, "checkout", lambda *_: in_use.inc())
-    event.listen(engine.sync_engine.pool, "checkin", lambda *_: in_use.dec())
+    used = in_use(pool, size)
+    event.listen(engine.sync_engine.pool, "checkout", lambda *_: used.inc())
+    event.listen(engine.sync_engine.pool, "checkin", lambda *_: used.dec())
 
 
 @contextmanager
