@@ -7,7 +7,7 @@ over.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -332,20 +332,16 @@ class Database:
         self.woken_by: dict[str, Callable[[], None]] = {}
         self._timeouts = {"statement_timeout": str(statement_timeout_ms), "lock_timeout": str(lock_timeout_ms)}
 
-    @asynccontextmanager
-    async def write(self, actor: str) -> AsyncIterator[Transaction]:
+    def write(self, actor: str) -> AbstractAsyncContextManager[Transaction]:
         """One READ COMMITTED transaction; commits at the end of the block.
 
         Raises CommitLost or CommitUnknown; everything else that is raised inside rolls back.
         """
-        async with self._transaction(WRITING, actor) as transaction:
-            yield transaction
+        return self._transaction(WRITING, actor)
 
-    @asynccontextmanager
-    async def read(self, actor: str) -> AsyncIterator[Transaction]:
+    def read(self, actor: str) -> AbstractAsyncContextManager[Transaction]:
         """One REPEATABLE READ, READ ONLY transaction: everything in the block sees one snapshot."""
-        async with self._transaction(READING, actor) as transaction:
-            yield transaction
+        return self._transaction(READING, actor)
 
     async def run(self, actor: str, work: Callable[[Transaction], Awaitable[T]], *, attempts: int = 6) -> T:
         """Run ``work`` in a write transaction, again from the start after a deadlock, a serialization failure, or with
