@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.engine import MarketSchema
 from tenancy.database import Database
-from tenancy.metrics import Ended, Watcher, watch
+from tenancy.metrics import Ended, Watcher
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -48,13 +48,15 @@ async def traced(app: Starlette, database: Database, schema: MarketSchema) -> As
     executor, stack = schema.execution_context_class, app.middleware_stack
     schema.execution_context_class = _traced_fields(executor, tracer)
     traced = _traced_statements(tracer)
-    database.statements.watchers.append(traced)
-    watch(database.pages, traced)
+    pools = (database.pool, database.analyst, database.pages)
+    for pool in pools:
+        pool.watchers.append(traced)
     app.middleware_stack = TracedRequests(stack or app.build_middleware_stack(), tracer)
     try:
         yield
     finally:
-        database.statements.watchers.remove(traced)
+        for pool in pools:
+            pool.watchers.remove(traced)
         schema.execution_context_class, app.middleware_stack = executor, stack
         provider.shutdown()
 

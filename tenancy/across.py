@@ -22,11 +22,11 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 from sqlalchemy import ColumnElement, Label, Select, Table, literal_column
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.functions import sum as sum_
 from sqlalchemy.sql.visitors import iterate
 
 from tenancy.analysts import COMMIT_AND, Chunk, Driver, Part, Shared, analyst
+from tenancy.connections import Pool
 from tenancy.database import Database
 from tenancy.schemas import MARK, schema_of
 from tenancy.statements import numbered
@@ -235,13 +235,13 @@ async def _lead(lead: Driver, chunks: int, timeout_ms: int) -> tuple[datetime, s
     return row[0], row[1]
 
 
-async def _parallel(engine: AsyncEngine, begin: str, chunks: Sequence[Chunk], values: list[Any]) -> list[Part]:
+async def _parallel(pool: Pool, begin: str, chunks: Sequence[Chunk], values: list[Any]) -> list[Part]:
     """The lead only keeps the snapshot; workers take chunks, each in a short transaction of its own."""
     shared = Shared(chunks)
     parts: list[Part] = []
 
     async def worker() -> None:
-        async with analyst(engine, SEEN) as own:
+        async with analyst(pool, SEEN) as own:
             kept = shared.claimed_by(own)
             text = begin
             while chunk := shared.take(kept):

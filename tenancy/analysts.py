@@ -13,7 +13,9 @@ from uuid import UUID
 
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import TupleRow
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tenancy.connections import Pool
+from tenancy.metrics import Watcher, told
 
 KEPT = 2_500
 """Schemas in all the chunks that a connection keeps: each takes some 25 kB of its backend's memory."""
@@ -91,17 +93,20 @@ class Kept:
 class Analyst:
     """A connection while a read has it. ``seen`` is what its backend remembers; ``kept`` is None behind a pooler."""
 
-    def __init__(self, driver: Driver, seen: set[Any], kept: Kept | None) -> None:
+    def __init__(self, driver: Driver, seen: set[Any], kept: Kept | None, watchers: Sequence[Watcher]) -> None:
         self.driver = driver
         self.seen = seen
         self.kept = kept
+        self._watchers = watchers
 
     async def fetch(self, chunk: Chunk, values: list[Any]) -> Part:
         """The rows of a chunk, planned for this once, in the transaction that is under way."""
         self.seen.update(chunk.seen())
         cursor = AsyncRawCursor(self.driver)
-        await cursor.execute(chunk.text().encode(), values, binary=True)
-        return await _part(cursor)
+        text = chunk.text()
+        with told(self._watchers, text):
+            await cursor.execute(text.encode(), values, binary=True)
+            return await _part(cursor)
 
     async def fetch_in(self, begin: str, chunk: Chunk, values: list[Any], spared: Collection[str]) -> Part:
         """The rows of a chunk, kept planned where there is room beside those spared, in a transaction that begins so.
@@ -117,9 +122,10 @@ class Analyst:
         self.kept.add(chunk.name, len(chunk.merchants))
         cursor = AsyncClientCursor(self.driver)
         given = cursor.mogrify(f"({', '.join(['%s'] * len(values))})", values) if values else ""
-        await cursor.execute(f"{begin}{GENERIC}{prepare}EXECUTE {chunk.name}{given}".encode())
-        await cursor.set_result(-1)
-        return await _part(cursor)
+        with told(self._watchers, f"EXECUTE {chunk.name}"):
+            await cursor.execute(f"{begin}{GENERIC}{prepare}EXECUTE {chunk.name}{given}".encode())
+            await cursor.set_result(-1)
+            return await _part(cursor)
 
     def _prepare(self, chunk: Chunk, spared: Collection[str]) -> str | None:
         """What to send before the chunk can be executed; None where it isn't to be kept."""
@@ -170,31 +176,25 @@ async def _part(cursor: AsyncCursor[TupleRow]) -> Part:
 
 
 @asynccontextmanager
-async def analyst(engine: AsyncEngine, most: int) -> AsyncIterator[Analyst]:
+async def analyst(pool: Pool, most: int) -> AsyncIterator[Analyst]:
     """A connection of the pool, given back without a transaction. Once it has seen more than ``most`` another one takes
     its place."""
-    async with engine.connect() as pooled:
-        raw = await pooled.get_raw_connection()
-        driver = raw.driver_connection
-        if not isinstance(driver, AsyncConnection):
-            raise TypeError("reading across schemas needs psycopg connections")
-        await driver.set_autocommit(True)  # BEGIN is sent here, with what a transaction is set to
-        if "seen" not in raw.info:
-            raw.info["kept"] = Kept() if await _is_direct(driver) else None
-            raw.info["seen"] = set()
-        found = Analyst(driver, raw.info["seen"], raw.info["kept"])
+    lease = await pool.take()
+    is_sound = False
+    try:
+        if "seen" not in lease.info:
+            lease.info.update(kept=Kept() if await _is_direct(lease.driver) else None, seen=set())
+        found = Analyst(lease.driver, lease.info["seen"], lease.info["kept"], pool.watchers)
         try:
             yield found
+            await found.driver.rollback()
         except BaseException:
-            try:
-                await found.reset()
-            except BaseException:  # cancelled once more: another connection takes its place
-                await pooled.invalidate()
-                raise
+            await found.reset()
+            is_sound = True
             raise
-        await driver.rollback()
-        if len(found.seen) > most:
-            await pooled.invalidate()
+        is_sound = len(found.seen) <= most
+    finally:
+        lease.give_back(is_worn=not is_sound)
 
 
 async def _is_direct(driver: Driver) -> bool:

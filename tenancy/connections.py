@@ -3,16 +3,16 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from tenancy.metrics import in_use, statements_of, waiting, watch, watch_pool
+from tenancy.metrics import Watcher, in_use, statements_of, waiting
 from tenancy.statements import failure
 from tenancy.wire import Wire
 
@@ -28,7 +28,8 @@ LIFETIME = 1_800.0
 
 
 class Lease:
-    """A pooled connection while somebody has it. ``visited`` are the roles that it has ever taken."""
+    """A pooled connection while somebody has it. ``visited`` are the roles that it has ever taken; ``info`` stays with
+    it."""
 
     def __init__(self, pool: "Pool", pooled: PoolProxiedConnection) -> None:
         driver = pooled.driver_connection
@@ -37,23 +38,24 @@ class Lease:
         self._pool = pool
         self._pooled = pooled
         self.driver: AsyncConnection[Any] = driver
+        self.info: dict[Any, Any] = pooled.info
         if "wire" not in pooled.info:
             pooled.info.update(wire=Wire(driver), visited=set(), made_at=time.monotonic())
         self.wire: Wire = pooled.info["wire"]
         self.visited: set[str] = pooled.info["visited"]
         self.made_at: float = pooled.info["made_at"]
 
-    def give_back(self) -> None:
+    def give_back(self, *, is_worn: bool = False) -> None:
         """To the pool where the connection is idle; otherwise it is closed, and another one takes its place.
 
-        So is one that has visited too many merchants, or is old.
+        So is one that is worn, has visited too many merchants, or is old.
         """
         self._pool.in_use.dec()
         if self.driver.info.transaction_status is not TransactionStatus.IDLE:
             if self.driver.broken:  # whatever ended it has probably ended the others that are idle
                 self._pool.broken_at = time.monotonic()
             self.end()
-        elif len(self.visited) > SCHEMAS or time.monotonic() - self.made_at > LIFETIME:
+        elif is_worn or len(self.visited) > SCHEMAS or time.monotonic() - self.made_at > LIFETIME:
             self.end()
         else:
             self._pooled.close()
@@ -71,13 +73,27 @@ class _NotMade(Exception):
 class Pool:
     """A small pool of connections whose transactions whoever takes one begins and ends, and that nobody resets.
 
+    They are of bounded lifetime: PostgreSQL's relation cache grows with every schema that a connection visits. psycopg
+    prepares nothing by itself; ``Wire`` and ``Analyst`` do what is worth it, where no pooler is in between.
+
     One that is idle is taken at once: SQLAlchemy's way would cost a tenth of a request that reads a row.
     """
 
     def __init__(self, url: str, size: int, name: str) -> None:
-        self._engine = _engine(url, size, autocommit=True, creator=self._connecting, pool_reset_on_return=None)
+        self._engine = create_async_engine(
+            url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
+            pool_reset_on_return=None,
+            hide_parameters=True,
+            connect_args={"prepare_threshold": None, "autocommit": True, "async_creator_fn": self._connecting},
+        )
         self._name = name
         self._wants_idle = False
+        self.watchers: list[Watcher] = [statements_of(name)]
+        """Told of every statement."""
         self.dialect = self._engine.dialect
         self.in_use = in_use(name, size)
         self.broken_at = -math.inf
@@ -149,35 +165,3 @@ async def _connect(*args: Any, **options: Any) -> AsyncConnection[Any]:
 def _finish(connecting: "asyncio.Task[AsyncConnection[Any]]") -> None:
     if not connecting.cancelled() and connecting.exception() is None:
         connecting.result().pgconn.finish()
-
-
-def make_engine(url: str, pool_size: int, name: str) -> AsyncEngine:
-    """A small pool of bounded lifetime (PostgreSQL's relation cache grows with every schema a connection visits), whose
-    transactions SQLAlchemy begins and ends.
-
-    psycopg prepares nothing by itself; ``Wire`` and ``Analyst`` do what is worth it, where no pooler is in between.
-    """
-    engine = _engine(url, pool_size, autocommit=False, pool_recycle=int(LIFETIME))
-    watch(engine, statements_of(name))
-    watch_pool(engine, name, pool_size)
-    return engine
-
-
-def _engine(
-    url: str,
-    pool_size: int,
-    *,
-    autocommit: bool,
-    creator: Callable[..., Awaitable[AsyncConnection[Any]]] = _connect,
-    **options: Any,
-) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_use_lifo=True,  # a task that asks again gets the connection that still knows its merchant
-        hide_parameters=True,
-        connect_args={"prepare_threshold": None, "autocommit": autocommit, "async_creator_fn": creator},
-        **options,
-    )

@@ -16,10 +16,9 @@ from sqlalchemy import Executable
 from sqlalchemy.exc import DBAPIError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from tenancy.connections import Pool, make_engine
+from tenancy.connections import Pool
 from tenancy.dumping import Dumped
 from tenancy.logins import Logins
-from tenancy.metrics import statements_of
 from tenancy.schemas import PLATFORM, PUBLIC, SchemaName, schema_of
 from tenancy.statements import Parameters, Rows, Statements
 from tenancy.wire import OUTDATED, Answers, Message, Wire
@@ -325,10 +324,10 @@ class Database:
         self.logins = logins
         self.pool = Pool(logins.app, pool_size, "app")
         self.statements = Statements(self.pool.dialect)
-        self.statements.watchers.append(statements_of("app"))
-        self.analyst = make_engine(logins.analyst, ANALYST_READS * 3, "analyst")
+        self.statements.watchers = self.pool.watchers
+        self.analyst = Pool(logins.analyst, ANALYST_READS * 3, "analyst")
         self.analyst_slots = asyncio.Semaphore(ANALYST_READS)
-        self.pages = make_engine(logins.analyst, pool_size, "pages")
+        self.pages = Pool(logins.analyst, pool_size, "pages")
         self.woken_by: dict[str, Callable[[], None]] = {}
         self._timeouts = {"statement_timeout": str(statement_timeout_ms), "lock_timeout": str(lock_timeout_ms)}
 
@@ -382,5 +381,5 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self.pool.close()
-        await self.analyst.dispose()
-        await self.pages.dispose()
+        await self.analyst.close()
+        await self.pages.close()

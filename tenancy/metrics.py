@@ -1,13 +1,11 @@
 """Figures of the database's side of a process: its pools, and what statements took and ended with."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 POOL_SIZE = Gauge("merchantry_pool_size", "Connections that a pool may have.", ["pool"], multiprocess_mode="livesum")
 POOL_IN_USE = Gauge("merchantry_pool_in_use", "Connections in use.", ["pool"], multiprocess_mode="livesum")
@@ -32,26 +30,6 @@ Ended: TypeAlias = Callable[[BaseException | None], None]
 """Told that a statement has ended, and by which error."""
 Watcher: TypeAlias = Callable[[str], Ended]
 """Told of each statement's text before it is sent."""
-
-
-def watch(engine: AsyncEngine, watcher: Watcher) -> None:
-    """Tell of the statements of an engine."""
-    key = f"merchantry_ended_{id(watcher)}"
-
-    def begun(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        setattr(context, key, watcher(statement))
-
-    def ended(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        getattr(context, key)(None)
-
-    def failed(context: Any) -> None:
-        end = getattr(context.execution_context, key, None)
-        if end is not None:
-            end(context.original_exception)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", begun)
-    event.listen(engine.sync_engine, "after_cursor_execute", ended)
-    event.listen(engine.sync_engine, "handle_error", failed)
 
 
 def statements_of(pool: str) -> Watcher:
@@ -79,11 +57,19 @@ def in_use(pool: str, size: int) -> Gauge:
     return POOL_IN_USE.labels(pool)
 
 
-def watch_pool(engine: AsyncEngine, pool: str, size: int) -> None:
-    """Count the connections of an engine's pool, under its name."""
-    used = in_use(pool, size)
-    event.listen(engine.sync_engine.pool, "checkout", lambda *_: used.inc())
-    event.listen(engine.sync_engine.pool, "checkin", lambda *_: used.dec())
+@contextmanager
+def told(watchers: Iterable[Watcher], text: str) -> Iterator[None]:
+    """Tell of a statement that the block sends."""
+    ends = [begun(text) for begun in watchers]
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as caught:
+        error = caught
+        raise
+    finally:
+        for ended in ends:
+            ended(error)
 
 
 @contextmanager

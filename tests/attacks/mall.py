@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from sqlalchemy import insert, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from merchantry.domain.act import Act
 from merchantry.domain.growing_tree import GrowingTree
@@ -27,7 +27,6 @@ from merchantry.transparency.log_keys import LogKeys
 from merchantry.transparency.mirror import MirrorError
 from merchantry.transparency.signing import Signer
 from merchantry.transparency.trust import Trust, checked_head
-from tenancy.connections import make_engine
 from tenancy.database import Database, Transaction
 from tenancy.logins import Logins
 from tenancy.wire import Wire
@@ -80,7 +79,9 @@ class Attacked(Database):
     def __init__(self, logins: Logins, merchants: Mapping[str, UUID], trust: Trust) -> None:
         super().__init__(logins, pool_size=1)
         url = make_url(logins.app).set(username="postgres", password=None)
-        self._superuser = make_engine(url.render_as_string(hide_password=False), 1, "superuser")
+        self._superuser = create_async_engine(
+            url, pool_size=1, max_overflow=0, connect_args={"prepare_threshold": None}
+        )
         self.merchants = merchants
         self.trust = trust
         self.connection: AsyncConnection

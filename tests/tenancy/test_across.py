@@ -156,7 +156,7 @@ async def is_idle(database: Database) -> bool:
                 "SELECT count(*) FILTER (WHERE state <> 'idle'), count(state) = count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND usename = 'merchantry_analyst' AND pid <> pg_backend_pid()"
             ).fetchone()
-            if row == (0, True) and database.analyst.pool.checkedout() == 0:  # type: ignore[attr-defined]
+            if row == (0, True) and database.analyst.in_use._value.get() == 0:
                 return True
             await asyncio.sleep(0.01)
     return False

@@ -17,6 +17,7 @@ from tenancy.across import CHUNK, CONNECTIONS, Across, read_across
 from tenancy.analysts import Chunk, Kept, Shared
 from tenancy.database import ANALYST_READS, Database
 from tenancy.logins import Logins
+from tenancy.metrics import Ended
 from tenancy.provisioning import drop
 from tenancy.schemas import schema_of
 from tests.tenancy.pooler import behind_a_pooler
@@ -39,18 +40,15 @@ async def taken(database: Database, stalls: list[UUID], across: Across = TAKEN, 
 
 async def prepared(database: Database) -> list[tuple[str, int, int]]:
     """What the analyst's connections keep: its name, how often it ran with a plan for any values, and whose it is."""
-    every = [database.analyst.connect() for _ in range(ANALYST_READS * (CONNECTIONS + 1))]
+    every = [await database.analyst.take() for _ in range(ANALYST_READS * (CONNECTIONS + 1))]
     found: list[tuple[str, int, int]] = []
     for each in every:
-        raw = await (await each.start()).get_raw_connection()
-        driver = raw.driver_connection
-        assert isinstance(driver, psycopg.AsyncConnection)
-        cursor = await driver.execute(
+        cursor = await each.driver.execute(
             "SELECT name, generic_plans, pg_backend_pid() FROM pg_prepared_statements WHERE custom_plans = 0"
         )
         found += await cursor.fetchall()
     for each in every:
-        await each.close()
+        each.give_back()
     return found
 
 
@@ -148,6 +146,23 @@ async def test_what_takes_too_long_or_is_cancelled_is_asked_again_without_harm(d
     assert await taken(database, stalls, SLOWLY_TAKEN) == dict.fromkeys(of_each_chunk, 7)
 
 
+async def test_what_an_analyst_sends_is_told_with_its_end(database: Database) -> None:
+    stalls = some_stalls(database.logins, MANY)
+    told: list[tuple[str, BaseException | None]] = []
+
+    def begun(text: str) -> Ended:
+        return lambda error: told.append((text, error))
+
+    database.analyst.watchers.append(begun)
+    await taken(database, stalls)
+    await taken(database, stalls[:2])
+    assert [error for _, error in told] == [None] * 4
+    assert sorted(text.split()[0] for text, _ in told) == ["EXECUTE", "EXECUTE", "EXECUTE", "SELECT"]
+    with pytest.raises(errors.QueryCanceled):
+        await taken(database, stalls, SLOWLY_TAKEN, statement_timeout_ms=1)
+    assert all(error for _, error in told[4:])
+
+
 async def test_no_transaction_locks_the_tables_of_more_than_a_chunk(database: Database) -> None:
     stalls = some_stalls(database.logins, MANY)
     for stall in stalls[::CHUNK]:
@@ -226,4 +241,4 @@ def an_analyst(*names: str) -> analysts.Analyst:
     kept = Kept()
     for name in names:
         kept.add(name, CHUNK)
-    return analysts.Analyst(None, set(), kept)  # type: ignore[arg-type]
+    return analysts.Analyst(None, set(), kept, [])  # type: ignore[arg-type]

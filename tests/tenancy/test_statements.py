@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Row, bindparam, func, insert, literal, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from merchantry.domain.permission import MerchantRole
 from merchantry.tables import merchant, platform
 from merchantry.tables.merchant import product, variant
 from merchantry.tables.platform import NOBODY, job
 from tenancy import statements
-from tenancy.connections import make_engine
 from tenancy.database import Database, Transaction, sqlstate
 from tenancy.schemas import MARK, schema_of
 from tests.builders import NOON, a_merchant, a_product
@@ -33,7 +33,7 @@ Read: TypeAlias = tuple[str, Sequence[Row[Any]], Sequence[Row[Any]]]
 @asynccontextmanager
 async def as_owner(database: Database) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements SQLAlchemy runs."""
-    engine = make_engine(database.logins.owner, 1, "owner")
+    engine = create_async_engine(make_url(database.logins.owner).set(drivername="postgresql+psycopg"))
     async with engine.connect() as connection:
         yield connection
     await engine.dispose()
