@@ -9,6 +9,7 @@ NAMES = (
     "execution",
     "checkout",
     "commission_report",
+    "recount",
     "cross_search",
     "provisioning",
     "migration",
