@@ -217,9 +217,11 @@ class Door:
 
     async def execute(self, operation: Operation, context: Context) -> ExecutionResult:
         """Run a query or a mutation."""
-        began = time.perf_counter()
-        result = await self._schema.run(operation.prepared, operation.name, operation.variables, context)
-        metrics.operation_ended(operation.kind, operation.cost, time.perf_counter() - began, result)
+        began, result = time.perf_counter(), None
+        try:
+            result = await self._schema.run(operation.prepared, operation.name, operation.variables, context)
+        finally:  # called off, perhaps
+            metrics.operation_ended(operation.kind, operation.cost, time.perf_counter() - began, result)
         return result
 
     @asynccontextmanager

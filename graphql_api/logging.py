@@ -39,10 +39,12 @@ def configure_logging(*, development: bool) -> None:
 
 
 def _json(line: structlog.typing.EventDict, **options: Any) -> str:
+    """What isn't ASCII is escaped; dataclasses are shown by their repr, which leaves out what is secret."""
     try:
-        return orjson.dumps(line, **options).decode()
-    except orjson.JSONEncodeError:  # a number or a text that is none to UTF-8: a line is never lost for it
+        text = orjson.dumps(line, option=orjson.OPT_PASSTHROUGH_DATACLASS, **options)
+    except orjson.JSONEncodeError:  # a number that is too great, or half a character
         return json.dumps(line, **options)
+    return text.decode() if text.isascii() else json.dumps(line, **options)
 
 
 def _without_details(

@@ -49,9 +49,10 @@ _KINDS = {
 }
 
 
-def operation_ended(kind: OperationType, cost: int, seconds: float, result: ExecutionResult) -> None:
-    """Count an operation that was run."""
+def operation_ended(kind: OperationType, cost: int, seconds: float, result: ExecutionResult | None) -> None:
+    """Count an operation that was run; no result is that of one that was called off."""
     costs, durations, well, badly = _KINDS[kind]
     costs.observe(cost)
     durations.observe(seconds)
-    (badly if result.errors else well).inc()
+    if result is not None:
+        (badly if result.errors else well).inc()

@@ -6,11 +6,12 @@ ANALYZE or a new schema has touched. Through a pooler that hands one server's pr
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import psycopg
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import TupleRow
 
@@ -189,12 +190,13 @@ async def analyst(pool: Pool, most: int) -> AsyncIterator[Analyst]:
             yield found
             await found.driver.rollback()
         except BaseException:
-            await found.reset()
-            is_sound = True
+            with suppress(psycopg.Error):  # then the connection is worn, and what is raised stays what it is
+                await found.reset()
+                is_sound = True
             raise
-        is_sound = len(found.seen) <= most
+        is_sound = True
     finally:
-        lease.give_back(is_worn=not is_sound)
+        lease.give_back(is_worn=not is_sound or len(lease.info.get("seen", ())) > most)
 
 
 async def _is_direct(driver: Driver) -> bool:

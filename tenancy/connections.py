@@ -24,44 +24,51 @@ Its backend remembers for as long as it lives what it has seen of the catalogue:
 
 
 LIFETIME = 1_800.0
-"""Seconds after which a connection is replaced when it is given back."""
+"""Seconds after which a connection is replaced by another."""
 
 
 class Lease:
     """A pooled connection while somebody has it. ``visited`` are the roles that it has ever taken; ``info`` stays with
     it."""
 
-    def __init__(self, pool: "Pool", pooled: PoolProxiedConnection) -> None:
+    def __init__(self, pool: "Pool", pooled: PoolProxiedConnection, opened: object) -> None:
         driver = pooled.driver_connection
         if not isinstance(driver, AsyncConnection):
             raise TypeError("transactions need psycopg connections")
         self._pool = pool
         self._pooled = pooled
+        self._opened = opened
         self.driver: AsyncConnection[Any] = driver
         self.info: dict[Any, Any] = pooled.info
         if "wire" not in pooled.info:
             pooled.info.update(wire=Wire(driver), visited=set(), made_at=time.monotonic())
         self.wire: Wire = pooled.info["wire"]
         self.visited: set[str] = pooled.info["visited"]
-        self.made_at: float = pooled.info["made_at"]
+        self._pool.in_use.inc()
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it may be used: it isn't old, and no other one has broken since it was made."""
+        return bool(self.info["made_at"] > max(self._pool.broken_at, time.monotonic() - LIFETIME))
 
     def give_back(self, *, is_worn: bool = False) -> None:
         """To the pool where the connection is idle; otherwise it is closed, and another one takes its place.
 
-        So is one that is worn, has visited too many merchants, or is old.
+        So is one that is worn, or has visited too many merchants.
         """
-        self._pool.in_use.dec()
         if self.driver.info.transaction_status is not TransactionStatus.IDLE:
             if self.driver.broken:  # whatever ended it has probably ended the others that are idle
                 self._pool.broken_at = time.monotonic()
             self.end()
-        elif is_worn or len(self.visited) > SCHEMAS or time.monotonic() - self.made_at > LIFETIME:
+        elif is_worn or len(self.visited) > SCHEMAS or self._opened is not self._pool.opened:
             self.end()
         else:
+            self._pool.in_use.dec()
             self._pooled.close()
 
     def end(self) -> None:
         """Close the connection. The pool makes another one in its place when it is asked for it."""
+        self._pool.in_use.dec()
         self.driver.pgconn.finish()
         self._pooled.detach()
 
@@ -92,6 +99,7 @@ class Pool:
         )
         self._name = name
         self._wants_idle = False
+        self._waiting = 0
         self.watchers: list[Watcher] = [statements_of(name)]
         """Told of every statement."""
         self.dialect = self._engine.dialect
@@ -99,56 +107,59 @@ class Pool:
         self.broken_at = -math.inf
         """Connections that were made before are not used any more."""
 
+    @property
+    def opened(self) -> Any:
+        """SQLAlchemy's pool; another one after :meth:`close`."""
+        return self._engine.pool
+
     async def take(self) -> Lease:
         """A connection. It goes back where whoever waits for it is cancelled as it comes.
 
         Raises sqlalchemy.exc.TimeoutError where none comes, and DBAPIError where none can be made.
         """
         try:
-            return self._idle() or await self._waited_for()
+            while not (lease := self._idle() or await self._waited_for()).is_fit:
+                lease.end()
         except psycopg.Error as error:
             raise failure(error, self.dialect) from error
+        return lease
 
     def _idle(self) -> Lease | None:
-        """One that is idle; None where none is, or the first of them has yet to be made."""
-        while self._engine.pool.checkedin():  # type: ignore[attr-defined]
-            self._wants_idle = True
-            try:
-                lease = self._lease(self._engine.sync_engine.raw_connection())
-            except _NotMade:
-                return None
-            finally:
-                self._wants_idle = False
-            if lease.made_at > self.broken_at:
-                return lease
-            self.in_use.dec()
-            lease.end()
-        return None
+        """One that is idle; None where none is, others wait for one, or the first of them has yet to be made."""
+        if self._waiting or not self.opened.checkedin():
+            return None
+        self._wants_idle = True
+        try:
+            return Lease(self, self._engine.sync_engine.raw_connection(), self.opened)
+        except _NotMade:
+            return None
+        finally:
+            self._wants_idle = False
 
     def _connecting(self, *args: Any, **options: Any) -> Awaitable[AsyncConnection[Any]]:
         if self._wants_idle:
             raise _NotMade
         return _connect(*args, **options)
 
-    def _lease(self, pooled: PoolProxiedConnection) -> Lease:
-        self.in_use.inc()
-        return Lease(self, pooled)
-
     async def _waited_for(self) -> Lease:
-        taking = asyncio.ensure_future(self._engine.raw_connection())
+        opened, taking = self.opened, asyncio.ensure_future(self._engine.raw_connection())
+        self._waiting += 1
         try:
             with waiting(self._name):
-                return self._lease(await asyncio.shield(taking))
+                return Lease(self, await asyncio.shield(taking), opened)
         except asyncio.CancelledError:
-            taking.add_done_callback(self._abandon)
+            taking.add_done_callback(lambda taken: self._abandon(taken, opened))
             raise
+        finally:
+            self._waiting -= 1
 
-    def _abandon(self, taking: "asyncio.Future[PoolProxiedConnection]") -> None:
+    def _abandon(self, taking: "asyncio.Future[PoolProxiedConnection]", opened: object) -> None:
         if not taking.cancelled() and taking.exception() is None:
-            self._lease(taking.result()).give_back()
+            Lease(self, taking.result(), opened).give_back()
 
     async def close(self) -> None:
-        """Close the connections that are idle."""
+        """Close the connections that are idle, and the others when they are given back. Whoever takes one after that
+        opens the pool anew."""
         await self._engine.dispose()
 
 

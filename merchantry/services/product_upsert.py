@@ -198,7 +198,7 @@ async def _lock(session: MerchantSession, rows: Sequence[ProductGiven]) -> Colle
     held = (await session.execute(_PRODUCTS, {**names, "products": products})).scalars().all()
     if held:
         await session.execute(_VARIANTS, {**names, "product_ids": held})
-    return held
+    return frozenset(held)
 
 
 async def _product_of(session: MerchantSession, given: ProductGiven) -> UUID | None:

@@ -13,7 +13,7 @@ from psycopg import errors, sql
 from sqlalchemy import Integer, Text, bindparam, cast, func, select
 
 from tenancy import analysts
-from tenancy.across import CHUNK, CONNECTIONS, Across, read_across
+from tenancy.across import CHUNK, CONNECTIONS, Across, read_across, read_few_across
 from tenancy.analysts import Chunk, Kept, Shared
 from tenancy.database import ANALYST_READS, Database
 from tenancy.logins import Logins
@@ -144,6 +144,14 @@ async def test_what_takes_too_long_or_is_cancelled_is_asked_again_without_harm(d
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await taken(database, stalls, SLOWLY_TAKEN) == dict.fromkeys(of_each_chunk, 7)
+
+
+async def test_what_was_raised_is_raised_though_the_connection_is_lost_as_well(database: Database) -> None:
+    with pytest.raises(TimeoutError):
+        async with analysts.analyst(database.pages, 10) as found:
+            found.driver.pgconn.finish()
+            raise TimeoutError
+    assert await read_few_across(database, [TAKEN], some_stalls(database.logins, 1), parameters={}) == [[]]
 
 
 async def test_what_an_analyst_sends_is_told_with_its_end(database: Database) -> None:

@@ -38,8 +38,8 @@ async def test_an_idle_connection_is_taken_again_until_it_is_old(
     pool = Pool(logins.app, 2, "aging")
     first = await used(pool)
     assert [await used(pool) for _ in range(3)] == [first] * 3
-    monkeypatch.setattr(connections, "LIFETIME", 0.0)
-    assert await used(pool) == first
+    monkeypatch.setattr(connections, "LIFETIME", 0.2)
+    await asyncio.sleep(0.2)
     assert await used(pool) != first
     await pool.close()
 
@@ -54,7 +54,49 @@ async def test_where_one_is_broken_the_others_that_are_idle_are_not_used_any_mor
         end(logins, backend)
     with pytest.raises(psycopg.OperationalError):
         await used(pool)
-    assert {await used(pool) for _ in range(3)}.isdisjoint(before)
+    assert set(await asyncio.gather(*(used(pool) for _ in range(3)))).isdisjoint(before)
+    await pool.close()
+
+
+async def test_whoever_waits_gets_none_that_was_made_before_one_broke(logins: Logins) -> None:
+    pool = Pool(logins.app, 2, "broken")
+    leases = [await pool.take() for _ in range(2)]
+    before = [await number(lease) for lease in leases]
+    waiting = [asyncio.create_task(used(pool)) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    for backend in before:
+        end(logins, backend)
+    with pytest.raises(psycopg.OperationalError):
+        await number(leases[0])
+    for lease in leases:
+        lease.give_back()
+    assert set(await asyncio.gather(*waiting)).isdisjoint(before)
+    await pool.close()
+
+
+async def test_whoever_waits_gets_one_though_others_take_them_again_and_again(logins: Logins) -> None:
+    pool = Pool(logins.app, 1, "busy")
+    waited = asyncio.Event()
+
+    async def wait() -> None:
+        await used(pool)
+        waited.set()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        await used(pool)
+        group.create_task(wait())
+        while not waited.is_set():
+            await used(pool)
+    await pool.close()
+
+
+async def test_what_is_given_back_after_the_pool_was_closed_is_closed_too(logins: Logins) -> None:
+    pool = Pool(logins.app, 2, "closed")
+    lease = await pool.take()
+    await pool.close()
+    lease.give_back()
+    assert lease.driver.closed
+    assert await used(pool)
     await pool.close()
 
 
