@@ -147,10 +147,13 @@ async def test_what_takes_too_long_or_is_cancelled_is_asked_again_without_harm(d
 
 
 async def test_what_was_raised_is_raised_though_the_connection_is_lost_as_well(database: Database) -> None:
-    with pytest.raises(TimeoutError):
+    async def time_out() -> None:
         async with analysts.analyst(database.pages, 10) as found:
             found.driver.pgconn.finish()
             raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await time_out()
     assert await read_few_across(database, [TAKEN], some_stalls(database.logins, 1), parameters={}) == [[]]
 
 
