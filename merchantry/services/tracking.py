@@ -9,11 +9,12 @@ from sqlalchemy import Select, func, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.order import OrderStatus
-from merchantry.services import chargeback, return_request
+from merchantry.services import chargeback, order_head, return_request
 from merchantry.services.buyer_index import IndexedOrder
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Order
-from merchantry.services.order_view import Filter, Head, OrderEvent, OrderView, Parts, Refund, Relation
+from merchantry.services.order_head import Head, Wanted
+from merchantry.services.order_view import OrderEvent, OrderView, Parts, Refund, Relation, WrittenPage
 from merchantry.services.return_request import Return
 from merchantry.services.written import Object
 from merchantry.tables.merchant import refund
@@ -23,28 +24,19 @@ from tenancy.database import Database, MerchantSession
 B = TypeVar("B", Return, Chargeback)
 
 
-async def page(
-    session: MerchantSession,
-    *,
-    limit: int,
-    after: tuple[datetime, UUID] | None,
-    statuses: Sequence[OrderStatus] | None = None,
-    external_ref: str | None = None,
-    overdue_at: datetime | None = None,
-    parts: Parts,
-) -> list[OrderView]:
-    """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
-    filter_ = Filter(after is not None, bool(statuses), external_ref is not None, overdue_at is not None)
-    given: dict[str, Any] = {"limit": limit}
-    if after is not None:
-        given["after_at"], given["after_id"] = after
-    if statuses:
-        given["statuses"] = [each.value for each in statuses]
-    if external_ref is not None:
-        given["external_ref"] = external_ref
-    if overdue_at is not None:
-        given["overdue_at"] = overdue_at
-    return await _views(session, parts.head.page(filter_), parts, given)
+async def page(session: MerchantSession, wanted: Wanted, parts: Parts) -> list[OrderView]:
+    """The merchant's orders, newest first."""
+    return await _views(session, parts.head.page(wanted.filter), parts, wanted.parameters)
+
+
+async def written_page(session: MerchantSession, wanted: Wanted, written: Object) -> WrittenPage:
+    """The same as JSON texts, each such an object, of all but the last of so many; the transaction ends with them."""
+    statement = order_head.written(frozenset(), written).page_in_one(wanted.filter)
+    read = await session.finish(statement, {**wanted.parameters, "merchant_key": session.merchant_id})
+    row = read.one()
+    if not row.found:
+        return WrittenPage("", 0, None)
+    return WrittenPage(row.text, row.found, ((row.first_at, row.first_id), (row.last_at, row.last_id)))
 
 
 async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:

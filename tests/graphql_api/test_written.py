@@ -1,8 +1,10 @@
 """What PostgreSQL writes of orders is what Python would have made of the same rows, for any selection of any rows."""
 
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from json import dumps
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,11 +27,13 @@ from merchantry.tables.platform import buyer_order
 from tenancy.principals import Merchant
 from tests.builders import a_merchant
 from tests.graphql_api.counting import counted
-from tests.graphql_api.mall import Mall
+from tests.graphql_api.mall import Answer, Mall
 from tests.graphql_api.random_documents import CONDITIONS, Composite, DocumentWriter
 
 SEEDS = 150
+SEEDS_OF_PAGES = 80
 SHOWN: dict[str, type] = {"Order": _ShownOrder, "OrderLine": _ShownLine}
+SAME_MOMENT = datetime(2026, 5, 5, 5, 5, 5, 50, tzinfo=UTC)
 TEXTS = (
     "",
     "plain",
@@ -88,7 +92,7 @@ def an_order(random: Random, number: int) -> dict[str, Any]:
                 "phone": perhaps("+55 1"),
             }
         ),
-        "placed_at": a_moment(random),
+        "placed_at": random.choice([SAME_MOMENT, a_moment(random), a_moment(random)]),
         "captured_at": captured,
         "capture_seq": 1 if captured else None,
         "events": 1,
@@ -150,11 +154,19 @@ class OrderWriter(DocumentWriter):
     """Writes what is selected of orders, mostly of fields that can be written."""
 
     def order(self) -> str:
-        type_ = self.schema.type_map["Order"]
+        return self._of_type("Order")
+
+    def connection(self) -> str:
+        return self._of_type("OrderConnection")
+
+    def _of_type(self, name: str) -> str:
+        type_ = self.schema.type_map[name]
         assert isinstance(type_, GraphQLObjectType)
         return self._selection_set(type_, 1)
 
     def _selection(self, type_: Composite, depth: int) -> str:
+        if type_.name == "OrderConnection" and self.random.random() < 0.7:  # or there would be several lists in most
+            return super()._field(type_, "pageInfo", depth)
         if type_.name in SHOWN and self.random.random() < 0.85:
             assert isinstance(type_, GraphQLObjectType)
             often = ["lines"] * 6 if type_.name == "Order" else []
@@ -188,9 +200,36 @@ def a_document(seed: int, who: str) -> str:
             f"node(id: $id) {{ __typename id ... on Order {body} }}",
         ]
     )
+    return a_query(root, writer, "$id: ID!")
+
+
+def a_page_document(seed: int) -> str:
+    """Pages of a connection with anything of it; under ``at`` where the page lies."""
+    random = Random(seed)
+    writer = OrderWriter(schema.graphql_schema, random, left=40)
+    filters = ["", "", "status: [TO_SHIP, DELIVERED, CANCELLED]", "overdue: true", 'externalRef: "nobody calls one so"']
+    arguments = f"first: {random.choice([1, 4, 13, 100])}, after: $after {random.choice(filters)}"
+    at = "at: pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+    body = f"{{ {at} {random.choice(LISTS).format(writer.order())} ...{writer.connection()} }}"
+    return a_query(f"merchant {{ orders({arguments}) {body} }}", writer, "$after: String")
+
+
+LISTS = (
+    "nodes {}",
+    "renamed: nodes {}",
+    "edges {{ node {} cursor }}",
+    "edges {{ at: cursor __typename }} edges {{ node {} renamed: node {{ id }} }} __typename",
+    "...on OrderConnection {{ nodes {} }} nodes {{ number }}",
+    "edges {{ cursor }} nodes {}",
+    "edges {{ cursor node {} }} other: edges {{ cursor }}",
+)
+
+
+def a_query(root: str, writer: OrderWriter, variable: str) -> str:
+    """The document with its fragments and variables."""
     fragments = " ".join(f"fragment {name} on {type_} {text}" for name, type_, text in writer.fragments)
     given = [f"$c{number}: Boolean!" for number in range(CONDITIONS) if f"$c{number}" in root + fragments]
-    given += ["$d: Boolean! = true"] * ("$d" in root + fragments) + ["$id: ID!"] * ("$id" in root)
+    given += ["$d: Boolean! = true"] * ("$d" in root + fragments) + [variable] * (variable.split(":")[0] in root)
     return f"query {'(' + ', '.join(given) + ')' if given else ''} {{ {root} }} {fragments}"
 
 
@@ -208,16 +247,89 @@ async def test_what_is_written_is_what_would_have_been_made(
         variables = {f"c{at}": bool(seed >> at & 1) for at in range(CONDITIONS)} | {"id": some_order}
         with counted(monkeypatch) as sent:
             written = await mall.ask(document, variables, who=who, merchant=merchant)
-        with monkeypatch.context() as patched:
-            patched.setattr(schema, "execution_context_class", schema.execution_context_class)
-            schema.execute_as_it_comes()
-            made = await mall.ask(document, variables, who=who, merchant=merchant)
+        made = await asked_as_it_comes(mall, monkeypatch, document, variables, who=who, merchant=merchant)
         assert written.body == made.body, document
         assert "errors" not in made.body, made.body
         ways["lines"] += any("string_agg(" in text for text in sent)
         ways["written"] += any(" || " in text for text in sent)
     assert ways["written"] > SEEDS // 2, ways
     assert ways["lines"] > SEEDS // 4, ways
+
+
+async def asked_as_it_comes(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch, document: str, variables: Mapping[str, Any], **asked: Any
+) -> Answer:
+    """The answer where nothing is written or compiled."""
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "execution_context_class", schema.execution_context_class)
+        schema.execute_as_it_comes()
+        return await mall.ask(document, variables, **asked)
+
+
+async def test_pages_that_come_as_one_text_are_the_pages_that_would_have_been_made(
+    mall: Mall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller = await a_seller(mall, 30)
+    ways = Counter[str]()
+    for seed in range(SEEDS_OF_PAGES):
+        document = a_page_document(seed)
+        variables: dict[str, Any] = {f"c{at}": bool(seed >> at & 1) for at in range(CONDITIONS)}
+        for _ in range(4):
+            with counted(monkeypatch) as sent:
+                written = await mall.ask(document, variables, who="olga", merchant=seller.slug)
+            made = await asked_as_it_comes(mall, monkeypatch, document, variables, who="olga", merchant=seller.slug)
+            assert dumps(written.body) == dumps(made.body), document
+            at = made.data["merchant"]["orders"]["at"]
+            is_one = any("string_agg(found.written" in text for text in sent)
+            ways["one"] += is_one
+            ways["one of edges"] += is_one and "edges {" in document
+            ways["one, behind another"] += is_one and at["hasPreviousPage"]
+            ways["one, nothing in it"] += is_one and at["endCursor"] is None
+            ways["rows"] += not is_one
+            if not at["hasNextPage"]:
+                break
+            variables["after"] = at["endCursor"]
+    assert all(ways[way] > 4 for way in ways), ways
+    assert ways["one"] > SEEDS_OF_PAGES // 2, ways
+
+
+async def test_every_page_by_its_cursor_together_is_all_orders_once(mall: Mall) -> None:
+    seller = await a_seller(mall, 30)
+    document = """query ($first: Int, $after: String) { merchant { orders(first: $first, after: $after) {
+        edges { cursor node { number } } pageInfo { startCursor endCursor hasNextPage } } } }"""
+    (every,) = [page async for page in pages_of(mall, seller, document, 100)]
+    assert len({edge["cursor"] for edge in every["edges"]}) == 30
+    for first in (1, 7, 10, 29, 30):
+        pages = [page async for page in pages_of(mall, seller, document, first)]
+        assert [edge for page in pages for edge in page["edges"]] == every["edges"]
+        assert len(pages) == -(-30 // first)
+        for page in pages:
+            found = page["pageInfo"]
+            assert (found["startCursor"], found["endCursor"]) == (
+                page["edges"][0]["cursor"],
+                page["edges"][-1]["cursor"],
+            )
+
+
+async def pages_of(mall: Mall, seller: Merchant, document: str, first: int) -> AsyncIterator[dict[str, Any]]:
+    """All pages of so many orders."""
+    after = None
+    while True:
+        answer = await mall.ask(document, {"first": first, "after": after}, who="olga", merchant=seller.slug)
+        yield (page := answer.data["merchant"]["orders"])
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return
+
+
+async def test_a_page_is_one_statement_in_one_round_trip(mall: Mall, monkeypatch: pytest.MonkeyPatch) -> None:
+    seller = await a_seller(mall, 3)
+    document = "{ merchant { orders(first: 2) { pageInfo { hasNextPage } edges { cursor node { lines { sku } } } } } }"
+    with counted(monkeypatch) as sent:
+        answer = await mall.ask(document, who="olga", merchant=seller.slug)
+    assert answer.data["merchant"]["orders"]["pageInfo"] == {"hasNextPage": True}
+    assert [text for text in sent if text.startswith("SELECT") and "set_config" not in text] == [sent[1]]
+    assert sent.round_trips == 1
 
 
 @pytest.mark.parametrize("type_name", SHOWN)
