@@ -75,7 +75,7 @@ def row_written(info: Info, cursor: Cursor) -> Object | None:
     it.
     """
     compiler = info.context.compiler
-    if compiler is None or not info.context.takes_written or not FIELDS.isdisjoint(info.context.asked.fields):
+    if compiler is None or not info.context.takes_written:
         return None
     raw = info._raw_info
     connection = cast("GraphQLObjectType", get_named_type(raw.return_type))

@@ -246,9 +246,13 @@ def connection_of(
     return Connection(edges=[*edges], nodes=[edge.node for edge in edges], page_info=_page_info(page, len(rows), ends))
 
 
-def written_connection(text: str, page: Page, *, found: int, ends: Ends | None) -> Connection[Any]:
-    """The same of rows whose JSON PostgreSQL wrote, with commas between them: of the one list that is selected."""
-    rows = cast("Any", Written(f"[{text}]", None))
+def written_connection(
+    text: str, page: Page, *, of: Sequence[object], found: int, ends: Ends | None
+) -> Connection[Any]:
+    """The same of rows whose JSON PostgreSQL wrote, with commas between them: of the one list that is selected. What
+    belongs in their holes is ``of`` these, row by row.
+    """
+    rows = cast("Any", Written(f"[{text}]", of))
     return Connection(edges=rows, nodes=rows, page_info=_page_info(page, found, ends))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    cast,
     func,
     literal_column,
     select,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from merchantry.domain.order import OrderStatus
+from merchantry.services import contact
 from merchantry.services.order import Order
 from merchantry.services.ship_by import is_overdue
 from merchantry.services.written import COMMA, Lines, Object, text_of
@@ -44,8 +46,11 @@ BESIDE_WRITTEN: Final = frozenset({"id", "checkout_id", "placed_at"})
 """The same of orders that are written."""
 GIVEN: Final = func.any(bindparam("order_ids", type_=ARRAY(Uuid)))
 """The orders of the parameter ``order_ids``."""
+CONTACTS: Final = ("ids", "in_clear", "sealed", "keys")
+"""What a page in one row has of its orders' contacts, a list of each."""
 _MOMENT: Final = DateTime(timezone=True)
 _LIMIT: Final = bindparam("limit", type_=Integer)
+_MERCHANT: Final = bindparam("merchant_key", type_=Uuid)
 _ONE: Final = literal_column("1", Integer)
 
 
@@ -108,7 +113,7 @@ class Head:
     @cached_property
     def columns(self) -> list[ColumnElement[Any]]:
         """What to select."""
-        return self._columns(bindparam("merchant_key", type_=Uuid))
+        return self._columns(_MERCHANT)
 
     def _columns(self, merchant_id: ColumnElement[UUID]) -> list[ColumnElement[Any]]:
         columns: list[ColumnElement[Any]] = [orders.c[name] for name in self.names]
@@ -121,13 +126,14 @@ class Head:
             found = self._pages[filter_] = self._page(filter_)
         return found
 
-    def page_in_one(self, filter_: Filter) -> Select[Any]:
+    def page_in_one(self, filter_: Filter, *, with_contacts: bool) -> Select[Any]:
         """The same in one row: the texts of all but the order one too many, and how many orders there are; moment and
-        id of the first, moment and id of the last of those that are written.
+        id of the first, moment and id of the last of those that are written; what is stored of their contacts.
         """
-        found = self._pages_in_one.get(filter_)
+        found = self._pages_in_one.get((filter_, with_contacts))
         if found is None:
-            found = self._pages_in_one[filter_] = _in_one(self._page(filter_))
+            found = _in_one(self._page(filter_), with_contacts=with_contacts)
+            self._pages_in_one[filter_, with_contacts] = found
         return found
 
     @cached_property
@@ -135,7 +141,7 @@ class Head:
         return {}
 
     @cached_property
-    def _pages_in_one(self) -> dict[Filter, Select[Any]]:
+    def _pages_in_one(self) -> dict[tuple[Filter, bool], Select[Any]]:
         return {}
 
     def _page(self, filter_: Filter) -> Select[Any]:
@@ -181,15 +187,18 @@ def _newest_first(of: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any
     return of.c.placed_at.desc(), of.c.id.desc()
 
 
-def _in_one(page: Select[Any]) -> Select[Any]:
+def _in_one(page: Select[Any], *, with_contacts: bool) -> Select[Any]:
+    if with_contacts:
+        page = contact.beside(page, _MERCHANT)
     rows = page.add_columns(func.row_number().over(order_by=_newest_first(orders)).label("place")).subquery("found")
     order = _newest_first(rows)
-    text = func.string_agg(rows.c.written, aggregate_order_by(COMMA, *order)).filter(rows.c.place < _LIMIT)
+    is_shown = rows.c.place < _LIMIT
+    text = func.string_agg(rows.c.written, aggregate_order_by(COMMA, *order)).filter(is_shown)
     found = func.count()
     moments = func.array_agg(aggregate_order_by(rows.c.placed_at, *order), type_=ARRAY(_MOMENT))
     ids = func.array_agg(aggregate_order_by(rows.c.id, *order), type_=ARRAY(Uuid))
     last = func.least(found, _LIMIT - _ONE)
-    return select(
+    one = select(
         text.label("text"),
         found.label("found"),
         moments[_ONE].label("first_at"),
@@ -197,6 +206,11 @@ def _in_one(page: Select[Any]) -> Select[Any]:
         moments[last].label("last_at"),
         ids[last].label("last_id"),
     )
+    if not with_contacts:
+        return one
+    stored = (rows.c.id, cast(rows.c.ship_to, Text), rows.c.contact, rows.c.sealed)
+    several = [func.array_agg(aggregate_order_by(each, *order), type_=ARRAY(each.type)) for each in stored]
+    return one.add_columns(*(each.filter(is_shown).label(name) for name, each in zip(CONTACTS, several, strict=True)))
 
 
 def partial(kind: type[Any], names: Names) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, select
 
-from merchantry.services import order_head
+from merchantry.services import contact, order_head
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Line, Order
 from merchantry.services.order_head import GIVEN, SHAPES, WHOLE, Head, Names, named, partial
@@ -98,6 +98,7 @@ class WrittenPage(NamedTuple):
     """How many orders there are of one more than the page holds."""
     ends: tuple[tuple[datetime, UUID], tuple[datetime, UUID]] | None
     """Moment and id of the first and of the last; None where there is no order."""
+    contacts: Sequence[contact.Stored] = ()
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Parts:
     """Which relations to load; each costs one statement, whatever the number of orders.
 
     Of orders and lines only ``order_columns`` and ``line_columns`` are read, where they are given: reading any other
-    attribute of them raises AttributeError, but for ``order_head.ALWAYS``. What is to be ``written`` comes as JSON text: a whole
-    order, of which nothing else is loaded then, or the lines.
+    attribute of them raises AttributeError, but for ``order_head.ALWAYS``. What is to be ``written`` comes as JSON
+    text: a whole order, of which nothing else is loaded then, or the lines.
     """
 
     lines: bool = True

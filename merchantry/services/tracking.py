@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Select, func, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.order import OrderStatus
-from merchantry.services import chargeback, order_head, return_request
+from merchantry.services import chargeback, contact, order_head, return_request
 from merchantry.services.buyer_index import IndexedOrder
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Order
@@ -29,14 +30,23 @@ async def page(session: MerchantSession, wanted: Wanted, parts: Parts) -> list[O
     return await _views(session, parts.head.page(wanted.filter), parts, wanted.parameters)
 
 
-async def written_page(session: MerchantSession, wanted: Wanted, written: Object) -> WrittenPage:
-    """The same as JSON texts, each such an object, of all but the last of so many; the transaction ends with them."""
-    statement = order_head.written(frozenset(), written).page_in_one(wanted.filter)
-    read = await session.finish(statement, {**wanted.parameters, "merchant_key": session.merchant_id})
-    row = read.one()
+async def written_page(
+    session: MerchantSession, wanted: Wanted, written: Object, *, with_contacts: bool
+) -> WrittenPage:
+    """The same as JSON texts, each such an object, of all but the last of so many. Unless they come ``with_contacts``,
+    which are to be opened, the transaction ends with them.
+    """
+    statement = order_head.written(frozenset(), written).page_in_one(wanted.filter, with_contacts=with_contacts)
+    read = session.execute if with_contacts else session.finish
+    row = (await read(statement, {**wanted.parameters, "merchant_key": session.merchant_id})).one()
     if not row.found:
         return WrittenPage("", 0, None)
-    return WrittenPage(row.text, row.found, ((row.first_at, row.first_id), (row.last_at, row.last_id)))
+    stored = map(_stored, row.ids, row.in_clear, row.sealed, row.keys) if with_contacts else ()
+    return WrittenPage(row.text, row.found, ((row.first_at, row.first_id), (row.last_at, row.last_id)), [*stored])
+
+
+def _stored(order_id: UUID, ship_to: str | None, sealed: bytes | None, key: bytes | None) -> contact.Stored:
+    return contact.Stored(order_id, orjson.loads(ship_to) if ship_to else None, sealed, key)
 
 
 async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:

@@ -166,7 +166,8 @@ class OrderWriter(DocumentWriter):
 
     def _selection(self, type_: Composite, depth: int) -> str:
         if type_.name == "OrderConnection" and self.random.random() < 0.7:  # or there would be several lists in most
-            return super()._field(type_, "pageInfo", depth)
+            assert isinstance(type_, GraphQLObjectType)
+            return self._field(type_, "pageInfo", depth)
         if type_.name in SHOWN and self.random.random() < 0.85:
             assert isinstance(type_, GraphQLObjectType)
             often = ["lines"] * 6 if type_.name == "Order" else []
