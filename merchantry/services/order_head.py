@@ -46,6 +46,9 @@ BESIDE_WRITTEN: Final = frozenset({"id", "checkout_id", "placed_at"})
 """The same of orders that are written."""
 GIVEN: Final = func.any(bindparam("order_ids", type_=ARRAY(Uuid)))
 """The orders of the parameter ``order_ids``."""
+MOST: Final = 101
+"""Of how many orders a page may be. PostgreSQL is told, or it would plan for a tenth of all orders, find that dear, and
+plan anew each time."""
 CONTACTS: Final = ("ids", "in_clear", "sealed", "keys")
 """What a page in one row has of its orders' contacts, a list of each."""
 _MOMENT: Final = DateTime(timezone=True)
@@ -63,12 +66,17 @@ class Filter:
     external_ref: bool = False
     overdue_at: bool = False
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether few orders may be left of many."""
+        return self.statuses or self.external_ref or self.overdue_at
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The newest orders, as many as ``limit`` says: of some statuses, or the one that the merchant's own system calls
     so; with ``overdue_at`` those that should have been shipped at that moment; ``after`` the one with this moment and
-    id.
+    id. Raises ValueError for a limit above ``MOST``.
     """
 
     limit: int
@@ -76,6 +84,10 @@ class Wanted:
     statuses: Sequence[OrderStatus] | None = None
     external_ref: str | None = None
     overdue_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit > MOST:
+            raise ValueError(f"a page is of at most {MOST} orders")
 
     @property
     def filter(self) -> Filter:
@@ -123,7 +135,7 @@ class Head:
         """The newest of these orders, as many as the parameter ``limit`` says."""
         found = self._pages.get(filter_)
         if found is None:
-            found = self._pages[filter_] = self._page(filter_)
+            found = self._pages[filter_] = _first(self._newest(filter_), filter_)
         return found
 
     def page_in_one(self, filter_: Filter, *, with_contacts: bool) -> Select[Any]:
@@ -132,7 +144,7 @@ class Head:
         """
         found = self._pages_in_one.get((filter_, with_contacts))
         if found is None:
-            found = _in_one(self._page(filter_), with_contacts=with_contacts)
+            found = _in_one(self._newest(filter_), filter_, with_contacts=with_contacts)
             self._pages_in_one[filter_, with_contacts] = found
         return found
 
@@ -144,7 +156,7 @@ class Head:
     def _pages_in_one(self) -> dict[tuple[Filter, bool], Select[Any]]:
         return {}
 
-    def _page(self, filter_: Filter) -> Select[Any]:
+    def _newest(self, filter_: Filter) -> Select[Any]:
         statement = select(*self.columns).order_by(*_newest_first(orders))
         if filter_.after:
             after = bindparam("after_at", type_=_MOMENT), bindparam("after_id", type_=Uuid)
@@ -155,7 +167,7 @@ class Head:
             statement = statement.where(orders.c.external_ref == bindparam("external_ref"))
         if filter_.overdue_at:
             statement = statement.where(is_overdue(bindparam("overdue_at", type_=_MOMENT)))
-        return statement.limit(_LIMIT)
+        return statement
 
     @cached_property
     def by_id(self) -> Select[Any]:
@@ -187,10 +199,18 @@ def _newest_first(of: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any
     return of.c.placed_at.desc(), of.c.id.desc()
 
 
-def _in_one(page: Select[Any], *, with_contacts: bool) -> Select[Any]:
+def _first(statement: Select[Any], filter_: Filter) -> Select[Any]:
+    if filter_.is_narrow:
+        return statement.limit(_LIMIT)
+    few = statement.limit(literal_column(str(MOST), Integer)).subquery("few")
+    return select(*few.c).order_by(*_newest_first(few)).limit(_LIMIT)
+
+
+def _in_one(statement: Select[Any], filter_: Filter, *, with_contacts: bool) -> Select[Any]:
     if with_contacts:
-        page = contact.beside(page, _MERCHANT)
-    rows = page.add_columns(func.row_number().over(order_by=_newest_first(orders)).label("place")).subquery("found")
+        statement = contact.beside(statement, _MERCHANT)
+    place = func.row_number().over(order_by=_newest_first(orders)).label("place")
+    rows = _first(statement.add_columns(place), filter_).subquery("found")
     order = _newest_first(rows)
     is_shown = rows.c.place < _LIMIT
     text = func.string_agg(rows.c.written, aggregate_order_by(COMMA, *order)).filter(is_shown)
