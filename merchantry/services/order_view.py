@@ -97,7 +97,7 @@ class WrittenPage(NamedTuple):
     found: int
     """How many orders there are of one more than the page holds."""
     ends: tuple[tuple[datetime, UUID], tuple[datetime, UUID]] | None
-    """Moment and id of the first and of the last; None where there is no order."""
+    """Moment, in UTC, and id of the first and of the last; None where there is no order."""
     contacts: Sequence[contact.Stored] = ()
 
 

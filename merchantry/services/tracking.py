@@ -1,7 +1,7 @@
 """Orders as they are shown: to their merchant from its own schema, to their buyer across the merchants' schemas."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -42,7 +42,8 @@ async def written_page(
     if not row.found:
         return WrittenPage("", 0, None)
     stored = map(_stored, row.ids, row.in_clear, row.sealed, row.keys) if with_contacts else ()
-    return WrittenPage(row.text, row.found, ((row.first_at, row.first_id), (row.last_at, row.last_id)), [*stored])
+    ends = (row.first_at.astimezone(UTC), row.first_id), (row.last_at.astimezone(UTC), row.last_id)
+    return WrittenPage(row.text, row.found, ends, [*stored])
 
 
 def _stored(order_id: UUID, ship_to: str | None, sealed: bytes | None, key: bytes | None) -> contact.Stored:
