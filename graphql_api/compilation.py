@@ -6,6 +6,7 @@ same value from the start. That repeats nothing: only attributes whose reading r
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import chain
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeAlias, TypeVar, cast
@@ -39,15 +40,17 @@ from merchantry.services.written import HOLE
 
 class Written:
     """Text that is JSON already, but for its holes, in the place of an object or a list. Only compiled functions know
-    it. What belongs in the holes is ``of`` what was written."""
+    it. What belongs in the holes is ``of`` what was written, or of each in the list."""
 
     __slots__ = ("of", "text")
 
-    def __init__(self, text: str, of: object) -> None:
+    def __init__(self, text: str, of: Sequence[object]) -> None:
         self.text = text
         self.of = of
 
 
+Hole: TypeAlias = tuple[Complete, Choose]
+"""How what belongs in a hole is read, and how it is answered."""
 NodeIds: TypeAlias = tuple[int, ...]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -109,7 +112,7 @@ class Compiler:
         found = self._known.get(key)
         if found is None:
             if isinstance(type_, GraphQLList):
-                found = _Memory(_list(self._choice(type_.of_type, fields)))
+                found = _Memory(_list(self._choice(type_.of_type, fields), self._filled(type_.of_type, fields)))
             else:
                 found = _Memory(self._object_choice(type_, fields))
             if len(self._known) < MAX_SELECTIONS:
@@ -139,28 +142,30 @@ class Compiler:
         return choose
 
     def _filled(self, type_: GraphQLOutputType, fields: FieldDetailsList) -> Complete:
-        """What fills the holes of what is written, in the order in which they were selected."""
-        holes = _Memory[type, "list[tuple[Complete, Choose]]"](lambda class_: self._holes(type_, fields, class_))
+        """What fills the holes of what is written, in the order in which they were selected: those of an object, or
+        of each in a list.
+        """
+        holes = _Memory[type, "list[Hole]"](lambda class_: self._holes(type_, fields, class_))
 
         def fill(value: Written) -> orjson.Fragment:
-            text, *others = value.text.split(HOLE)
-            if not others:
-                return orjson.Fragment(text)
-            for (read, choose), after in zip(holes[type(value.of)], others, strict=True):
-                found = read(value.of)
-                text += orjson.dumps(choose(type(found))(found)).decode() + after
-            return orjson.Fragment(text)
+            if HOLE not in value.text:
+                return orjson.Fragment(value.text)
+            filling = [_text(each, *hole) for each in value.of for hole in holes[type(each)]]
+            pieces = zip(value.text.split(HOLE), [*filling, ""], strict=True)
+            return orjson.Fragment("".join(chain.from_iterable(pieces)))
 
         return fill
 
-    def _holes(self, type_: GraphQLOutputType, fields: FieldDetailsList, class_: type) -> list[tuple[Complete, Choose]]:
-        found = cast("GraphQLObjectType", type_)
-        if is_abstract_type(type_):
-            found = plain.object_type(self._schema, type_, class_)
-        holes: list[tuple[Complete, Choose]] = []
+    def _holes(self, type_: GraphQLOutputType, fields: FieldDetailsList, class_: type) -> list[Hole]:
+        found = cast("GraphQLObjectType", get_named_type(type_))
+        if is_abstract_type(found):
+            found = plain.object_type(self._schema, found, class_)
+        holes: list[Hole] = []
         for group in self.collected(found, fields).values():
             field = found.fields.get(group[0].node.name.value)
-            if field and plain.is_hole(class_, attribute := plain.attribute_of(field)):
+            if field and group[0].node.name.value == "node":  # an edge is written with what it leads to
+                holes += self._holes(field.type, group, class_)
+            elif field and plain.is_hole(class_, attribute := plain.attribute_of(field)):
                 holes.append((attrgetter(attribute), _Memory(self._choice(field.type, group)).__getitem__))
         return holes
 
@@ -234,7 +239,7 @@ def _object(keys: list[str], attributes: list[str], choices: list[Choose]) -> Co
     return complete_object
 
 
-def _list(choose: Choose) -> Choose:
+def _list(choose: Choose, filled: Complete) -> Choose:
     choices = _Memory(choose)
 
     def complete_list(value: Any) -> list[Any]:
@@ -242,7 +247,7 @@ def _list(choose: Choose) -> Choose:
 
     def choose_list(class_: type) -> Complete:
         if class_ is Written:
-            return _as_written
+            return filled
         # Others may be read once only, or be awaited.
         return complete_list if class_ is list or class_ is tuple else _refuse
 
@@ -264,8 +269,10 @@ def _uncast(complete: Complete) -> Complete:
     return complete_uncast
 
 
-def _as_written(value: Written) -> orjson.Fragment:
-    return orjson.Fragment(value.text)
+def _text(of: object, read: Complete, choose: Choose) -> str:
+    """What belongs in a hole."""
+    found = read(of)
+    return orjson.dumps(choose(type(found))(found)).decode()
 
 
 def _refuse(value: Any) -> Any:

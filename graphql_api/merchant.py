@@ -16,6 +16,7 @@ from graphql_api import (
     customer,
     machine_token,
     notification,
+    order_page,
     payee,
     payout,
     product,
@@ -38,7 +39,7 @@ from graphql_api.enums import CaseKind, CaseStatus, Language, OrderStatus, Payou
 from graphql_api.machine_token import MachineToken
 from graphql_api.notification import Notification
 from graphql_api.order import Order
-from graphql_api.order_loading import IN_PAGE, parts_written
+from graphql_api.order_loading import parts_written
 from graphql_api.order_views import as_staff_see, may_read_ledger
 from graphql_api.payee import PayeeAccount
 from graphql_api.payout import Payout
@@ -105,25 +106,8 @@ class Merchant:
 
         Needs order.read.
         """
-        allowed = access.of_merchant(info.context, Permission.ORDER_READ)
-        asked = page("orders", (datetime, UUID), first, after)
-        async with info.context.database.read(allowed.act.actor) as tx:
-            async with tx.as_merchant(allowed.merchant_id) as session:
-                views = await tracking.page(
-                    session,
-                    limit=asked.limit,
-                    after=asked.after,
-                    statuses=status,
-                    external_ref=external_ref,
-                    overdue_at=info.context.clock() if overdue else None,
-                    parts=parts_written(info, *IN_PAGE, for_staff=True),
-                )
-            shown = await as_staff_see(info, tx, allowed.merchant_id, views[: asked.first], *IN_PAGE)
-        return connection_of(
-            views,
-            asked,
-            cursor_of=lambda each: (each.order.placed_at, each.order.id),
-            node_of=lambda each: shown[each.order.id],
+        return await order_page.of_merchant(
+            info, statuses=status, external_ref=external_ref, overdue=overdue, first=first, after=after
         )
 
     @strawberry.field

@@ -141,11 +141,11 @@ class Order(Node):
         of it, None for who may not know.
         """
         if view.written is not None and HOLE not in view.written:
-            return cast("Order", Written(view.written, None))
+            return cast("Order", Written(view.written, ()))
         shown = _ShownOrder(
             view, explained, contact=contact, for_staff=for_staff, with_parties=with_parties, trail=trail
         )
-        return shown if view.written is None else cast("Order", Written(view.written, shown))
+        return shown if view.written is None else cast("Order", Written(view.written, [shown]))
 
 
 def _amount(name: str, *plus: str, minus: tuple[str, ...] = ()) -> Any:
@@ -169,6 +169,8 @@ def _id(kind: str, column: str, *columns: str, read: Callable[[Any], Any]) -> An
     return derived(read, column, *columns, written=Identifier(id_prefix(kind), True, (column, *columns)))
 
 
+_SHIP_TO = derived(lambda self: in_clear(self.buyer), written=Hole())
+_CONTACT = derived(lambda self: self.buyer.status, written=Hole())
 DISCOUNTS = ("discount_merchant_minor", "discount_platform_minor")
 TAX = tuple(name for name in order.Line.__slots__ if name.startswith("tax_"))
 
@@ -199,8 +201,8 @@ class _ShownOrder(Order):
     added_tax = _amount("added_tax_minor")
     total = _amount("total_minor", "goods_minor", "shipping_minor", "added_tax_minor", minus=DISCOUNTS)
     shipping_option = _stored("shipping_option")
-    ship_to = derived(lambda self: in_clear(self.buyer), written=Hole())
-    contact = derived(lambda self: self.buyer.status, written=Hole())
+    ship_to = _SHIP_TO
+    contact = _CONTACT
     placed_at = _stored("placed_at")
     paid_at = _stored("captured_at")
     ship_by = _stored("ship_by")
@@ -262,11 +264,21 @@ class _ShownOrder(Order):
     def shown_lines(self) -> "list[_ShownLine] | Written":
         """The lines, or what PostgreSQL wrote of them."""
         written = self.view.written_lines
-        return [_ShownLine(self, line) for line in self.found.lines] if written is None else Written(written, self)
+        return [_ShownLine(self, line) for line in self.found.lines] if written is None else Written(written, ())
 
     def shown_refund(self, found: order_view.Refund) -> Refund:
         """A refund with as much as the reader may know."""
         return Refund.of(self.merchant_id, found, for_staff=self.for_staff, with_parties=self.with_parties)
+
+
+class ShownContact:
+    """What PostgreSQL leaves open of an order that it writes: its buyer's contact data, as far as they are shown."""
+
+    ship_to = _SHIP_TO
+    contact = _CONTACT
+
+    def __init__(self, buyer: Contact) -> None:
+        self.buyer = buyer
 
 
 class _ShownLine(OrderLine):

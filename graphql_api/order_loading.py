@@ -6,7 +6,7 @@ from typing import Final, TypeVar, cast
 from uuid import UUID
 
 import strawberry
-from graphql import GraphQLObjectType
+from graphql import GraphQLObjectType, get_named_type
 from graphql.execution.collect_fields import FieldDetails
 
 from graphql_api import access
@@ -24,7 +24,7 @@ from merchantry.domain.permission import Permission, may
 from merchantry.services import buyer_index, explanation, order_view, review_trail, tracking
 from merchantry.services.order_view import OrderView
 from merchantry.services.review_trail import TrailVerdict
-from merchantry.services.written import Object
+from merchantry.services.written import Cursor, Object
 from tenancy.database import Transaction
 
 N = TypeVar("N", bound=Node)
@@ -68,6 +68,22 @@ def parts_written(info: Info, *paths: tuple[str, ...], for_staff: bool = False) 
         return parts_wanted(info, *paths)
     key = ("parts", for_staff, *map(id, info._raw_info.field_nodes), *paths)
     return compiler.remembered(key, lambda: _written(info, compiler, paths, for_staff=for_staff))
+
+
+def row_written(info: Info, cursor: Cursor) -> Object | None:
+    """What PostgreSQL writes of each row of a connection of orders for staff; None where the program has to make any of
+    it.
+    """
+    compiler = info.context.compiler
+    if compiler is None or not info.context.takes_written:
+        return None
+    raw = info._raw_info
+    connection = cast("GraphQLObjectType", get_named_type(raw.return_type))
+    fields = [FieldDetails(node, None) for node in raw.field_nodes]
+    return compiler.remembered(
+        ("row", *map(id, raw.field_nodes)),
+        lambda: writer(compiler, for_staff=True).row(connection, fields, cursor),
+    )
 
 
 def _written(info: Info, compiler: Compiler, paths: Sequence[tuple[str, ...]], *, for_staff: bool) -> order_view.Parts:

@@ -10,13 +10,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import orjson
 import strawberry
 
 from graphql_api.access import NoMerchantSelected
+from graphql_api.compilation import Written
 from graphql_api.context import Context, Info
 from graphql_api.derived import derived
 from graphql_api.errors import Forbidden, NotAuthenticated
@@ -34,6 +35,8 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 Parts: TypeAlias = tuple[UUID, ...]
 Loader: TypeAlias = Callable[[Info, Parts], Awaitable["Node | None"]]
+Ends: TypeAlias = tuple[tuple[object, ...], tuple[object, ...]]
+"""The values that order the first and the last row of a page."""
 T = TypeVar("T")
 Row = TypeVar("Row")
 
@@ -237,14 +240,30 @@ def connection_of(
     rows: Sequence[Row], page: Page, *, cursor_of: Callable[[Row], tuple[object, ...]], node_of: Callable[[Row], T]
 ) -> Connection[T]:
     """The connection of the rows fetched with `page.limit`; `cursor_of` gives the values that order them."""
-    edges = [_RowEdge(row, node_of(row), page.list_name, cursor_of) for row in rows[: page.first]]
-    page_info = PageInfo(
-        has_next_page=len(rows) > page.first,
+    shown = rows[: page.first]
+    edges = [_RowEdge(row, node_of(row), page.list_name, cursor_of) for row in shown]
+    ends = (cursor_of(shown[0]), cursor_of(shown[-1])) if shown else None
+    return Connection(edges=[*edges], nodes=[edge.node for edge in edges], page_info=_page_info(page, len(rows), ends))
+
+
+def written_connection(
+    text: str, page: Page, *, of: Sequence[object], found: int, ends: Ends | None
+) -> Connection[Any]:
+    """The same of rows whose JSON PostgreSQL wrote, with commas between them: of the one list that is selected. What
+    belongs in their holes is ``of`` these, row by row.
+    """
+    rows = cast("Any", Written(f"[{text}]", of))
+    return Connection(edges=rows, nodes=rows, page_info=_page_info(page, found, ends))
+
+
+def _page_info(page: Page, found: int, ends: Ends | None) -> PageInfo:
+    start, end = (encode_cursor(page.list_name, values) for values in ends) if ends else (None, None)
+    return PageInfo(
+        has_next_page=found > page.first,
         has_previous_page=page.after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
+        start_cursor=start,
+        end_cursor=end,
     )
-    return Connection(edges=[*edges], nodes=[edge.node for edge in edges], page_info=page_info)
 
 
 class _RowEdge(Edge[T]):

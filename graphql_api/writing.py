@@ -9,10 +9,13 @@ from graphql_api import plain
 from graphql_api.compilation import Compiler
 from graphql_api.derived import Derived, ForStaff, Writable
 from graphql_api.plain import Unexpected, require
-from merchantry.services.written import Constant, Currency, Decimal, Hole, Lines, Member, Object, Value
+from merchantry.services.written import Constant, Currency, Cursor, Decimal, Hole, Lines, Member, Object, Value
 
 MAX_VALUES = 80
 """In what is written: its statement takes some ten thousand bytes of memory for each."""
+
+LISTS = frozenset({"nodes", "edges"})
+"""What holds the rows of a connection."""
 
 
 class Writer:
@@ -31,6 +34,35 @@ class Writer:
             return found if found.size <= MAX_VALUES else None
         except Unexpected:
             return self._lines(type_, fields)
+
+    def row(self, connection: GraphQLObjectType, fields: FieldDetailsList, cursor: Cursor) -> Object | None:
+        """Each row of a connection of orders, of which this is selected: a node or an edge, as its one list has them.
+
+        None where there isn't one list, or not all of a row can be written.
+        """
+        try:
+            selected = self._compiler.collected(connection, fields).values()
+            lists = [group for group in selected if group[0].node.name.value in LISTS]
+            if len(lists) != 1:
+                return None  # one row of the database answers in one way
+            type_ = cast("GraphQLObjectType", get_named_type(connection.fields[lists[0][0].node.name.value].type))
+            is_order = type_.name == "Order"
+            found = self._object(type_, lists[0], self._order) if is_order else self._edge(type_, lists[0], cursor)
+            return found if found.size <= MAX_VALUES else None
+        except Unexpected:
+            return None
+
+    def _edge(self, type_: GraphQLObjectType, fields: FieldDetailsList, cursor: Cursor) -> Object:
+        members: list[tuple[str, Value]] = []
+        known: dict[str, Value] = {"cursor": cursor, "__typename": Constant(type_.name)}
+        for key, group in self._compiler.collected(type_, fields).items():
+            name = group[0].node.name.value
+            if name == "node":
+                node = cast("GraphQLObjectType", get_named_type(type_.fields[name].type))
+                members.append((key, self._object(node, group, self._order)))
+            else:
+                members.append((key, known[name]))
+        return Object(tuple(members))
 
     def _lines(self, type_: GraphQLObjectType, fields: FieldDetailsList) -> Lines | None:
         selected = self._compiler.collected(type_, fields).values()

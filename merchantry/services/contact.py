@@ -5,12 +5,12 @@ checkout. Without that row nothing opens the data any more, in no schema, export
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Select, Table, Uuid, and_, bindparam, func, null, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Table, Uuid, and_, bindparam, func, null, select
 
 from merchantry.domain.act import Act
 from merchantry.domain.contact import ERASED, Contact, ContactStatus
@@ -57,10 +57,31 @@ def seal_with(owners: DataKey, address: Mapping[str, Any], *, table: str, row_id
     return Sealed(sealed, New(contact_key, row))
 
 
+class Stored(NamedTuple):
+    """Contact data of an order as it stands in its row, in clear or sealed, and the sealed key that opens it."""
+
+    id: UUID
+    ship_to: Mapping[str, Any] | None
+    contact: bytes | None
+    sealed: bytes | None
+
+
+def beside(statement: Select[Any], owner: ColumnElement[UUID]) -> Select[Any]:
+    """A statement for orders, with what is stored of their contacts behind its columns: ``ship_to``, ``contact`` and
+    ``sealed``. The keys are the owner's."""
+    key = and_(contact_key.c.merchant_id == owner, contact_key.c.subject_id == orders.c.id)
+    return statement.add_columns(orders.c.ship_to, orders.c.contact, contact_key.c.sealed).outerjoin(contact_key, key)
+
+
+async def opened(session: MerchantSession, vault: Vault, stored: Iterable[Stored | Row[Any]]) -> dict[UUID, Contact]:
+    """Where orders of the session's merchant go, by order. Raises VaultError."""
+    return {each.id: await _contact(session, vault, "orders", each) for each in stored}
+
+
 async def of_orders(session: MerchantSession, vault: Vault, order_ids: Collection[UUID]) -> dict[UUID, Contact]:
     """Where orders of the session's merchant go, by order. Raises VaultError."""
     rows = await session.execute(_OF_ORDERS, {"owner": session.merchant_id, "ids": list(order_ids)})
-    return {row.id: await _contact(session, vault, "orders", row) for row in rows.all()}
+    return await opened(session, vault, rows.all())
 
 
 async def of_checkouts(session: PlatformSession, vault: Vault, checkout_ids: Collection[UUID]) -> dict[UUID, Contact]:
@@ -100,7 +121,7 @@ _OF_ORDERS: Final = _select(orders)
 _OF_CHECKOUTS: Final = _select(checkout)
 
 
-async def _contact(session: Owner, vault: Vault, table: str, row: Row[Any]) -> Contact:
+async def _contact(session: Owner, vault: Vault, table: str, row: Stored | Row[Any]) -> Contact:
     if row.ship_to is not None:  # written before contacts were sealed, and not converted yet
         return Contact(ContactStatus.SHOWN, row.ship_to)
     if row.contact is None or row.sealed is None:

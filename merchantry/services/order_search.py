@@ -26,7 +26,8 @@ from merchantry.domain.order_search import (
 from merchantry.domain.settlement import period_on
 from merchantry.services.mall import mall_zone
 from merchantry.services.order import ORDER_COLUMNS, Line, Order
-from merchantry.services.order_view import RELATIONS, WHOLE, Refund
+from merchantry.services.order_head import WHOLE
+from merchantry.services.order_view import RELATIONS, Refund
 from merchantry.services.schedule import schedules_of
 from merchantry.services.ship_by import is_overdue
 from merchantry.tables.merchant import order_line, orders, refund

@@ -1,19 +1,21 @@
 """Orders as they are shown: to their merchant from its own schema, to their buyer across the merchants' schemas."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Select, func, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.order import OrderStatus
-from merchantry.services import chargeback, return_request
+from merchantry.services import chargeback, contact, order_head, return_request
 from merchantry.services.buyer_index import IndexedOrder
 from merchantry.services.chargeback_entries import Chargeback
 from merchantry.services.order import Order
-from merchantry.services.order_view import Filter, Head, OrderEvent, OrderView, Parts, Refund, Relation
+from merchantry.services.order_head import Head, Wanted
+from merchantry.services.order_view import OrderEvent, OrderView, Parts, Refund, Relation, WrittenPage
 from merchantry.services.return_request import Return
 from merchantry.services.written import Object
 from merchantry.tables.merchant import refund
@@ -23,28 +25,29 @@ from tenancy.database import Database, MerchantSession
 B = TypeVar("B", Return, Chargeback)
 
 
-async def page(
-    session: MerchantSession,
-    *,
-    limit: int,
-    after: tuple[datetime, UUID] | None,
-    statuses: Sequence[OrderStatus] | None = None,
-    external_ref: str | None = None,
-    overdue_at: datetime | None = None,
-    parts: Parts,
-) -> list[OrderView]:
-    """The merchant's orders, newest first; with ``overdue_at`` those that should have been shipped at that moment."""
-    filter_ = Filter(after is not None, bool(statuses), external_ref is not None, overdue_at is not None)
-    given: dict[str, Any] = {"limit": limit}
-    if after is not None:
-        given["after_at"], given["after_id"] = after
-    if statuses:
-        given["statuses"] = [each.value for each in statuses]
-    if external_ref is not None:
-        given["external_ref"] = external_ref
-    if overdue_at is not None:
-        given["overdue_at"] = overdue_at
-    return await _views(session, parts.head.page(filter_), parts, given)
+async def page(session: MerchantSession, wanted: Wanted, parts: Parts) -> list[OrderView]:
+    """The merchant's orders, newest first."""
+    return await _views(session, parts.head.page(wanted.filter), parts, wanted.parameters)
+
+
+async def written_page(
+    session: MerchantSession, wanted: Wanted, written: Object, *, with_contacts: bool
+) -> WrittenPage:
+    """The same as JSON texts, each such an object, of all but the last of so many. Unless they come ``with_contacts``,
+    which are to be opened, the transaction ends with them.
+    """
+    statement = order_head.written(frozenset(), written).page_in_one(wanted.filter, with_contacts=with_contacts)
+    read = session.execute if with_contacts else session.finish
+    row = (await read(statement, {**wanted.parameters, "merchant_key": session.merchant_id})).one()
+    if not row.found:
+        return WrittenPage("", 0, None)
+    stored = map(_stored, row.ids, row.in_clear, row.sealed, row.keys) if with_contacts else ()
+    ends = (row.first_at.astimezone(UTC), row.first_id), (row.last_at.astimezone(UTC), row.last_id)
+    return WrittenPage(row.text, row.found, ends, [*stored])
+
+
+def _stored(order_id: UUID, ship_to: str | None, sealed: bytes | None, key: bytes | None) -> contact.Stored:
+    return contact.Stored(order_id, orjson.loads(ship_to) if ship_to else None, sealed, key)
 
 
 async def refunds_page(session: MerchantSession, *, limit: int, after: tuple[datetime, UUID] | None) -> list[Refund]:

@@ -71,6 +71,14 @@ class Identifier:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """The opaque cursor of a row: its list's name and, in their order, the columns that order it."""
+
+    list_name: str
+    columns: Names
+
+
+@dataclass(frozen=True, slots=True)
 class Decimal:
     """An amount as decimal text: some columns' minor units without those of others, with the order's currency."""
 
@@ -117,7 +125,7 @@ class Hole:
 HOLE: Final = "\x01"
 """No JSON text holds this character, which texts in it spell otherwise."""
 
-Value: TypeAlias = Constant | Stored | Member | Identifier | Decimal | Currency | Object | Lines | Hole
+Value: TypeAlias = Constant | Stored | Member | Identifier | Cursor | Decimal | Currency | Object | Lines | Hole
 Piece: TypeAlias = str | ColumnElement[str]
 """Of a text: what is the same in every row, or what is worked out."""
 
@@ -151,6 +159,8 @@ def _pieces(value: Value, table: Table) -> Iterator[Piece]:
         yield from _or_null(table.c[value.column], ['"', func.upper(table.c[value.column]), '"'])
     elif isinstance(value, Identifier):
         yield from ('"', _identifier(value, table), '"')
+    elif isinstance(value, Cursor):
+        yield from ('"', _cursor(value, table), '"')
     elif isinstance(value, Decimal):
         yield from ('"', _decimal(value, table), '"')
     elif isinstance(value, Currency):
@@ -174,7 +184,7 @@ def _object(value: Object, table: Table) -> Iterator[Piece]:
 
 def _lines(line: Object) -> Any:
     each = _joined(_pieces(line, order_line))
-    together = func.string_agg(each, aggregate_order_by(_fixed(","), order_line.c.position))
+    together = func.string_agg(each, aggregate_order_by(COMMA, order_line.c.position))
     return select(together).where(order_line.c.order_id == orders.c.id).correlate(orders).scalar_subquery()
 
 
@@ -197,10 +207,16 @@ def _fixed(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'", Text)
 
 
+COMMA: Final = _fixed(",")
+"""Between texts that are put together."""
+
+
 def _column(column: Column[Any]) -> list[Piece]:
     type_ = column.type
     if isinstance(type_, String):
         return [cast(func.to_json(column), Text)]
+    if isinstance(type_, Uuid):
+        return ['"', cast(column, Text), '"']
     if isinstance(type_, DateTime):
         return ['"', _instant(column), '"']
     if isinstance(type_, Integer | Boolean) and not isinstance(type_, BigInteger):
@@ -220,12 +236,23 @@ def _instant(column: Column[Any]) -> ColumnElement[str]:
 
 
 def _identifier(value: Identifier, table: Table) -> ColumnElement[str]:
-    """Base64 for addresses, without what fills it up."""
-    key: ColumnElement[Any] = literal(value.prefix, LargeBinary)
+    key: ColumnElement[Any] = literal_column(rf"'\x{value.prefix.hex()}'::bytea", LargeBinary)
     if value.of_merchant:
         key = key.concat(func.uuid_send(_MERCHANT_ID))
     for name in value.columns:
         key = key.concat(func.uuid_send(table.c[name]))
+    return _opaque(key)
+
+
+def _cursor(value: Cursor, table: Table) -> ColumnElement[str]:
+    pieces: list[Piece] = [f'["{value.list_name}"']
+    for name in value.columns:
+        pieces += [",", *_column(table.c[name])]
+    return _opaque(func.convert_to(_joined([*pieces, "]"]), _fixed("UTF8")))
+
+
+def _opaque(key: ColumnElement[Any]) -> ColumnElement[str]:
+    """Base64 for addresses, without what fills it up."""
     written = func.translate(func.encode(key, _fixed("base64")), literal_column(r"E'+/\n'"), _fixed("-_"))
     return func.rtrim(written, _fixed("="))
 

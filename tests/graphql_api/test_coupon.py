@@ -10,6 +10,7 @@ from merchantry.domain.permission import MerchantRole, PlatformRole
 from merchantry.services import order_view, tracking
 from merchantry.services.catalogue import Product
 from merchantry.services.merchant import ShippingOption
+from merchantry.services.order_head import Wanted
 from tenancy.principals import Merchant
 from tests.builders import a_merchant, a_product
 from tests.concurrency.counting import check_everything
@@ -119,7 +120,7 @@ async def test_platform_and_merchants_share_a_coupon_by_ratio_and_buyers_are_not
     frozen = []
     for merchant, _ in three:
         async with mall.database.read("test") as tx, tx.as_merchant(merchant.id) as session:
-            (view,) = await tracking.page(session, limit=5, after=None, parts=order_view.Parts())
+            (view,) = await tracking.page(session, Wanted(5), order_view.Parts())
         frozen.append((view.order.discount_merchant_minor, view.order.discount_platform_minor))
     assert frozen == [(250, 750), (250, 750), (0, 0)]
 

@@ -28,6 +28,7 @@ from merchantry.services import (
 )
 from merchantry.services.case import Fact, NewCase
 from merchantry.services.chargeback import NewChargeback
+from merchantry.services.order_head import Wanted
 from merchantry.services.payee_details import NewAccount
 from merchantry.services.return_request import NewReturn
 from merchantry.tables.payout import payout_instruction
@@ -197,7 +198,7 @@ async def _dispute(mall: Mall, merchants: list[Merchant]) -> None:
         act = an_act(at=mall.clock())
         async with mall.database.read("test") as tx, tx.as_merchant(merchant.id) as session:
             parts = order_view.Parts(lines=True)
-            views = await tracking.page(session, limit=CHECKOUTS, after=None, parts=parts)
+            views = await tracking.page(session, Wanted(CHECKOUTS), parts)
         for view in views:
             found = view.order
             new = NewReturn(found.id, {found.lines[0].id: 1}, "too small")
