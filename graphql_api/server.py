@@ -34,7 +34,6 @@ from graphql_api.door import MAX_COST, Rules
 from graphql_api.facts import presented
 from graphql_api.hub import Hub
 from graphql_api.schema import schema
-from merchantry.domain.act import Act
 from merchantry.gateways.payout import PayoutGateway
 from merchantry.gateways.sandbox import Sandbox
 from merchantry.gateways.sandbox_webhook import SandboxWebhook
@@ -42,9 +41,8 @@ from merchantry.gateways.webhook import Reach
 from merchantry.gateways.webhook_signature import Secrets
 from merchantry.jobs import telling, working
 from merchantry.jobs.tools import BackupPlan, Mailing, Tools, Webhooks
-from merchantry.services import merchant as merchants
 from merchantry.services import notification, outbox
-from merchantry.services.merchant import NewShop
+from merchantry.services.provisioner import Provisioner
 from merchantry.services.vault import Vault
 from merchantry.tables.blueprint import blueprint, platform_revisions
 from merchantry.transparency.log_keys import LogKeys
@@ -54,7 +52,7 @@ from tenancy.directory import Directory
 from tenancy.logins import Logins
 from tenancy.middleware import Verifier
 from tenancy.migrations import UnknownVersion
-from tenancy.principals import Caller, Merchant
+from tenancy.principals import Caller
 
 ACTOR = "system:server"
 VERSION = text("SELECT version FROM platform.schema_version")
@@ -112,9 +110,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
     directory = Directory(database, clock)
     hub, bells = Hub(database), Bells()
     gateway = Sandbox(database, clock, f"{settings.public_url}{sandbox_page.PATH}")
-
-    async def provision(shops: Sequence[NewShop], act: Act) -> list[Merchant]:
-        return await merchants.create_async(settings.logins.owner, blueprint(), shops, act)
+    provisioner = Provisioner(settings.logins.owner, blueprint)
 
     def context(request: HTTPConnection, caller: Caller) -> Context:
         return Context(
@@ -123,7 +119,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
             database=database,
             clock=clock,
             gateway=gateway,
-            provision=provision,
+            provision=provisioner.create,
             vault=settings.vault,
             guest_lasts=timedelta(days=settings.guest_days),
             webhooks=settings.webhooks,
@@ -138,6 +134,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime] = utc_now) -> St
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
+            stack.callback(provisioner.close)
             await stack.enter_async_context(
                 directory.listening({outbox.CHANNEL: hub.heard, notification.CHANNEL: bells.heard})
             )

@@ -118,19 +118,26 @@ def create(owner_url: str, blueprint: Blueprint, shops: Sequence[NewShop], act: 
     Any number at once is cheaper than one by one. Raises SlugTaken, and InvalidInput whose path names
     the field.
     """
+    with psycopg.connect(owner_url) as connection:
+        return create_on(connection, blueprint, shops, act)
+
+
+def create_on(
+    connection: psycopg.Connection[tuple[object, ...]], blueprint: Blueprint, shops: Sequence[NewShop], act: Act
+) -> list[Merchant]:
+    """:func:`create` inside the caller's transaction."""
     for shop in shops:
         check(shop)
-    with psycopg.connect(owner_url) as connection:
-        # Orders the provisioners, so that numbers are given once.
-        connection.execute("SELECT 1 FROM platform.mall WHERE id = 1 FOR UPDATE")
-        try:
-            provision(connection, blueprint, [NewMerchant(shop.id, shop.slug, act.at) for shop in shops])
-        except MerchantExists as error:
-            raise SlugTaken(slug=str(error), path=("slug",)) from error
-        row = connection.execute("SELECT coalesce(max(number) + 1, %s) FROM platform.merchant_profile", [FIRST_NUMBER])
-        number = int(str((row.fetchone() or (FIRST_NUMBER,))[0]))
-        for offset, shop in enumerate(shops):
-            _describe(connection, shop, number + offset, act)
+    # Orders the provisioners, so that numbers are given once.
+    connection.execute("SELECT 1 FROM platform.mall WHERE id = 1 FOR UPDATE")
+    try:
+        provision(connection, blueprint, [NewMerchant(shop.id, shop.slug, act.at) for shop in shops])
+    except MerchantExists as error:
+        raise SlugTaken(slug=str(error), path=("slug",)) from error
+    row = connection.execute("SELECT coalesce(max(number) + 1, %s) FROM platform.merchant_profile", [FIRST_NUMBER])
+    number = int(str((row.fetchone() or (FIRST_NUMBER,))[0]))
+    for offset, shop in enumerate(shops):
+        _describe(connection, shop, number + offset, act)
     return [Merchant(shop.id, shop.slug, "active") for shop in shops]
 
 
