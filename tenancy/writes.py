@@ -205,8 +205,8 @@ def _inserted(shape: Shape, position: int) -> postgresql.Insert:
     names = (*shape.where, *shape.names)
     columns = [column(name, shape.table.c[name].type) for name in names]
     document = bindparam(f"given_{position}", type_=Records())
-    given = func.json_to_recordset(document).table_valued(*columns, name=f"rows_{position}")
-    return postgresql.insert(shape.table).from_select(names, select(*given.render_derived(with_types=True).c))
+    given = func.json_to_recordset(document).table_valued(*columns).render_derived(f"rows_{position}", with_types=True)
+    return postgresql.insert(shape.table).from_select(names, select(*given.c))
 
 
 def _added(shape: Shape, position: int) -> postgresql.Insert:
@@ -222,7 +222,7 @@ def _raised(shape: Shape, position: int) -> Update:
     types = {name: table.c[name].type for name in parameters}
     arrays = (bindparam(parameter, type_=ARRAY(types[name], dimensions=1)) for name, parameter in parameters.items())
     columns = (column(name, types[name]) for name in parameters)
-    given = func.unnest(*arrays).table_valued(*columns, name=f"rows_{position}").render_derived()
+    given = func.unnest(*arrays).table_valued(*columns).render_derived(f"rows_{position}")
     found = (table.c[name] == given.c[name] for name in shape.where)
     return update(table).where(*found).values({name: table.c[name] + given.c[name] for name in shape.names})
 
