@@ -97,10 +97,6 @@ class Shape:
     names: tuple[str, ...]
 
 
-Found = tuple[Row, Row]
-"""By which values a row is found, and what is written."""
-
-
 async def write(session: Session, *writes: Write) -> None:
     """Do them all at once; they see one snapshot, so none may touch a row that another touches.
 
@@ -118,27 +114,27 @@ def later(session: Session, *writes: Write, refused: Mapping[str, Exception] | N
 def _asked(session: Session, writes: Iterable[Write]) -> tuple[Dml, dict[str, Any]]:
     gathered = _gathered(writes)
     parameters: dict[str, Any] = {}
-    for position, (shape, rows) in enumerate(gathered):
-        parameters |= _parameters(shape, position, rows)
+    for position, (shape, each) in enumerate(gathered):
+        parameters |= _parameters(shape, position, each)
         if name := shape.table.info.get("wakes"):
             session.wake(name)
     return _statement(tuple([shape for shape, _ in gathered])), parameters
 
 
-def _gathered(writes: Iterable[Write]) -> list[tuple[Shape, list[Found]]]:
-    """Rows of one shape together, but those that are changed or gone one by one."""
-    gathered: list[tuple[Shape, list[Found]]] = []
-    lists: dict[Shape, list[Found]] = {}
+def _gathered(writes: Iterable[Write]) -> list[tuple[Shape, list[Any]]]:
+    """Writes of one shape together, but those that change or remove a row one by one."""
+    gathered: list[tuple[Shape, list[Any]]] = []
+    lists: dict[Shape, list[Any]] = {}
     for each in _single(writes):
-        where, row = _where(each), _row(each)
-        shape = _shape(type(each), each.table, tuple(where), tuple(row))  # type: ignore[arg-type]
+        where = () if isinstance(each, New) else tuple(each.where)
+        names = () if isinstance(each, Gone) else tuple(each.row)
+        shape = _shape(type(each), each.table, where, names)  # type: ignore[arg-type]
         if shape in lists:
-            lists[shape].append((where, row))
+            lists[shape].append(each)
             continue
-        rows = [(where, row)]
-        gathered.append((shape, rows))
+        gathered.append((shape, [each]))
         if shape.kind not in (Changed, Gone):
-            lists[shape] = rows
+            lists[shape] = gathered[-1][1]
     return gathered
 
 
@@ -150,47 +146,39 @@ def _single(writes: Iterable[Write]) -> Iterator[Single]:
             yield each
 
 
-def _where(each: Single) -> Row:
-    return {} if isinstance(each, New) else each.where
-
-
-def _row(each: Single) -> Row:
-    return {} if isinstance(each, Gone) else each.row
-
-
 @lru_cache(maxsize=SHAPES)
 def _shape(kind: type[Single], table: Table, where: tuple[str, ...], names: tuple[str, ...]) -> Shape:
     """The one shape that is so."""
     return Shape(kind, table, where, names)
 
 
-def _summed(rows: Sequence[Found]) -> list[Found]:
+def _summed(writes: Sequence[Added | Raised]) -> list[tuple[Row, Row]]:
     """One row for each key, in the order of the keys."""
+    if len(writes) == 1:
+        return [(writes[0].where, writes[0].row)]
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for where, row in rows:
-        held = sums.setdefault(tuple(where.values()), dict.fromkeys(row, 0))
-        for name, more in row.items():
+    for each in writes:
+        held = sums.setdefault(tuple(each.where.values()), dict.fromkeys(each.row, 0))
+        for name, more in each.row.items():
             held[name] += more
-    names = tuple(rows[0][0])
+    names = tuple(writes[0].where)
     return [(dict(zip(names, key, strict=True)), sums[key]) for key in sorted(sums)]
 
 
-def _parameters(shape: Shape, position: int, rows: Sequence[Found]) -> dict[str, Any]:
+def _parameters(shape: Shape, position: int, writes: Sequence[Any]) -> dict[str, Any]:
     if shape.kind is New:
-        return {f"given_{position}": [row for _, row in rows]}
+        return {f"given_{position}": [each.row for each in writes]}
     if shape.kind is Added:
-        return {f"given_{position}": [{**where, **row} for where, row in _summed(rows)]}
+        return {f"given_{position}": [{**where, **row} for where, row in _summed(writes)]}
     if shape.kind is Raised:
-        summed = _summed(rows)
+        summed = _summed(writes)
         return {
             **{f"where_{name}_{position}": [where[name] for where, _ in summed] for name in shape.where},
             **{f"{name}_{position}": [row[name] for _, row in summed] for name in shape.names},
         }
-    ((where, row),) = rows
-    return {
-        **{f"where_{name}_{position}": value for name, value in where.items()},
-        **{f"{name}_{position}": value for name, value in row.items()},
-    }
+    (each,) = writes
+    found = {f"where_{name}_{position}": each.where[name] for name in shape.where}
+    return {**found, **{f"{name}_{position}": each.row[name] for name in shape.names}}
 
 
 @lru_cache(maxsize=SHAPES)
