@@ -10,17 +10,29 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Dialect, Integer, LargeBinary, String, Uuid
 from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 SAID = 0
 """No type: the statement's text says it."""
 BOOL, BYTEA = 16, 17
 NULL = b"NULL"
+
+
+class Records(UserDefinedType[Any]):
+    """Rows by their columns' names, as ``json_to_recordset`` reads them: values of all columns' types."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Its name in SQL."""
+        return "JSON"
 
 
 class Dumped(NamedTuple):
@@ -102,6 +114,20 @@ def _document(value: Any) -> bytes | None:
     return json.dumps(value.obj).encode()
 
 
+def _records(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, _column, orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise psycopg.DataError(f"a row can't be written: {error}") from error
+
+
+def _column(value: Any) -> str:
+    """What has no form of its own in JSON, as text of its column's type."""
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    raise TypeError(f"no column holds {type(value).__name__}")
+
+
 def _flag(value: Any) -> bytes | None:
     return {True: b"t", False: b"f"}[value] if type(value) is bool else None
 
@@ -117,6 +143,7 @@ _DUMPS: tuple[tuple[type[TypeEngine[Any]] | tuple[type[TypeEngine[Any]], ...], T
     (Date, _day),
     (String, _string),
     (JSON, _document),
+    (Records, _records),
     (Boolean, _flag),
     (LargeBinary, lambda value: b"\\x" + value.hex().encode() if type(value) is bytes else None),
 )

@@ -29,7 +29,7 @@ TOKENS_REFUSED = Counter("merchantry_tokens_refused_total", "Bearer tokens that 
 Ended: TypeAlias = Callable[[BaseException | None], None]
 """Told that a statement has ended, and by which error."""
 Watcher: TypeAlias = Callable[[str], Ended]
-"""Told of each statement's text before it is sent."""
+"""Told of each statement's text before it is sent; a merchant's schema has no name in it yet."""
 
 
 def statements_of(pool: str) -> Watcher:

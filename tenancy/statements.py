@@ -7,7 +7,7 @@ which would cost more than psycopg does (``python -m benchmarks statements``; de
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -21,7 +21,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from tenancy.dumping import SAID, Dumped, Dumper, Text, dumper_of
 from tenancy.metrics import Ended, Watcher
 from tenancy.remembered import Remembered
-from tenancy.schemas import MARK
 from tenancy.wire import Answers, Failed, Message, Wire
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -42,6 +41,7 @@ class Rows(IteratorResult[Any]):
 
 
 NOTHING = SimpleResultMetaData(())
+NO_VALUES: Mapping[str, Any] = {}
 
 
 class Usual(NamedTuple):
@@ -239,20 +239,17 @@ class Statements:
 
         Raises sqlalchemy.exc.DBAPIError for values that can't be sent.
         """
-        all_of_them = parameters if isinstance(parameters, Sequence) else [parameters]
-        first = all_of_them[0] if all_of_them else None
-        prepared, extracted, own = self._prepared(statement, tuple(sorted(first)) if first else ())
+        given = _each(parameters)
+        prepared, extracted, own = self._prepared(statement, tuple(sorted(given[0])))
         bound = []
         try:
-            for each in all_of_them or [None]:
-                text, values = prepared.text_and_values(each or {}, extracted, own, wire)
+            for each in given:
+                text, values = prepared.text_and_values(each, extracted, own, wire)
                 bound.append(values)
         except psycopg.Error as error:
             raise failure(error, self._dialect) from error
-        is_one_form = all(each.types == bound[0].types for each in bound)  # what is prepared takes no other types
-        shape = (prepared.known_as, schema, bound[0].types) if prepared.is_fixed and is_one_form else None
-        query = text if schema is None else text.replace(MARK, schema)
-        return Asked(Message(query, bound, shape, refused), prepared)
+        shape = (prepared.known_as, schema, values.types) if prepared.is_fixed and _is_one_form(bound) else None
+        return Asked(Message(text, bound, shape, refused, schema), prepared)
 
     async def send(self, wire: Wire, messages: Sequence[Message]) -> Answers:
         """Send them together, and tell whoever watches.
@@ -269,12 +266,12 @@ class Statements:
             if refused := (message.refused or {}).get(failed.error.sqlstate or ""):
                 raise refused from failed.error
             is_broken = wire.connection.closed
-            raise failure(failed.error, self._dialect, message.text, is_broken=is_broken) from failed.error
+            raise failure(failed.error, self._dialect, message.sql, is_broken=is_broken) from failed.error
         except BaseException as error:
             _tell(ends, error)
             if isinstance(error, psycopg.Error):
                 is_broken = wire.connection.closed
-                raise failure(error, self._dialect, messages[0].text, is_broken=is_broken) from error
+                raise failure(error, self._dialect, messages[0].sql, is_broken=is_broken) from error
             raise
         _tell(ends, None)
         return answers
@@ -292,6 +289,18 @@ class Asked(NamedTuple):
             return Rows(NOTHING, (), sum(each.command_tuples or 0 for each in results))
         found = wire.rows(results)
         return Rows(self.prepared.metadata_of(results[0]), found, len(found))
+
+
+def _each(parameters: Parameters | None) -> Sequence[Mapping[str, Any]]:
+    """The values of each time that a statement is sent, once at least."""
+    if isinstance(parameters, (list, tuple)):  # told faster than any sequence
+        return parameters or [NO_VALUES]
+    return [cast("Mapping[str, Any]", parameters or NO_VALUES)]
+
+
+def _is_one_form(bound: Sequence[Dumped]) -> bool:
+    """Whether all have the same types: what is prepared takes no others."""
+    return len(bound) == 1 or all(each.types == bound[0].types for each in bound)
 
 
 def _tell(ends: Iterable[Iterable[Ended]], error: BaseException | None) -> None:

@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Generator, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection
@@ -15,6 +14,7 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from tenancy.dumping import Dumped
+from tenancy.schemas import MARK
 
 PREPARED: Final = 128
 """Statements that a connection has prepared at most, the latest used the longest: each takes memory in its backend."""
@@ -31,15 +31,21 @@ NO_VALUES: Final = Dumped([], (), [])
 Answers: TypeAlias = list[list[PGresult]]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A statement as it is sent, once for each of ``values``. ``shape`` says that it is the same as another; None of
-    what is never prepared. ``refused`` is what to raise for an SQLSTATE that is an expected answer."""
+class Message(NamedTuple):
+    """A statement to be sent, once for each of ``values``. ``shape`` says that it is the same as another; None of what
+    is never prepared. ``refused`` is what to raise for an SQLSTATE that is an expected answer. In its text ``schema``
+    stands for ``MARK``."""
 
     text: str
     values: Sequence[Dumped] = (NO_VALUES,)
     shape: Hashable = None
     refused: Mapping[str, Exception] | None = None
+    schema: str | None = None
+
+    @property
+    def sql(self) -> str:
+        """The text as it is sent: what is prepared is not sent again."""
+        return self.text if self.schema is None else self.text.replace(MARK, self.schema)
 
 
 class Failed(Exception):
@@ -51,8 +57,7 @@ class Failed(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """Something that is answered: for the message at this position, by what was asked."""
 
     position: int
@@ -160,7 +165,7 @@ class Wire:
             if len(self._names) >= PREPARED:
                 yield self._closed(position, self._names.popitem(last=False)[1])
             self._names[message.shape] = name
-            pgconn.send_prepare(name, message.text.encode(), message.values[0].types or None)
+            pgconn.send_prepare(name, message.sql.encode(), message.values[0].types or None)
             yield _Step(position, prepares=message.shape)
         for values in message.values:
             self._send(message, values, name)
@@ -175,7 +180,7 @@ class Wire:
             self.connection.pgconn.send_query_prepared(name, values.values, values.formats or None)
             return
         self.connection.pgconn.send_query_params(
-            message.text.encode(), values.values, param_types=values.types or None, param_formats=values.formats or None
+            message.sql.encode(), values.values, param_types=values.types or None, param_formats=values.formats or None
         )
 
     def _received(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -32,8 +33,11 @@ def rfc3339(instant: datetime) -> str:
 
 def _plain(value: object) -> object:
     """The value in plain JSON types, or ValueError where it has no exact form."""
-    if type(value) is dict:  # by far the commonest of mappings, and quickly told
-        return {_key(key): _plain(item) for key, item in value.items()}
+    if type(value) is dict:  # by far the commonest of mappings, and quickly told; so are its texts
+        return {
+            _key(key): item if type(item) is str and item.isascii() and "\0" not in item else _plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):
@@ -49,6 +53,7 @@ def _plain(value: object) -> object:
     raise ValueError(f"What is hashed can't hold {type(value).__name__}; use texts, integers, lists and objects")
 
 
+@lru_cache(maxsize=512)
 def _key(key: object) -> str:
     if not isinstance(key, str) or not key.isascii():
         raise ValueError("Keys of what is hashed are ASCII texts")

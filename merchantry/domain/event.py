@@ -7,6 +7,7 @@ keeps its version; what is taken away or means something else gets the next one.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -344,11 +345,17 @@ MIRRORED: Final = frozenset(
 
 def check(kind: EventKind, facts: Mapping[str, Any]) -> None:
     """Raise ValueError where facts are not those that the kind declares: names, and which must be there."""
-    declared = kind.declared.facts
-    unknown = facts.keys() - {fact.name for fact in declared}
-    missing = {fact.name for fact in declared if fact.always} - facts.keys()
+    declared, needed = _named(kind)
+    unknown, missing = facts.keys() - declared, needed - facts.keys()
     if unknown or missing:
         raise ValueError(f"{kind} is told with {sorted(unknown)} it does not declare, and without {sorted(missing)}")
+
+
+@cache
+def _named(kind: EventKind) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of a kind's facts, and of those that are always there."""
+    declared = kind.declared.facts
+    return frozenset(fact.name for fact in declared), frozenset(fact.name for fact in declared if fact.always)
 
 
 def markdown() -> str:

@@ -78,8 +78,7 @@ class Sandbox:
             "resolves_at": now + _LASTS[method] if method in _LASTS else None,
         }
         async with self._database.write(ACTOR) as tx, tx.as_platform() as session:
-            made = insert(sandbox_charge).values(row).on_conflict_do_nothing().returning(sandbox_charge)
-            new = (await session.finish(made)).one_or_none()
+            new = (await session.finish(_CHARGED, row)).one_or_none()
         return self._outcome(new) if new else await self.find(charge.key)
 
     async def find(self, key: UUID) -> Outcome:
@@ -201,6 +200,7 @@ def _words(reason: str | None) -> str | None:
     return "".join(filter(str.isprintable, reason or ""))[:LONGEST_REASON] or None
 
 
+_CHARGED = insert(sandbox_charge).on_conflict_do_nothing().returning(sandbox_charge)
 _SAID = (ChargeStatus.CAPTURED, ChargeStatus.DECLINED, ChargeStatus.CANCELLED)
 _WAITING = (ChargeStatus.PENDING, ChargeStatus.ACTION_REQUIRED)
 _AFTER = {ChargeStatus.PENDING: ChargeStatus.CAPTURED, ChargeStatus.ACTION_REQUIRED: ChargeStatus.CANCELLED}

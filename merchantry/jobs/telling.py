@@ -29,9 +29,10 @@ async def tell_forever(
     ended = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
+            is_known = written.is_set()
             written.clear()
             try:
-                while await tell(database) == outbox.BATCH:
+                while await tell(database, is_known=is_known) == outbox.BATCH:
                     pass
                 if clock() - pruned_at > PRUNE_EVERY:
                     pruned_at = clock()
@@ -46,10 +47,13 @@ async def tell_forever(
         del database.woken_by[WAKES]
 
 
-async def tell(database: Database) -> int:
-    """One round. Returns how many events were numbered."""
+async def tell(database: Database, *, is_known: bool = False) -> int:
+    """One round: one round trip where it is known that an event waits. Returns how many events were numbered."""
     async with database.write(ACTOR) as tx, tx.as_platform() as session:
-        return await outbox.number(session)
+        if not is_known and not await outbox.is_waiting(session):
+            return 0
+        numbered = await session.finish(*outbox.numbering(session))
+    return int(numbered.scalar_one())
 
 
 async def prune(database: Database, now: datetime) -> int:

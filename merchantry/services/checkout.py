@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, bindparam, exists, func, select, tuple_
+from sqlalchemy import ARRAY, Row, Text, Uuid, bindparam, exists, func, literal, select, tuple_
 
 from merchantry.domain.act import Act
 from merchantry.domain.checkout import Cart
@@ -59,7 +59,9 @@ CHECKOUT_COLUMNS = [checkout.c[name] for name in Checkout.__slots__]
 
 LOCK = select(*CHECKOUT_COLUMNS).where(checkout.c.id == bindparam("checkout")).with_for_update()
 LOCK_TO_PAY = LOCK.add_columns(
-    exists().where(payment.c.checkout_id == checkout.c.id, payment.c.status.in_(OPEN)).label("is_being_paid")
+    exists()
+    .where(payment.c.checkout_id == checkout.c.id, payment.c.status == func.any(literal(OPEN, ARRAY(Text))))
+    .label("is_being_paid")
 )
 """A payment that was begun while the checkout was waited for is not seen; that its checkout has one open at most is
 then the last word."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -188,6 +189,7 @@ TOLD = {
     OrderAct.REFUND: EventKind.ORDER_REFUNDED,
 }
 PIECES = ("shipped", "delivered", "cancelled", "refunded")
+_pieces_of = attrgetter(*PIECES)
 PROFILE = select(
     merchant_profile.c.time_zone,
     merchant_profile.c.complete_days_after_delivery,
@@ -502,8 +504,14 @@ async def move(
         *beside,
     )
     moved = {line.id: line for line in state.lines}
-    lines = tuple(replace(line, **{name: getattr(moved[line.id], name) for name in PIECES}) for line in order.lines)
+    lines = tuple([_with_pieces(line, moved[line.id]) for line in order.lines])
     return replace(order, status=state.status, events=seq, lines=lines, **changes)
+
+
+def _with_pieces(line: Line, state: LineState) -> Line:
+    if _pieces_of(line) == _pieces_of(state):
+        return line
+    return replace(line, **{name: getattr(state, name) for name in PIECES})
 
 
 def _told(

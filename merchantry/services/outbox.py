@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Select, Text, bindparam, cast, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from merchantry.domain.act import Act
@@ -140,40 +140,50 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int) else value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-_WAITING = (
+_waiting = (
     select(outbox.c.merchant_id, outbox.c.id, func.row_number().over(order_by=outbox.c.position).label("place"))
     .where(outbox.c.seq.is_(None))
     .order_by(outbox.c.position)
     .limit(bindparam("most"))
     .cte("waiting")
 )
-_NUMBERED = (
+_head = select(outbox_head.c.seq).cte("head")
+_numbered = (
     update(outbox)
-    .where(outbox.c.merchant_id == _WAITING.c.merchant_id, outbox.c.id == _WAITING.c.id)
-    .values(seq=bindparam("last", type_=BigInteger) + _WAITING.c.place)
+    .where(outbox.c.merchant_id == _waiting.c.merchant_id, outbox.c.id == _waiting.c.id)
+    .values(seq=_head.c.seq + _waiting.c.place)
     .returning(outbox.c.seq)
     .cte("numbered")
 )
-NUMBER = select(func.count().label("told"), func.max(_NUMBERED.c.seq).label("newest")).select_from(_NUMBERED)
-HEAD = select(outbox_head.c.seq).where(exists().where(outbox.c.seq.is_(None))).with_for_update()
-"""Locked where an event has no number."""
-TOLD = update(outbox_head).values(seq=bindparam("newest", type_=BigInteger))
+_done = (
+    select(func.count().label("events"), func.max(_numbered.c.seq).label("newest")).select_from(_numbered).cte("done")
+)
+_told = (
+    update(outbox_head)
+    .where(_done.c.events > 0)
+    .values(seq=_done.c.newest)
+    .returning(func.pg_notify(CHANNEL, cast(outbox_head.c.seq, Text)))
+    .cte("told")
+)
+HOLD = select(outbox_head.c.seq).with_for_update()
+NUMBER = select(_done.c.events).add_cte(_told)
+WAITING = select(exists().where(outbox.c.seq.is_(None)))
 
 
-async def number(session: PlatformSession, most: int = BATCH) -> int:
-    """Give committed events their numbers, and tell every process. Returns how many there were.
+async def is_waiting(session: PlatformSession) -> bool:
+    """Whether an event has no number yet."""
+    return bool(await session.scalar(WAITING))
+
+
+def numbering(session: PlatformSession, most: int = BATCH) -> tuple[Select[Any], Mapping[str, Any]]:
+    """What gives committed events their numbers, tells every process, and answers how many there were. It is the
+    transaction's last statement.
 
     Whoever holds the head gives the next numbers, after all whom it waited for: so each number is below those of all
     that were committed later. Only this tells by NOTIFY; transactions that did would commit one after the other.
     """
-    last = await session.scalar(HEAD)
-    if last is None:
-        return 0
-    row = (await session.execute(NUMBER, {"most": most, "last": last})).one()
-    if row.told:
-        told = TOLD.returning(func.pg_notify(CHANNEL, bindparam("word")))
-        session.later(told, {"newest": row.newest, "word": str(row.newest)})
-    return int(row.told)
+    session.later(HOLD)  # the statement after it sees what was committed until then
+    return NUMBER, {"most": most}
 
 
 async def newest(session: MerchantSession | PlatformSession) -> int:

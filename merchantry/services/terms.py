@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Text, Uuid, bindparam, cast, exists, func, select, true
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, Uuid, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from merchantry.domain.commission import Plan, parse_plan
@@ -77,11 +77,10 @@ OF_MERCHANTS = TERMS.where(merchant_profile.c.merchant_id == func.any(bindparam(
 def has_plan() -> ColumnElement[bool]:
     """Whether a merchant's plan has an approved version in force at the parameter ``at``, in a statement over
     ``merchant_profile``: without one its orders can't be paid, so it can't sell."""
-    return exists().where(
-        commission_plan.c.name == merchant_profile.c.commission_plan,
-        commission_plan.c.status == "approved",
-        commission_plan.c.effective_from <= bindparam("at"),
+    in_force = select(commission_plan.c.name).where(
+        commission_plan.c.status == "approved", commission_plan.c.effective_from <= bindparam("at")
     )
+    return merchant_profile.c.commission_plan.in_(in_force)
 
 
 async def terms_of(session: PlatformSession, merchant_ids: Collection[UUID], at: datetime) -> dict[UUID, Terms]:

@@ -16,6 +16,7 @@ from merchantry.vault.cipher import VaultError
 from merchantry.vault.keys import DataKey, MasterKeys, WrappedKey, new_data_key, unwrap, wrap
 from merchantry.vault.seal import key_version, open_, seal
 from tenancy.database import MerchantSession, PlatformSession
+from tenancy.remembered import Remembered
 
 Owner: TypeAlias = MerchantSession | PlatformSession
 """Whose key it is: the session's merchant's, or the platform's."""
@@ -40,6 +41,7 @@ class Vault:
         self._load = load
         self._ring = load()
         self._opened: OrderedDict[tuple[UUID, int], DataKey] = OrderedDict()
+        self._unwrapped_of: Remembered[WrappedKey, DataKey] = Remembered(REMEMBERED)
 
     @property
     def ring(self) -> MasterKeys:
@@ -108,9 +110,13 @@ class Vault:
         return self._unwrap(wrapped_from(row))
 
     def _unwrap(self, wrapped: WrappedKey) -> DataKey:
-        if wrapped.master_id not in self._ring.ids:
-            self._ring = self._load()
-        return unwrap(self._ring, wrapped)
+        known = self._unwrapped_of.get(wrapped)
+        if known is None:
+            if wrapped.master_id not in self._ring.ids:
+                self._ring = self._load()
+            known = unwrap(self._ring, wrapped)
+            self._unwrapped_of.put(wrapped, known, 1)
+        return known
 
     def _remembered(self, merchant_id: UUID, version: int) -> DataKey | None:
         found = self._opened.get((merchant_id, version))

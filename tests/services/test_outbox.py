@@ -153,8 +153,23 @@ async def test_of_two_acts_the_one_that_waited_is_told_second_whichever_began_fi
     assert numbers(await read_all(database, begin)) == [1, 2]
 
 
+async def test_whoever_is_told_of_an_event_that_another_has_numbered_numbers_and_tells_nothing(
+    logins: Logins, database: Database, merchants: tuple[UUID, UUID], begin: int
+) -> None:
+    async with await psycopg.AsyncConnection.connect(logins.listen, autocommit=True) as listening:
+        await listening.execute(f"LISTEN {outbox.CHANNEL}")
+        await said(database, *merchants)
+        assert [await tell(database, is_known=True) for _ in range(2)] == [2, 0]
+        await said(database, merchants[0])
+        assert await tell(database, is_known=True) == 1
+        async with asyncio.timeout(20):
+            heard = [notice.payload async for notice in listening.notifies(stop_after=2)]
+    assert heard == [str(begin + 2), str(begin + 3)]
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["looking", "woken"])
 async def test_many_writers_and_several_tellers_lose_and_double_nothing(
-    database: Database, merchants: tuple[UUID, UUID], begin: int
+    database: Database, merchants: tuple[UUID, UUID], begin: int, is_known: bool
 ) -> None:
     """A reader follows while it happens, and never has to look back."""
     done = asyncio.Event()
@@ -165,7 +180,7 @@ async def test_many_writers_and_several_tellers_lose_and_double_nothing(
 
     async def tellers() -> None:
         while not done.is_set():
-            await tell(database)
+            await tell(database, is_known=is_known)
 
     async def follow() -> None:
         while len(seen) < 100:

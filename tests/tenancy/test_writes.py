@@ -1,21 +1,31 @@
 """Several writes in one round trip are one statement, and no role survives the savepoint it was taken in."""
 
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
-from merchantry.tables.merchant import product, variant
+from merchantry.tables.merchant import daily_total, ledger_entry, product, variant
 from merchantry.tables.platform import NOBODY, job
 from tenancy.database import Database, sqlstate
 from tenancy.schemas import schema_of
-from tenancy.writes import Changed, Gone, New, write
+from tenancy.writes import Added, Changed, Gone, New, write
 from tests.builders import NOON, a_merchant, a_shop, some_merchants
 from tests.statements import sent_to
 from tests.tenancy.test_database import WHO
 
 FOREIGN_KEY_VIOLATION = "23503"
+
+
+class Kind(StrEnum):
+    """Texts with a type of their own."""
+
+    TRIAL = "trial"
 
 
 def a_job(subject_id: UUID) -> New:
@@ -51,6 +61,55 @@ async def test_writes_go_in_together_in_one_statement(database: Database) -> Non
         assert len(sent) == 3  # the role is taken with the first
         rows = await session.execute(select(variant.c.sku, variant.c.on_hand, variant.c.title).order_by(variant.c.sku))
         assert [tuple(row) for row in rows] == [("A", 9, ""), ("B", 8, "Big")]
+
+
+ODD_TEXTS = ["", "NULL", "null", '{"a"}', "\\x00", "'; --", "a\nb\t", "naïve 🪁", "{}", "[1]", "1.50", "\u2028"]
+
+
+async def test_texts_go_in_as_they_are(database: Database) -> None:
+    kites = await a_merchant(database)
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        rows = [New(product, {**a_product(uuid4()).row, "title": text, "image_urls": ODD_TEXTS}) for text in ODD_TEXTS]
+        await write(session, *rows)
+        found = await session.execute(select(product.c.id, product.c.title, product.c.image_urls))
+        titles = {row.id: (row.title, row.image_urls) for row in found}
+    assert titles == {row.row["id"]: (row.row["title"], ODD_TEXTS) for row in rows}
+
+
+async def test_values_of_every_kind_go_in_as_they_are(database: Database) -> None:
+    kites = await a_merchant(database)
+    entry = {
+        "seq": 2**63 - 1,
+        "kind": Kind.TRIAL,
+        "order_id": uuid4(),
+        "occurred_at": datetime(2026, 3, 29, 2, 30, 0, 1, tzinfo=ZoneInfo("Asia/Kolkata")),
+        "booked_at": NOON,
+        "available_at": None,
+        "account": ["a, b", '"c"'],
+        "currency": ["BRL", "BRL"],
+        "amount": [2**53 + 1, -(2**53) - 1],
+        "details": {"a": [1, True, None, {"é": '\\"'}], "texts": ODD_TEXTS, "empty": {}},
+        "salt": bytes(range(32)),
+    }
+    total = {"orders": 2, "goods_minor": -5, "shipping_minor": 0, "commission_minor": 1, "refunds_minor": 0}
+    key = {"day": date(2026, 2, 28), "currency": "BRL", "category": "*"}
+    line = Added(daily_total, key, {**total, "commission_returned_minor": 0})
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        await write(session, New(ledger_entry, entry), line, line)
+        (found,) = await session.execute(select(*(ledger_entry.c[name] for name in entry)))
+        (summed,) = await session.execute(select(daily_total.c.day, daily_total.c.orders, daily_total.c.goods_minor))
+    assert found._asdict() == entry
+    assert tuple(summed) == (date(2026, 2, 28), 4, -10)
+
+
+@pytest.mark.parametrize("title", ["a\0b", "\ud800", 2**70], ids=["NUL", "surrogate", "integer"])
+async def test_what_no_column_can_hold_is_refused_as_a_database_refuses_it(database: Database, title: Any) -> None:
+    kites = await a_merchant(database)
+    async with database.write("test") as tx, tx.as_merchant(kites.id) as session:
+        with pytest.raises(DataError):
+            async with session.savepoint():
+                await write(session, New(product, {**a_product(uuid4()).row, "title": title}))
+        assert await session.scalar(select(func.count()).select_from(product)) == 0
 
 
 async def test_what_is_gone_is_gone_and_what_is_new_is_there(database: Database) -> None:
