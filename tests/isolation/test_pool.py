@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import Pool
 
 from graphql_api.relay import encode_id
 from merchantry.domain.permission import MerchantRole
 from merchantry.services import catalogue
 from merchantry.services.variant import adjust_stock
 from merchantry.tables.merchant import product
+from tenancy.connections import Lease, Pool
 from tenancy.database import Database
 from tenancy.principals import Merchant
 from tenancy.schemas import ANALYST, APP
@@ -50,19 +50,22 @@ async def mall(database: Database, tmp_path: Path) -> AsyncIterator[Mall]:
 def inspected() -> Iterator[list[tuple[Any, ...]]]:
     """Whatever state connections are handed out in, as long as the block runs."""
     states: list[tuple[Any, ...]] = []
+    take = Pool.take
 
-    def look(connection: Any, record: Any, proxy: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(STATE)
-        states.append(tuple(cursor.fetchone()))
-        cursor.close()
-        connection.rollback()
+    async def looked_at(self: Pool) -> Lease:
+        lease = await take(self)
+        try:
+            row = await (await lease.driver.execute(STATE)).fetchone()
+        except BaseException:
+            lease.end()
+            raise
+        assert row is not None
+        states.append(tuple(row))
+        return lease
 
-    event.listen(Pool, "checkout", look)
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pool, "take", looked_at)
         yield states
-    finally:
-        event.remove(Pool, "checkout", look)
 
 
 async def twenty(database: Database) -> list[tuple[Merchant, catalogue.Product]]:
