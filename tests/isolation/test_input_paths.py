@@ -4,17 +4,19 @@ Made from the schema: of every mutation's sample, each value is spoilt in turn, 
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from graphql import GraphQLInputObjectType, get_named_type
 
 from merchantry.domain.permission import PlatformRole
+from tests.cluster import Cluster
 from tests.isolation.generator import fields_of, input_of, object_type
 from tests.isolation.samples import inputs
 from tests.isolation.test_writes import MUTATIONS, OF_PLATFORM, Whose
-from tests.isolation.world import Asker, World
+from tests.isolation.world import Asker, World, a_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,6 +25,13 @@ AT_MOST = 24
 """Spoilt inputs of one mutation."""
 
 Path = tuple[str | int, ...]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One of its own: of what is spoilt, some is nevertheless done."""
+    async with a_world(cluster, tmp_path_factory) as world:
+        yield world
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
