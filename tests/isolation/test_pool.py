@@ -1,6 +1,6 @@
 """Nothing stays on a pooled connection, whatever became of the request before.
 
-200 requests at once, of 20 merchants, over pools of 5 connections, some failing and some cancelled midway: no answer
+200 requests of 20 merchants, 80 at once, over pools of 5 connections, some failing and some cancelled midway: no answer
 holds another merchant's row, and every connection is handed out clean, which is checked at each hand-out.
 """
 
@@ -29,6 +29,8 @@ from tests.graphql_api.mall import Mall, open_mall
 
 MERCHANTS = 20
 REQUESTS = 200
+AT_ONCE = 80
+"""Fewer than the door lets wait: of more it would send some away, however soon they come."""
 STATE = (
     "SELECT current_user, session_user, current_setting('statement_timeout'), current_setting('lock_timeout'),"
     " current_setting('search_path'), current_setting('role')"
@@ -78,8 +80,13 @@ async def test_two_hundred_requests_over_five_connections_show_nobody_anothers_r
     stalls, chance = await twenty(mall.database), random.Random(20260302)
     for merchant, _ in stalls:
         await mall.hire(f"{merchant.slug}-owner", merchant, MerchantRole.OWNER)
+    let_in = asyncio.Semaphore(AT_ONCE)
 
     async def ask(number: int) -> None:
+        async with let_in:
+            await answered(number)
+
+    async def answered(number: int) -> None:
         merchant, made = stalls[number % MERCHANTS]
         other, others = stalls[(number + 1) % MERCHANTS]
         owner, slug = f"{merchant.slug}-owner", merchant.slug
