@@ -32,6 +32,7 @@ class Provisioner:
         self._blueprint = blueprint
         self._kept: Owner | None = None
         self._made = 0
+        self._is_closed = False
         self._closing: asyncio.TimerHandle | None = None
 
     async def create(self, shops: Sequence[NewShop], act: Act) -> list[Merchant]:
@@ -43,7 +44,11 @@ class Provisioner:
         return made
 
     def close(self) -> None:
-        """Close the connection that is kept."""
+        """Keep no connection any more."""
+        self._is_closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self._closing:
             self._closing.cancel()
         if self._kept:
@@ -64,14 +69,14 @@ class Provisioner:
             return
         made, connection = making.result()
         self._made += len(made)
-        if self._kept or self._made > WORN:
+        if self._kept or self._is_closed or self._made > WORN:
             connection.close()
             self._made = 0
             return
         self._kept = connection
         if self._closing:
             self._closing.cancel()
-        self._closing = making.get_loop().call_later(KEPT_SECONDS, self.close)
+        self._closing = making.get_loop().call_later(KEPT_SECONDS, self._drop)
 
 
 def _is_alive(connection: Owner) -> bool:

@@ -84,3 +84,12 @@ async def test_who_is_cancelled_meanwhile_leaves_the_connection_in_order(logins:
     with pytest.raises(SlugTaken):
         await make(server, "one")
     server.close()
+
+
+async def test_what_ends_after_the_server_was_closed_leaves_no_connection(logins: Logins) -> None:
+    server = Provisioner(logins.owner, blueprint)
+    making = asyncio.create_task(make(server, "one"))
+    await asyncio.sleep(0)
+    server.close()
+    assert await making == ["one"]
+    await until_left(logins, 0)
